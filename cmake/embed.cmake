@@ -1,0 +1,18 @@
+# Writes a C file that carries data files inside the program (protocol/data.h).
+#   cmake -DROOT=<source tree> -DLIST=<file of paths, one a line> -DOUT=<c file> -P embed.cmake
+file(STRINGS "${LIST}" paths)
+list(SORT paths COMPARE STRING CASE SENSITIVE)
+set(text "/* Written by cmake/embed.cmake. */\n#include <stddef.h>\n")
+set(rows "")
+set(n 0)
+foreach(path IN LISTS paths)
+  string(APPEND text "__asm__(\".section .rodata\\n.balign 16\\nembedded_${n}_begin:\\n.incbin \\\"${ROOT}/${path}\\\"\\nembedded_${n}_end:\\n.byte 0\\n.text\\n\");\n")
+  string(APPEND text "extern const unsigned char embedded_${n}_begin[], embedded_${n}_end[];\n")
+  string(APPEND rows "    {\"${path}\", embedded_${n}_begin, embedded_${n}_end},\n")
+  math(EXPR n "${n} + 1")
+endforeach()
+string(APPEND text "struct embedded_file { const char *path; const unsigned char *begin; const unsigned char *end; };\n")
+string(APPEND text "extern const struct embedded_file embedded_files[];\nextern const size_t embedded_files_count;\n")
+string(APPEND text "const struct embedded_file embedded_files[] = {\n${rows}    {NULL, NULL, NULL}};\n")
+string(APPEND text "const size_t embedded_files_count = ${n};\n")
+file(WRITE "${OUT}" "${text}")
