@@ -1,0 +1,58 @@
+/* client.h: the HTTP client of check, gateway and admin calls: libcurl's multi interface on our loop.
+ *
+ * Requests go out as they are given: method, path (never normalised), headers in their order and none added but Host and
+ * Content-Length; an `Expect` is never sent. No proxy from the environment, no redirects, no cookies, no netrc.
+ * The load engine does not use this (see harness/bench).
+ */
+#ifndef MOHS_CLIENT_H
+#define MOHS_CLIENT_H
+
+#include "net/http.h"
+#include "net/loop.h"
+
+struct client;
+struct call;
+
+struct client_request {
+    const char *method; /* NULL: POST when there is a body, GET otherwise */
+    const char *url;
+    const struct http_headers *headers; /* may be NULL */
+    struct span body;                   /* must live until done() or call_cancel() */
+    unsigned timeout_ms;                /* the whole call; 0: none */
+    unsigned idle_timeout_ms;           /* silence on a running call; 0: none */
+    bool fresh_connection;              /* do not reuse a kept one */
+};
+
+struct client_result {
+    enum err error;   /* OK: a whole response was read. ERR_CLOSED: cut short. ERR_TIMEOUT. ERR_IO: never connected */
+    char text[256];   /* libcurl's words, for the note */
+    int status;       /* 0: no response line was read */
+    uint64_t started_at_ns, head_at_ns, first_byte_at_ns, ended_at_ns; /* 0: never came */
+    uint64_t bytes;   /* of body */
+};
+
+/* Any callback may be NULL. They may call call_cancel() on their own call. */
+struct client_events {
+    void (*head)(void *ctx, int status, const struct http_headers *headers);
+    bool (*data)(void *ctx, struct span bytes, uint64_t at_ns); /* false: pause; the same bytes come again after call_resume() */
+    void (*done)(void *ctx, const struct client_result *result); /* the call is gone when it returns */
+};
+
+struct client *client_new(struct loop *loop, struct note *note);
+void client_free(struct client *client); /* cancels what runs, without callbacks */
+/* NULL, and a note, only for a request that cannot be started (bad URL, out of memory); then no callback comes. */
+struct call *client_start(struct client *client, const struct client_request *request, const struct client_events *events,
+                          void *ctx, struct note *note);
+void call_cancel(struct call *call); /* closes the connection at once; no callback afterwards */
+void call_resume(struct call *call);
+
+/* The blocking form, for command-line use and admin calls: its own loop, everything read into memory. */
+struct client_response {
+    int status;
+    struct http_headers headers;
+    struct buf body; /* ceiling: 64 MiB */
+};
+void client_response_release(struct client_response *r);
+enum err client_fetch(const struct client_request *request, struct client_response *out, struct note *note) MUST_USE;
+
+#endif

@@ -1,0 +1,61 @@
+/* server.h: the HTTP server under mock, admin API and reference gateway.
+ *
+ * N workers, each a thread with its own loop and its own listening socket (SO_REUSEPORT); a connection stays with its
+ * worker. HTTP/1.1 is libmicrohttpd's, driven from our epoll. A connection that opens with the HTTP/2 preface is
+ * refused with one log line that names the client setting to change. Bounded: header bytes, body bytes, connections,
+ * idle and slow-sender time.
+ *
+ * The handler runs on the worker's loop when the whole request is read, and must not block. It answers at once or
+ * later, from that loop's thread, in one of two ways: a plan (exchange_reply), or bytes as they are made
+ * (exchange_begin, _write, _end). Exactly one of them, exactly once.
+ */
+#ifndef MOHS_SERVER_H
+#define MOHS_SERVER_H
+
+#include "net/gate.h"
+#include "net/http.h"
+#include "net/loop.h"
+#include "net/plan.h"
+
+struct exchange;
+struct server;
+
+struct server_config {
+    const char *host;            /* NULL: 127.0.0.1 */
+    uint16_t port;               /* 0: any free one; server_port() tells */
+    unsigned workers;            /* 0: 1 */
+    size_t max_body;             /* bytes; 0: 32 MiB. More: 413 */
+    size_t max_header;           /* bytes; 0: 64 KiB. More: 431 */
+    unsigned max_connections;    /* a worker; 0: as many as the file limit allows, less a reserve */
+    unsigned idle_timeout_ms;    /* keep-alive and slow senders; 0: 60,000 */
+    struct gates *gates;         /* borrowed; NULL: plans with gates pass */
+    void (*handle)(void *ctx, struct exchange *x);
+    /* Optional, on the worker's thread before its first request and after its last: what exchange_worker() returns. */
+    void *(*worker_start)(void *ctx, struct loop *loop);
+    void (*worker_stop)(void *ctx, void *worker);
+    void (*log)(void *ctx, const char *line); /* any worker's thread; NULL: nowhere */
+    void *ctx;
+};
+
+/* ERR_IO and a note that names host and port when they cannot be bound. */
+enum err server_start(const struct server_config *config, struct server **out, struct note *note) MUST_USE;
+uint16_t server_port(const struct server *server);
+void server_stop(struct server *server); /* stops, ends every exchange (DELIVERY_STOPPED), joins, frees; NULL is fine */
+
+const struct http_request *exchange_request(const struct exchange *x);
+struct loop *exchange_loop(const struct exchange *x);
+void *exchange_worker(const struct exchange *x);
+
+/* Called exactly once per exchange, also when the peer left before an answer; x is gone when it returns. Set it inside the handler. */
+void exchange_on_done(struct exchange *x, void (*done)(void *ctx, struct exchange *x, const struct delivery *d), void *ctx);
+
+void exchange_reply(struct exchange *x, struct plan *take); /* NULL: 500 */
+
+/* The other way: a chunked body written as it is made. `headers` are copied. */
+void exchange_begin(struct exchange *x, int status, const struct http_headers *headers);
+size_t exchange_write(struct exchange *x, struct span bytes); /* copies; returns how many bytes now wait to be sent */
+void exchange_end(struct exchange *x, enum plan_end how);
+/* fn(ctx) each time the waiting bytes fall to low_water or under; for back-pressure. */
+void exchange_on_drain(struct exchange *x, size_t low_water, void (*fn)(void *ctx), void *ctx);
+
+#endif
