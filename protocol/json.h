@@ -5,6 +5,9 @@
  *   - a number keeps its literal in `valuestring` beside `valuedouble`; cJSON_Delete and cJSON_Duplicate know what to do;
  *   - U+0000 inside a string is held as the two bytes C0 80 (never legal UTF-8 in the input) and printed as \u0000;
  *   - trailing bytes, control characters in strings, bad UTF-8, lone surrogates, leading zeros are refused with position.
+ * Change a parsed number with json_set or json_patch: cJSON_SetNumberValue would leave the old literal to be printed.
+ * Items come from cJSON's allocator, so cJSON_InitHooks reaches the parser too. Do not name cJSON_InsertItemInArray: Debian's
+ * 1.7.15 refuses every place but the first.
  * Members keep their order. Of two members with one name the last wins, unless JSON_UNIQUE is asked for.
  */
 #ifndef MOHS_JSON_H
