@@ -1,0 +1,41 @@
+# setup.sh: what demo.sh and test.sh share; sourced, never run. Installs what is missing and builds the release preset.
+
+packages="build-essential pkg-config cmake ninja-build libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libcjson-dev libcunit1-dev libnghttp2-dev"
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build="$top/build/release"
+
+# Everything the build asks for is already here, whoever installed it.
+have_everything() {
+  for tool in cc cmake ninja pkg-config; do command -v "$tool" >/dev/null || return 1; done
+  pkg-config --exists libmicrohttpd libcurl openssl libcjson cunit libnghttp2
+}
+
+install_missing() {
+  have_everything && return
+  if ! command -v apt-get >/dev/null; then
+    echo "mohs: this system has no apt-get. Install the equivalents of these Debian packages, then run this again:" >&2
+    echo "  $packages" >&2
+    exit 2
+  fi
+  local as_root=
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "mohs: run this as root or install sudo; it must install: $packages" >&2; exit 2; }
+    as_root=sudo
+  fi
+  echo "installing what is missing of: $packages"
+  # shellcheck disable=SC2086
+  { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages; } \
+    > /tmp/mohs-setup.$$.log 2>&1 || { tail -n 20 /tmp/mohs-setup.$$.log >&2; echo "mohs: installing failed" >&2; exit 2; }
+  rm -f /tmp/mohs-setup.$$.log
+  have_everything || { echo "mohs: after installing, a tool or library is still missing" >&2; exit 2; }
+}
+
+build_release() {
+  cd "$top" || exit 2
+  cmake --preset release > build.log 2>&1 && cmake --build "$build" >> build.log 2>&1 || {
+    grep -E "error|Error|FAILED" build.log | head -n 20 >&2
+    echo "mohs: the build failed; all of it is in build.log" >&2
+    exit 1
+  }
+  rm -f build.log
+}
