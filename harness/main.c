@@ -1,8 +1,63 @@
-/* main.c: the table of subcommands. */
+/* main.c: the table of subcommands, and nothing that knows what they do.
+ *
+ * A verb is one row; its file harness/cmd_NAME.c holds the row, its options and its run function. Everything that is the
+ * same for all lives in option.c (parsing), help.c (help and manual) and exit.c (what the exit code says).
+ */
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
-int main(void)
+#include "harness/exit.h"
+#include "harness/option.h"
+#include "harness/verbs.h"
+
+const struct verb *const verbs[] = {
+    &verb_help,
+    NULL,
+};
+
+static int unknown_verb(const char *word)
 {
-    (void)fputs("mohs " MOHS_VERSION "\n", stdout);
-    return 0;
+    const char *known[64];
+    size_t n = 0;
+    for (; verbs[n] != NULL && n < COUNT_OF(known); n++)
+        known[n] = verbs[n]->name;
+    const char *near = nearest_word(word, known, n);
+    (void)fprintf(stderr, near != NULL ? "mohs: there is no verb '%s'; did you mean '%s'?\n"
+                                       : "mohs: there is no verb '%s'; mohs --help lists them\n", word, near);
+    return EXIT_USAGE;
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+    CLEANUP(options_release) struct options o = {0};
+    struct note note = {""};
+    if (options_parse(verb, argc, argv, &o, &note) != OK) {
+        (void)fprintf(stderr, "mohs %s: %s\n", verb->name, note.text);
+        return EXIT_USAGE;
+    }
+    if (o.help) {
+        help_verb(stdout, verb);
+        return EXIT_HELD;
+    }
+    return verb->run(o.settings, &o.operands);
+}
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        help_program(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        help_program(stdout);
+        return EXIT_HELD;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        (void)printf("mohs %s\n", MOHS_VERSION);
+        return EXIT_HELD;
+    }
+    const struct verb *verb = verb_find(argv[1]);
+    return verb == NULL ? unknown_verb(argv[1]) : run_verb(verb, argc - 2, argv + 2);
 }

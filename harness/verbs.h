@@ -1,0 +1,9 @@
+/* verbs.h: the rows of main.c's table, one per harness/cmd_NAME.c. */
+#ifndef MOHS_VERBS_H
+#define MOHS_VERBS_H
+
+#include "harness/option.h"
+
+extern const struct verb verb_help;
+
+#endif
