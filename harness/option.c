@@ -309,7 +309,7 @@ static enum err unknown_option(const struct verb *verb, const char *what, const 
     size_t n = 2;
     for (size_t i = 0; i < verb->option_count && n < MOST_NAMES; i++)
         known[n++] = verb->options[i].name;
-    const char *near = nearest_word(name, known, n);
+    const char *near = nearest_word(name + strspn(name, "-"), known, n);
     if (near == NULL)
         return note_set(note, ERR_UNKNOWN, "%s '%s' is not an option of mohs %s; mohs %s --help lists them", what, name,
                         verb->name, verb->name);
