@@ -17,6 +17,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "protocol/utf8.h"
+
 /* ---- CRC-32 ---- */
 
 #define BIT(i, n, v) (((i) >> (n)&1u) != 0 ? (v) : 0u)
@@ -150,30 +152,16 @@ static bool holds_bytes(enum es_type type)
     return type == ES_BYTES || type == ES_STRING || type == ES_UUID;
 }
 
-/* ---- UTF-8 ---- */
-
-/* Length of the well-formed UTF-8 sequence at the head of s (Unicode 15, table 3-7), 0 when there is none. */
-static size_t utf8_length(struct span s)
-{
-    unsigned char c = s.p[0];
-    if (c < 0x80)
-        return 1;
-    size_t n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
-    if (c < 0xC2 || c > 0xF4 || s.n < n)
-        return 0;
-    unsigned char low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80, high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
-    if (s.p[1] < low || s.p[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if ((s.p[i] & 0xC0) != 0x80)
-            return 0;
-    return n;
-}
-
+/* Names and values are ASCII nearly always: eight bytes at a look, and the full rules only where that fails. */
 static bool utf8_is_valid(struct span s)
 {
     while (s.n > 0) {
-        size_t n = utf8_length(s);
+        uint64_t eight;
+        size_t n = s.p[0] < 0x80 ? 1 : utf8_length(s);
+        if (s.n >= sizeof eight) {
+            memcpy(&eight, s.p, sizeof eight);
+            n = (eight & 0x8080808080808080u) == 0 ? sizeof eight : n;
+        }
         if (n == 0)
             return false;
         s = (struct span){s.p + n, s.n - n};
