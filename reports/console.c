@@ -1,0 +1,107 @@
+/* console.c: the result for a terminal: what failed first, with all that is needed to act; the sums last. */
+#include "reports/report.h"
+
+struct paint {
+    bool on;
+};
+
+static const char *colour_of(struct paint p, const char *status)
+{
+    static const char *const rows[][2] = {{"pass", "\033[32m"}, {"fail", "\033[31m"}, {"error", "\033[35m"},
+                                          {"skip", "\033[2m"},  {"xfail", "\033[33m"}, {"stale", "\033[31m"}};
+    for (size_t i = 0; p.on && i < COUNT_OF(rows); i++)
+        if (strcmp(rows[i][0], status) == 0)
+            return rows[i][1];
+    return "";
+}
+
+static void add_indented(struct buf *out, const char *label, const char *text)
+{
+    if (text == NULL)
+        return;
+    buf_addf(out, "      %-9s", label);
+    for (const char *c = text; *c != '\0'; c++) {
+        buf_addc(out, *c);
+        if (*c == '\n' && c[1] != '\0')
+            buf_adds(out, "               ");
+    }
+    if (text[0] == '\0' || text[strlen(text) - 1] != '\n')
+        buf_addc(out, '\n');
+}
+
+static void add_checks(const cJSON *one, struct buf *out)
+{
+    const cJSON *check;
+    cJSON_ArrayForEach(check, json_member(one, "checks"))
+    {
+        if (cJSON_IsTrue(json_member(check, "ok")))
+            continue;
+        add_indented(out, "check", json_str(check, "id"));
+        add_indented(out, "where", json_str(check, "pointer"));
+        add_indented(out, "expected", json_str(check, "expected"));
+        add_indented(out, "observed", json_str(check, "observed"));
+    }
+}
+
+static void add_case(const cJSON *one, struct paint p, struct buf *out)
+{
+    const char *status = json_str(one, "status");
+    buf_addf(out, "%s%-5s%s %s", colour_of(p, status), status, p.on ? "\033[0m" : "", json_str(one, "id"));
+    if (json_str(one, "alternative") != NULL)
+        buf_addf(out, "  [%s]", json_str(one, "alternative"));
+    buf_addc(out, '\n');
+    if (strcmp(status, "pass") == 0)
+        return;
+    add_indented(out, "because", json_str(one, "reason"));
+    if (strcmp(status, "skip") == 0)
+        return;
+    const cJSON *requirement;
+    cJSON_ArrayForEach(requirement, json_member(one, "requirements"))
+    {
+        CLEANUP(buf_release) struct buf line = BUF_INIT(BUF_ANY);
+        buf_addf(&line, "%s (%s)", json_str(requirement, "title"), json_str(requirement, "id"));
+        add_indented(out, json_str(requirement, "level"), buf_text(&line));
+    }
+    add_checks(one, out);
+    const cJSON *evidence = json_member(one, "evidence");
+    for (const cJSON *wire = evidence == NULL ? NULL : evidence->child; wire != NULL; wire = wire->next) {
+        CLEANUP(free_ptr) char *text = cJSON_IsString(wire) ? span_dup(span_of(wire->valuestring)) : json_text(wire, JSON_COMPACT);
+        add_indented(out, wire->string, text);
+    }
+    add_indented(out, "again", json_str(one, "reproduce"));
+}
+
+static void add_summary(const cJSON *summary, struct paint p, struct buf *out)
+{
+    static const char *const words[][2] = {{"pass", "passed"}, {"fail", "failed"},           {"error", "errors"},
+                                           {"skip", "skipped"}, {"xfail", "expected failures"}, {"stale", "stale"}};
+    bool any = false;
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        const cJSON *n = json_member(summary, words[i][0]);
+        if (n == NULL || (n->valueint == 0 && i > 1))
+            continue;
+        buf_addf(out, "%s%s%s %s%s", any ? ", " : "", n->valueint > 0 ? colour_of(p, words[i][0]) : "", n->valuestring, words[i][1],
+                 p.on ? "\033[0m" : "");
+        any = true;
+    }
+    buf_addc(out, '\n');
+}
+
+void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out)
+{
+    struct paint p = {colour};
+    const cJSON *conformance = json_member(doc, "conformance");
+    const cJSON *one;
+    cJSON_ArrayForEach(one, json_member(conformance, "cases"))
+    {
+        const char *status = json_str(one, "status");
+        bool quiet = strcmp(status, "pass") == 0 || strcmp(status, "skip") == 0 || strcmp(status, "xfail") == 0;
+        if (verbose || !quiet)
+            add_case(one, p, out);
+    }
+    if (conformance != NULL)
+        add_summary(json_member(conformance, "summary"), p, out);
+    const cJSON *end = json_member(doc, "exit");
+    const cJSON *code = json_member(end, "code");
+    buf_addf(out, "exit %s: %s\n", code == NULL ? "?" : code->valuestring, json_str(end, "reason"));
+}

@@ -1,0 +1,156 @@
+/* junit.c: JUnit XML as CI servers read it: one suite per area, one test case per conformance case.
+ *
+ * fail becomes <failure>, error <error>, skip and xfail <skipped>; a stale expected failure is a <failure>, since it must turn
+ * the build red. Control characters that XML 1.0 cannot hold (section 2.2) are written as U+FFFD.
+ */
+#include "reports/report.h"
+
+static void add_escaped(struct buf *out, const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)(text == NULL ? "" : text); *c != '\0'; c++) {
+        if (*c == '<')
+            buf_adds(out, "&lt;");
+        else if (*c == '>')
+            buf_adds(out, "&gt;");
+        else if (*c == '&')
+            buf_adds(out, "&amp;");
+        else if (*c == '"')
+            buf_adds(out, "&quot;");
+        else if ((*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f || *c == 0xc0)
+            buf_adds(out, "\xef\xbf\xbd");
+        else if (*c == 0x80 && c > (const unsigned char *)text && c[-1] == 0xc0)
+            continue;
+        else
+            buf_addc(out, (char)*c);
+    }
+}
+
+static void add_attribute(struct buf *out, const char *name, const char *value)
+{
+    buf_addf(out, " %s=\"", name);
+    add_escaped(out, value);
+    buf_addc(out, '"');
+}
+
+/* "openai.chat/params/stop-string" belongs to the suite "openai.chat/params". */
+static struct span area_of(const char *id)
+{
+    const char *slash = strrchr(id, '/');
+    return slash == NULL ? SPAN_LIT("cases") : (struct span){(const unsigned char *)id, (size_t)(slash - id)};
+}
+
+static void add_findings(const cJSON *one, struct buf *out)
+{
+    const cJSON *check;
+    cJSON_ArrayForEach(check, json_member(one, "checks"))
+    {
+        if (cJSON_IsTrue(json_member(check, "ok")))
+            continue;
+        static const char *const members[] = {"id", "pointer", "expected", "observed"};
+        for (size_t i = 0; i < COUNT_OF(members); i++) {
+            if (json_str(check, members[i]) == NULL)
+                continue;
+            buf_addf(out, "%s: ", members[i]);
+            add_escaped(out, json_str(check, members[i]));
+            buf_addc(out, '\n');
+        }
+    }
+    if (json_str(one, "reproduce") != NULL) {
+        buf_adds(out, "again: ");
+        add_escaped(out, json_str(one, "reproduce"));
+        buf_addc(out, '\n');
+    }
+}
+
+static const char *element_of(const char *status)
+{
+    static const char *const rows[][2] = {
+        {"fail", "failure"}, {"stale", "failure"}, {"error", "error"}, {"skip", "skipped"}, {"xfail", "skipped"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (strcmp(status, rows[i][0]) == 0)
+            return rows[i][1];
+    return NULL;
+}
+
+static void add_case(const cJSON *one, struct buf *out)
+{
+    const cJSON *duration = json_member(one, "duration_us");
+    const char *status = json_str(one, "status");
+    struct span area = area_of(json_str(one, "id"));
+    CLEANUP(free_ptr) char *class = span_dup(area);
+    buf_adds(out, "    <testcase");
+    add_attribute(out, "classname", class);
+    add_attribute(out, "name", json_str(one, "id"));
+    buf_addf(out, " time=\"%.6f\">\n", duration == NULL ? 0.0 : duration->valuedouble / 1e6);
+    const cJSON *requirement;
+    buf_adds(out, "      <properties>\n");
+    cJSON_ArrayForEach(requirement, json_member(one, "requirements"))
+    {
+        buf_adds(out, "        <property name=\"requirement\"");
+        CLEANUP(buf_release) struct buf value = BUF_INIT(BUF_ANY);
+        buf_addf(&value, "%s %s: %s", json_str(requirement, "level"), json_str(requirement, "id"), json_str(requirement, "title"));
+        add_attribute(out, "value", buf_text(&value));
+        buf_adds(out, "/>\n");
+    }
+    buf_adds(out, "      </properties>\n");
+    const char *element = element_of(status);
+    if (element != NULL) {
+        const char *reason = json_str(one, "reason");
+        buf_addf(out, "      <%s", element);
+        add_attribute(out, "message", reason != NULL ? reason : json_str(one, "title"));
+        buf_addc(out, '>');
+        add_findings(one, out);
+        buf_addf(out, "</%s>\n", element);
+    }
+    buf_adds(out, "    </testcase>\n");
+}
+
+static int64_t count_in(const cJSON *cases, struct span area, const char *element)
+{
+    int64_t n = 0;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, cases)
+    {
+        if (!span_equal(area_of(json_str(one, "id")), area))
+            continue;
+        const char *is = element_of(json_str(one, "status"));
+        n += element == NULL || (is != NULL && strcmp(is, element) == 0);
+    }
+    return n;
+}
+
+static bool area_seen_before(const cJSON *cases, const cJSON *one)
+{
+    for (const cJSON *before = cases->child; before != one; before = before->next)
+        if (span_equal(area_of(json_str(before, "id")), area_of(json_str(one, "id"))))
+            return true;
+    return false;
+}
+
+void report_junit(const cJSON *doc, struct buf *out)
+{
+    const cJSON *cases = json_member(json_member(doc, "conformance"), "cases");
+    buf_adds(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"mohs\">\n");
+    const cJSON *one;
+    cJSON_ArrayForEach(one, cases)
+    {
+        if (area_seen_before(cases, one))
+            continue;
+        struct span area = area_of(json_str(one, "id"));
+        CLEANUP(free_ptr) char *name = span_dup(area);
+        buf_adds(out, "  <testsuite");
+        add_attribute(out, "name", name);
+        add_attribute(out, "timestamp", json_str(json_member(doc, "time"), "start"));
+        buf_addf(out, " tests=\"%lld\" failures=\"%lld\" errors=\"%lld\" skipped=\"%lld\">\n",
+                 (long long)count_in(cases, area, NULL), (long long)count_in(cases, area, "failure"),
+                 (long long)count_in(cases, area, "error"), (long long)count_in(cases, area, "skipped"));
+        const cJSON *member;
+        cJSON_ArrayForEach(member, cases)
+        {
+            if (span_equal(area_of(json_str(member, "id")), area))
+                add_case(member, out);
+        }
+        buf_adds(out, "  </testsuite>\n");
+    }
+    buf_adds(out, "</testsuites>\n");
+}

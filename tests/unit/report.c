@@ -1,0 +1,175 @@
+/* The result document and its readers: one document through every format. */
+#include "reports/report.h"
+#include "reports/result.h"
+
+#include "protocol/data.h"
+#include "protocol/schema.h"
+#include "unit.h"
+
+static void build(struct result *r)
+{
+    static char words[][32] = {"mohs", "check", "-H", "Authorization: Bearer s3cret", "--key=AK:s3cret"};
+    char *const argv[] = {words[0], words[1], words[2], words[3], words[4]};
+    static const struct result_check checks[] = {
+        {"steps[0].upstream[0].body", false, "/inferenceConfig/stopSequences", "[\"X\"]", "\"X\" <&> | \x01"},
+        {"steps[0].receive.status", true, NULL, NULL, NULL}};
+    CLEANUP(json_free) cJSON *requirements = NULL;
+    CU_ASSERT_EQUAL(json_parse(SPAN_LIT("[{\"id\":\"params.stop-string\",\"level\":\"MUST\",\"title\":\"stop becomes a list\"}]"), 0,
+                               &requirements, NULL), OK);
+    result_init(r, "conformance", 5, argv);
+    result_add_case(r, &(struct result_case){.id = "openai.chat/params/stop", .title = "stop", .status = "fail", .level = "MUST",
+                                             .requirements = requirements, .checks = checks, .check_count = 2, .duration_us = 1500,
+                                             .attempts = 1, .reproduce = "mohs check openai.chat/params/stop"});
+    result_add_case(r, &(struct result_case){.id = "openai.chat/params/top-k", .title = "top_k", .status = "pass", .attempts = 1});
+    result_add_case(r, &(struct result_case){.id = "openai.chat/cache/read", .title = "cache", .status = "skip", .reason = "not claimed", .attempts = 0});
+}
+
+static void every_document_is_of_the_schema(void)
+{
+    CLEANUP(result_release) struct result r;
+    struct note note = {""};
+    build(&r);
+    enum err e = result_finish(&r, EXIT_CONFORMANCE, NULL, &note);
+    CLAIM(e == OK, "%s", note.text);
+    CU_ASSERT_EQUAL(json_at(r.doc, "/conformance/summary/fail")->valueint, 1);
+    CU_ASSERT_EQUAL(json_at(r.doc, "/conformance/summary/skip")->valueint, 1);
+    (void)json_set_string(json_member(r.doc, "exit"), "reason", "");
+    CU_ASSERT_NOT_EQUAL(result_validate(r.doc, &note), OK);
+    (void)json_set_string(json_member(r.doc, "exit"), "reason", "x");
+    (void)json_set_string(r.doc, "kindd", "x");
+    CU_ASSERT_NOT_EQUAL(result_validate(r.doc, &note), OK);
+    CLAIM(strstr(note.text, "did you mean \"kind\"") != NULL, "%s", note.text);
+}
+
+static void shows_no_secret_of_the_command_line(void)
+{
+    CLEANUP(result_release) struct result r;
+    build(&r);
+    CLEANUP(free_ptr) char *text = json_text(r.doc, JSON_COMPACT);
+    CU_ASSERT_PTR_NULL(strstr(text, "s3cret"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "--key=<redacted>"));
+}
+
+static void every_format_tells_the_failure(void)
+{
+    CLEANUP(result_release) struct result r;
+    build(&r);
+    CU_ASSERT_EQUAL(result_finish(&r, EXIT_CONFORMANCE, NULL, NULL), OK);
+    size_t count;
+    const struct report_format *formats = report_formats(&count);
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(buf_release) struct buf out = BUF_INIT(1 << 20);
+        formats[i].write(r.doc, &out);
+        CU_ASSERT_EQUAL(buf_error(&out), OK);
+        CLAIM(strstr(buf_text(&out), "steps[0].upstream[0].body") != NULL, "%s does not name the check", formats[i].name);
+        CLAIM(strstr(buf_text(&out), "mohs check openai.chat/params/stop") != NULL, "%s does not say how to run it again", formats[i].name);
+        CU_ASSERT_PTR_EQUAL(report_format_of_file(i == 0 ? "x.json" : i == 1 ? "a/b.xml" : i == 2 ? "r.md" : "r.txt"), &formats[i]);
+    }
+    CU_ASSERT_PTR_NULL(report_format_of_file("x.pdf"));
+}
+
+static void junit_counts_and_escapes(void)
+{
+    CLEANUP(result_release) struct result r;
+    build(&r);
+    CU_ASSERT_EQUAL(result_finish(&r, EXIT_CONFORMANCE, NULL, NULL), OK);
+    CLEANUP(buf_release) struct buf out = BUF_INIT(1 << 20);
+    report_junit(r.doc, &out);
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "name=\"openai.chat/params\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"1\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "&lt;&amp;&gt;"));
+    CU_ASSERT_PTR_NULL(strchr(buf_text(&out), 1));
+}
+
+static void worse_exit_codes_win(void)
+{
+    static const int worst_first[] = {7, 2, 6, 5, 4, 1, 99, 98, 3, 0};
+    for (size_t i = 0; i < COUNT_OF(worst_first); i++)
+        for (size_t j = i; j < COUNT_OF(worst_first); j++) {
+            CU_ASSERT_EQUAL(exit_worst(worst_first[i], worst_first[j]), worst_first[i]);
+            CU_ASSERT_EQUAL(exit_worst(worst_first[j], worst_first[i]), worst_first[i]);
+        }
+}
+
+static int check_one_schema(void *ctx, const char *path, struct span bytes)
+{
+    (void)ctx;
+    if (strstr(path, ".schema.json") == NULL)
+        return 0;
+    struct note note = {""};
+    CLEANUP(json_free) cJSON *schema = NULL;
+    enum err e = json_parse(bytes, JSON_UNIQUE, &schema, &note);
+    if (e == OK)
+        e = schema_check_schema(schema, &note);
+    CLAIM(e == OK, "%s: %s", path, note.text);
+    return 0;
+}
+
+static void the_requirements_are_of_their_schema(void)
+{
+    struct span text;
+    struct note note = {""};
+    CLEANUP(json_free) cJSON *schema = NULL;
+    CLEANUP(json_free) cJSON *rows = NULL;
+    CU_ASSERT_EQUAL(data_load("suites/requirements.schema.json", &text, &note), OK);
+    CU_ASSERT_EQUAL(json_parse(text, 0, &schema, &note), OK);
+    CU_ASSERT_EQUAL(data_load("suites/requirements.json", &text, &note), OK);
+    CU_ASSERT_EQUAL(json_parse(text, JSON_UNIQUE, &rows, &note), OK);
+    CLAIM(schema_validate(schema, rows, &note) == OK, "%s", note.text);
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(json_member(rows, "requirements")), 377);
+}
+
+static void our_schemas_use_only_checked_keywords(void)
+{
+    (void)data_each("", check_one_schema, NULL);
+    CLEANUP(json_free) cJSON *bad = NULL;
+    CU_ASSERT_EQUAL(json_parse(SPAN_LIT("{\"properties\":{\"a\":{\"multipleOf\":2}}}"), 0, &bad, NULL), OK);
+    CU_ASSERT_EQUAL(schema_check_schema(bad, NULL), ERR_UNSUPPORTED);
+}
+
+static void schema_complaints_name_the_place(void)
+{
+    static const struct { const char *schema, *document, *says; } rows[] = {
+        {"{\"type\":\"object\"}", "[]", "the document: expected object, found array"},
+        {"{\"properties\":{\"a\":{\"type\":\"integer\"}}}", "{\"a\":1.5}", "/a: expected integer"},
+        {"{\"items\":{\"enum\":[\"pass\",\"fail\"]}}", "[\"pass\",\"fial\"]", "/1: expected one of [\"pass\",\"fail\"], found \"fial\"; did you mean \"fail\"?"},
+        {"{\"required\":[\"x\"]}", "{}", "\"x\" is required"},
+        {"{\"minimum\":9007199254740993}", "9007199254740992", "expected at least"},
+        {"{\"oneOf\":[{\"type\":\"string\"},{\"minLength\":1}]}", "\"a\"", "fits 2 forms"},
+        {"{\"$ref\":\"#/$defs/t\",\"$defs\":{\"t\":{\"const\":1}}}", "2", "expected 1"},
+        {"{\"anyOf\":[{\"type\":\"string\"},{\"items\":{\"type\":\"string\"}}]}", "[1]", "/0: expected string, found number"},
+        {"{\"pattern\":\"^a$\"}", "\"b\"", "does not match"},
+        {"{\"minItems\":1}", "[]", "at least 1 items"},
+        {"{\"maxLength\":1}", "\"ab\"", "at most 1 characters"},
+        {"{\"uniqueItems\":true}", "[1,2,1.0]", "item 0 stands there twice"},
+        {"{\"not\":{\"const\":1,\"description\":\"one is none\"}}", "1", "one is none"},
+        {"{\"if\":{\"type\":\"string\"},\"then\":{\"const\":\"a\"},\"else\":{\"const\":1}}", "\"b\"", "expected \"a\""},
+        {"{\"if\":{\"type\":\"string\"},\"then\":{\"const\":\"a\"},\"else\":{\"const\":1}}", "2", "expected 1"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(json_free) cJSON *schema = NULL;
+        CLEANUP(json_free) cJSON *document = NULL;
+        struct note note = {""};
+        CU_ASSERT_EQUAL(json_parse(span_of(rows[i].schema), 0, &schema, NULL), OK);
+        CU_ASSERT_EQUAL(json_parse(span_of(rows[i].document), 0, &document, NULL), OK);
+        CLAIM(schema_validate(schema, document, &note) != OK && strstr(note.text, rows[i].says) != NULL, "%s on %s says: %s",
+              rows[i].schema, rows[i].document, note.text);
+    }
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        {"every document is of the schema", every_document_is_of_the_schema},
+        {"shows no secret of the command line", shows_no_secret_of_the_command_line},
+        {"every format tells the failure", every_format_tells_the_failure},
+        {"junit counts and escapes", junit_counts_and_escapes},
+        {"worse exit codes win", worse_exit_codes_win},
+        {"the requirements are of their schema", the_requirements_are_of_their_schema},
+        {"our schemas use only checked keywords", our_schemas_use_only_checked_keywords},
+        {"schema complaints name the place", schema_complaints_name_the_place},
+        CU_TEST_INFO_NULL,
+    };
+    return unit_main("report", tests);
+}
