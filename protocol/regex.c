@@ -1,0 +1,554 @@
+/* regex.c: from ECMA's notation to POSIX's.
+ *
+ * The two agree on groups, alternatives and quantifiers. They differ inside classes (POSIX has no escapes there), in what
+ * one character is (the C locale matches bytes), and in the named escapes. So every class, escape and point is read into a
+ * set of characters and written again: ASCII as a bracket expression, one character beyond ASCII as its lead byte and
+ * what continues it. A pattern that is one class repeated never becomes an expression at all. Nothing here depends on the locale of the environment, because the program never sets one.
+ */
+#include "protocol/regex.h"
+
+#include <pthread.h>
+#include <regex.h>
+#include <stdlib.h>
+
+#include "protocol/utf8.h"
+
+enum { MOST_BEYOND = 32, ASCII = 128, BUCKETS = 256, LONGEST_PATTERN = 64 << 10 };
+
+#define ANY_BEYOND "[\xC0-\xF4][\x80-\xBF]+" /* C0 leads the C0 80 that stands for U+0000 */
+
+struct charset {
+    bool ascii[ASCII];
+    bool beyond; /* every character beyond ASCII */
+    uint32_t some[MOST_BEYOND];
+    size_t some_count;
+};
+
+struct translation {
+    const char *at;
+    const char *whole;
+    struct buf *out;
+    struct note *note;
+};
+
+static enum err refuse(const struct translation *t, enum err e, const char *why)
+{
+    return note_set(t->note, e, "the pattern %.200s, at character %zu: %s", t->whole, (size_t)(t->at - t->whole) + 1, why);
+}
+
+/* -- Sets ----------------------------------------------------------------------------------------------------------- */
+
+static void add_range(struct charset *set, uint32_t from, uint32_t to)
+{
+    for (uint32_t c = from; c <= to && c < ASCII; c++)
+        set->ascii[c] = true;
+    if (to < ASCII)
+        return;
+    if (from == to && set->some_count < MOST_BEYOND)
+        set->some[set->some_count++] = from;
+    else
+        set->beyond = true;
+}
+
+static void add_chars(struct charset *set, const char *chars)
+{
+    for (; *chars != '\0'; chars++)
+        set->ascii[(unsigned char)*chars] = true;
+}
+
+static void add_inverse(struct charset *set, const struct charset *of)
+{
+    for (size_t c = 0; c < ASCII; c++)
+        set->ascii[c] = set->ascii[c] || !of->ascii[c];
+    set->beyond = set->beyond || !of->beyond;
+}
+
+static void named_set(char name, struct charset *set)
+{
+    if (name == 's') {
+        add_chars(set, " \t\n\v\f\r");
+        add_range(set, 0xA0, 0xA0);
+        add_range(set, 0x3000, 0x3000);
+        add_range(set, 0xFEFF, 0xFEFF);
+        for (uint32_t c = 0x2000; c <= 0x200A; c++)
+            add_range(set, c, c);
+        return;
+    }
+    add_range(set, '0', '9');
+    if (name == 'w') {
+        add_range(set, 'A', 'Z');
+        add_range(set, 'a', 'z');
+        add_chars(set, "_");
+    }
+}
+
+/* \d \w \s and their opposites. The opposite of \s also takes the few spaces beyond ASCII: harmless where it is used. */
+static bool add_named(struct charset *set, char name)
+{
+    struct charset named = {.beyond = false};
+    if (name == '\0' || strchr("dwsDWS", name) == NULL)
+        return false;
+    bool inverse = name < 'a';
+    named_set(inverse ? (char)(name + 32) : name, &named);
+    if (inverse) {
+        add_inverse(set, &named);
+        return true;
+    }
+    for (size_t c = 0; c < ASCII; c++)
+        set->ascii[c] = set->ascii[c] || named.ascii[c];
+    for (size_t i = 0; i < named.some_count; i++)
+        add_range(set, named.some[i], named.some[i]);
+    return true;
+}
+
+/* \p{L} and its like, roughly: t->at stands behind \p or \P. */
+static enum err add_property(struct translation *t, struct charset *set, bool inverse)
+{
+    struct charset named = {.beyond = true};
+    const char *close = strchr(t->at, '}');
+    if (*t->at != '{' || close == NULL)
+        return refuse(t, ERR_SYNTAX, "expected a property in braces");
+    switch (t->at[1]) {
+    case 'L':
+        add_range(&named, 'A', 'Z');
+        add_range(&named, 'a', 'z');
+        break;
+    case 'N':
+        add_range(&named, '0', '9');
+        break;
+    case 'Z':
+        add_chars(&named, " ");
+        break;
+    case 'C':
+        named.beyond = false;
+        add_range(&named, 0, 0x1F);
+        add_range(&named, 0x7F, 0x7F);
+        break;
+    default:
+        return refuse(t, ERR_UNSUPPORTED, "this property is not known");
+    }
+    t->at = close + 1;
+    if (inverse) {
+        add_inverse(set, &named);
+        return OK;
+    }
+    for (size_t c = 0; c < ASCII; c++)
+        set->ascii[c] = set->ascii[c] || named.ascii[c];
+    set->beyond = set->beyond || named.beyond;
+    return OK;
+}
+
+static bool read_hex(struct translation *t, size_t digits, uint32_t *code)
+{
+    uint32_t v = 0;
+    for (size_t i = 0; i < digits; i++) {
+        char c = t->at[i];
+        const char *at = c == '\0' ? NULL : strchr("0123456789abcdef", c >= 'A' && c <= 'F' ? c + 32 : c);
+        if (at == NULL)
+            return false;
+        v = v << 4 | (uint32_t)(at - "0123456789abcdef");
+    }
+    t->at += digits;
+    *code = v;
+    return true;
+}
+
+/* An escape (t->at behind the backslash) or a plain character. *single is false when it named a set, now in `set`. */
+static enum err read_atom(struct translation *t, struct charset *set, uint32_t *code, bool *single)
+{
+    static const char from[] = "nrtfv0b", into[] = "\n\r\t\f\v\0\b";
+    *single = true;
+    struct span rest = span_of(t->at);
+    if (*t->at != '\\') {
+        size_t n = utf8_length(rest);
+        if (n == 0)
+            return refuse(t, ERR_SYNTAX, "expected UTF-8");
+        *code = utf8_code(rest.p, n);
+        t->at += n;
+        return OK;
+    }
+    char c = t->at[1];
+    if (c == '\0')
+        return refuse(t, ERR_SYNTAX, "a backslash at the end");
+    t->at += 2;
+    if (add_named(set, c)) {
+        *single = false;
+        return OK;
+    }
+    if (c == 'p' || c == 'P') {
+        *single = false;
+        return add_property(t, set, c == 'P');
+    }
+    if (c == 'u' || c == 'x')
+        return read_hex(t, c == 'u' ? 4 : 2, code) ? OK : refuse(t, ERR_SYNTAX, "expected hexadecimal digits");
+    if (c >= '1' && c <= '9')
+        return refuse(t, ERR_UNSUPPORTED, "back-references are not served");
+    const char *control = memchr(from, c, sizeof from - 1);
+    *code = control != NULL ? (unsigned char)into[control - from] : (unsigned char)c;
+    return OK;
+}
+
+/* -- Writing -------------------------------------------------------------------------------------------------------- */
+
+static void put_literal(struct buf *out, uint32_t code)
+{
+    char bytes[4];
+    if (code == 0) {
+        buf_adds(out, "\xC0\x80");
+        return;
+    }
+    if (code < ASCII && strchr(".[]{}()*+?^$|\\", (int)code) != NULL)
+        buf_addc(out, '\\');
+    buf_add(out, (struct span){(const unsigned char *)bytes, utf8_put(code, bytes)});
+}
+
+/* A bracket expression of the ASCII part. What is special inside brackets goes where it is not: ] first, - last, ^ late. */
+static void put_bracket(struct buf *out, const struct charset *set)
+{
+    bool others = set->ascii[']'] || set->ascii['['];
+    buf_addc(out, '[');
+    if (set->ascii[']'])
+        buf_addc(out, ']');
+    for (unsigned char c = 1; c < ASCII; c++) {
+        if (!set->ascii[c] || strchr("][^-", c) != NULL)
+            continue;
+        others = true;
+        buf_addc(out, (char)c);
+    }
+    if (set->ascii['['])
+        buf_addc(out, '[');
+    if (set->ascii['^'] && !others && set->ascii['-'])
+        buf_adds(out, "-^");
+    else if (set->ascii['^'] || set->ascii['-'])
+        buf_adds(out, set->ascii['^'] && set->ascii['-'] ? "^-" : set->ascii['^'] ? "^" : "-");
+    buf_addc(out, ']');
+}
+
+static void put_ascii(struct buf *out, const struct charset *set, size_t count)
+{
+    if (count > 1) {
+        put_bracket(out, set);
+        return;
+    }
+    for (uint32_t c = 1; c < ASCII; c++)
+        if (set->ascii[c])
+            put_literal(out, c);
+}
+
+static enum err put_set(struct translation *t, const struct charset *set)
+{
+    size_t count = 0;
+    for (size_t c = 1; c < ASCII; c++)
+        count += set->ascii[c];
+    bool group = set->beyond || set->some_count > 0;
+    if (count == 0 && !group)
+        return refuse(t, ERR_UNSUPPORTED, "an empty class");
+    if (group)
+        buf_addc(t->out, '(');
+    put_ascii(t->out, set, count);
+    for (size_t i = 0; i < set->some_count && !set->beyond; i++) {
+        buf_adds(t->out, count > 0 || i > 0 ? "|" : "");
+        put_literal(t->out, set->some[i]);
+    }
+    if (set->beyond)
+        buf_adds(t->out, count > 0 ? "|" ANY_BEYOND : ANY_BEYOND);
+    if (group)
+        buf_addc(t->out, ')');
+    return OK;
+}
+
+/* -- Reading -------------------------------------------------------------------------------------------------------- */
+
+/* One member of a class: a character, a named set, or a range. */
+static enum err class_item(struct translation *t, struct charset *set)
+{
+    uint32_t from = 0, to = 0;
+    bool single, closed;
+    enum err e = read_atom(t, set, &from, &single);
+    if (e != OK || !single)
+        return e;
+    if (t->at[0] != '-' || t->at[1] == ']' || t->at[1] == '\0') {
+        add_range(set, from, from);
+        return OK;
+    }
+    t->at++;
+    e = read_atom(t, set, &to, &closed);
+    if (e != OK)
+        return e;
+    if (!closed) { /* [a-\d]: no range, three members */
+        add_range(set, from, from);
+        add_range(set, '-', '-');
+        return OK;
+    }
+    if (to < from)
+        return refuse(t, ERR_SYNTAX, "a range that runs backwards");
+    add_range(set, from, to);
+    return OK;
+}
+
+/* The set of a class; t->at stands on its bracket. */
+static enum err read_class(struct translation *t, struct charset *out)
+{
+    struct charset set = {.beyond = false};
+    t->at++;
+    bool inverse = *t->at == '^';
+    t->at += inverse;
+    while (*t->at != ']') {
+        enum err e = *t->at == '\0' ? refuse(t, ERR_SYNTAX, "a class without its end") : class_item(t, &set);
+        if (e != OK)
+            return e;
+    }
+    t->at++;
+    if (inverse && set.some_count > 0)
+        return refuse(t, ERR_UNSUPPORTED, "an inverted class with characters beyond ASCII");
+    if (inverse)
+        add_inverse(out, &set);
+    else
+        *out = set;
+    return OK;
+}
+
+static enum err read_group(struct translation *t)
+{
+    buf_addc(t->out, '(');
+    t->at++;
+    if (*t->at != '?')
+        return OK;
+    if (t->at[1] != ':')
+        return refuse(t, ERR_UNSUPPORTED, "look-around and named groups are not served");
+    t->at += 2;
+    return OK;
+}
+
+/* * + ? {n,m}, and the ? of laziness behind them, which is dropped. */
+static void read_quantifier(struct translation *t)
+{
+    size_t n = *t->at == '{' ? strcspn(t->at, "}") + 1 : 1;
+    buf_add(t->out, (struct span){(const unsigned char *)t->at, n});
+    t->at += n;
+    t->at += *t->at == '?';
+}
+
+static bool is_count(const char *at)
+{
+    size_t n = strspn(at + 1, "0123456789,") + 1;
+    return n > 1 && at[1] != ',' && at[n] == '}';
+}
+
+static enum err read_one(struct translation *t)
+{
+    struct charset set = {.beyond = false};
+    uint32_t code = 0;
+    bool single;
+    switch (*t->at) {
+    case '[': {
+        enum err e = read_class(t, &set);
+        return e == OK ? put_set(t, &set) : e;
+    }
+    case '(':
+        return read_group(t);
+    case ')':
+    case '|':
+    case '^':
+    case '$':
+        buf_addc(t->out, *t->at++);
+        return OK;
+    case '*':
+    case '+':
+    case '?':
+        read_quantifier(t);
+        return OK;
+    case '{':
+        if (is_count(t->at)) {
+            read_quantifier(t);
+            return OK;
+        }
+        break;
+    case '.':
+        t->at++;
+        add_range(&set, 1, 0xFFFF);
+        set.ascii['\n'] = set.ascii['\r'] = false;
+        return put_set(t, &set);
+    case '\\':
+        if (t->at[1] == 'b' || t->at[1] == 'B') {
+            buf_addf(t->out, "\\%c", t->at[1]);
+            t->at += 2;
+            return OK;
+        }
+        break;
+    default:
+        break;
+    }
+    enum err e = read_atom(t, &set, &code, &single);
+    if (e != OK)
+        return e;
+    if (!single)
+        return put_set(t, &set);
+    put_literal(t->out, code);
+    return OK;
+}
+
+enum err regex_translate(const char *ecma, int flags, struct buf *out, struct note *note)
+{
+    struct translation t = {.at = ecma, .whole = ecma, .out = out, .note = note};
+    if (strncmp(t.at, "(?i)", 4) == 0)
+        t.at += 4;
+    if ((flags & REGEX_WHOLE) != 0)
+        buf_adds(out, "^(");
+    while (*t.at != '\0') {
+        enum err e = read_one(&t);
+        if (e != OK)
+            return e;
+    }
+    if ((flags & REGEX_WHOLE) != 0)
+        buf_adds(out, ")$");
+    return buf_error(out);
+}
+
+/* -- The kept ones -------------------------------------------------------------------------------------------------- */
+
+/* A whole text of n..m characters of one class, which is what most patterns of the API model say: no automaton needed. */
+struct run {
+    bool only; /* the expression is this and nothing else */
+    struct charset set;
+    size_t least, most;
+};
+
+struct regex {
+    struct regex *next;
+    char *ecma;
+    int flags;
+    struct run run;
+    regex_t posix; /* unless run.only */
+};
+
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct regex *kept[BUCKETS];
+static size_t kept_count;
+
+static size_t bucket_of(const char *text)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (; *text != '\0'; text++)
+        h = (h ^ (unsigned char)*text) * 16777619u;
+    return h % BUCKETS;
+}
+
+/* The quantifier at the end of a run; false when more follows. */
+static bool read_run_length(const char *at, struct run *run)
+{
+    char *end;
+    run->least = *at == '*' || *at == '?' ? 0 : 1;
+    run->most = *at == '*' || *at == '+' ? SIZE_MAX : 1;
+    if (*at == '{' && is_count(at)) {
+        run->least = run->most = strtoul(at + 1, &end, 10);
+        if (*end == ',')
+            run->most = end[1] == '}' ? SIZE_MAX : strtoul(end + 1, &end, 10);
+        at += strcspn(at, "}") + 1;
+    } else if (*at != '\0' && strchr("*+?", *at) != NULL) {
+        at++;
+    }
+    at += *at == '$';
+    return *at == '\0';
+}
+
+static void find_run(const char *ecma, int flags, struct run *run)
+{
+    struct translation t = {.at = ecma, .whole = ecma};
+    if ((flags & REGEX_WHOLE) == 0)
+        return;
+    t.at += *t.at == '^';
+    if (*t.at != '[' || read_class(&t, &run->set) != OK)
+        return;
+    run->only = read_run_length(t.at, run);
+}
+
+static bool run_has(const struct charset *set, uint32_t code)
+{
+    if (code < ASCII)
+        return set->ascii[code];
+    bool found = set->beyond;
+    for (size_t i = 0; i < set->some_count && !found; i++)
+        found = set->some[i] == code;
+    return found;
+}
+
+static bool run_matches(const struct run *run, const char *text)
+{
+    struct span rest = span_of(text);
+    size_t count = 0;
+    while (rest.n > 0) {
+        size_t n = rest.p[0] < ASCII ? 1 : utf8_next(rest);
+        if (!run_has(&run->set, utf8_code(rest.p, n)))
+            return false;
+        rest = span_from(rest, n);
+        count++;
+    }
+    return count >= run->least && count <= run->most;
+}
+
+static int compile_posix(const char *ecma, const char *posix, regex_t *out)
+{
+    return regcomp(out, posix, REG_EXTENDED | REG_NOSUB | (strncmp(ecma, "(?i)", 4) == 0 ? REG_ICASE : 0));
+}
+
+static struct regex *compile(const char *ecma, int flags, struct note *note)
+{
+    CLEANUP(buf_release) struct buf posix = BUF_INIT(LONGEST_PATTERN);
+    enum err e = regex_translate(ecma, flags, &posix, note);
+    if (e != OK)
+        return NULL;
+    struct regex *r = calloc(1, sizeof *r);
+    char *copy = span_dup(span_of(ecma));
+    if (r != NULL)
+        find_run(ecma, flags, &r->run);
+    int refused = r == NULL || copy == NULL ? REG_ESPACE
+                  : r->run.only             ? 0
+                                            : compile_posix(ecma, buf_text(&posix), &r->posix);
+    if (refused != 0) {
+        char why[128] = "out of memory";
+        if (r != NULL && copy != NULL)
+            (void)regerror(refused, &r->posix, why, sizeof why);
+        (void)note_set(note, ERR_SYNTAX, "the pattern %.200s: %s", ecma, why);
+        free(copy);
+        free(r);
+        return NULL;
+    }
+    r->ecma = copy;
+    r->flags = flags;
+    return r;
+}
+
+static const struct regex *get_locked(const char *ecma, int flags, struct note *note)
+{
+    size_t bucket = bucket_of(ecma);
+    for (struct regex *r = kept[bucket]; r != NULL; r = r->next)
+        if (r->flags == flags && strcmp(r->ecma, ecma) == 0)
+            return r;
+    if (kept_count >= REGEX_MAX_KEPT) {
+        (void)note_set(note, ERR_LIMIT, "more than %d different patterns", REGEX_MAX_KEPT);
+        return NULL;
+    }
+    struct regex *r = compile(ecma, flags, note);
+    if (r == NULL)
+        return NULL;
+    r->next = kept[bucket];
+    kept[bucket] = r;
+    kept_count++;
+    return r;
+}
+
+const struct regex *regex_get(const char *ecma, int flags, struct note *note)
+{
+    (void)pthread_mutex_lock(&kept_lock);
+    const struct regex *r = get_locked(ecma, flags, note);
+    (void)pthread_mutex_unlock(&kept_lock);
+    return r;
+}
+
+bool regex_matches(const struct regex *regex, const char *text)
+{
+    if (regex->run.only)
+        return run_matches(&regex->run, text);
+    return regexec(&regex->posix, text, 0, NULL, 0) == 0;
+}
