@@ -1,7 +1,7 @@
 /* cmd_help.c: `mohs help [VERB]` prints help; with --man a manual page, which is how the package makes its own. */
 #include <stddef.h>
 
-#include "harness/exit.h"
+#include "reports/exit.h"
 #include "harness/option.h"
 #include "harness/verbs.h"
 

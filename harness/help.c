@@ -1,5 +1,5 @@
 /* help.c: --help and the manual pages, printed from the same rows that the parser reads, so neither can go stale. */
-#include "harness/exit.h"
+#include "reports/exit.h"
 #include "harness/option.h"
 
 enum { WIDTH = 100, COLUMN = 26 };

@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "harness/exit.h"
+#include "reports/exit.h"
 #include "harness/option.h"
 #include "harness/verbs.h"
 
 const struct verb *const verbs[] = {
+    &verb_cost,
     &verb_help,
     NULL,
 };

@@ -16,40 +16,6 @@
 #include "protocol/data.h"
 #include "protocol/schema.h"
 
-static const struct exit_row {
-    int code;
-    const char *meaning;
-} exits[] = {
-    /* worst first: the order in which one wins over another */
-    {EXIT_INTERRUPTED, "interrupted"},
-    {EXIT_HARNESS_FAULT, "fault inside the harness"},
-    {EXIT_USAGE, "usage, configuration, case or profile error"},
-    {EXIT_UNREACHABLE, "target unreachable, or it died during the run"},
-    {EXIT_INCONCLUSIVE, "inconclusive: the rig was the limit, or calibration failed"},
-    {EXIT_NOTHING, "nothing selected or nothing measured"},
-    {EXIT_CONFORMANCE, "unexpected conformance failure"},
-    {EXIT_THRESHOLD, "threshold failed"},
-    {EXIT_REGRESSION, "regression against the baseline"},
-    {EXIT_STALE, "only stale expected failures"},
-    {EXIT_OK, "all required held"},
-};
-
-int exit_worst(int a, int b)
-{
-    for (size_t i = 0; i < COUNT_OF(exits); i++)
-        if (exits[i].code == a || exits[i].code == b)
-            return exits[i].code;
-    return EXIT_HARNESS_FAULT;
-}
-
-const char *exit_meaning(int code)
-{
-    for (size_t i = 0; i < COUNT_OF(exits); i++)
-        if (exits[i].code == code)
-            return exits[i].meaning;
-    return "unknown exit code";
-}
-
 /* Options whose value is a secret, or may hold one. */
 static const char *const secret_options[] = {"-H", "--header", "--key", "--api-key", "--secret", "--token", "--bearer"};
 
@@ -223,7 +189,7 @@ static void sum_up(cJSON *conformance)
 static const char *verdict_of(int exit)
 {
     switch (exit) {
-    case EXIT_OK:
+    case EXIT_HELD:
         return "pass";
     case EXIT_REGRESSION:
         return "regression";

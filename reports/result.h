@@ -8,6 +8,7 @@
 #define MOHS_RESULT_H
 
 #include "protocol/json.h"
+#include "reports/exit.h"
 
 #define RESULT_SCHEMA_VERSION "1.0.0"
 
@@ -15,25 +16,6 @@ struct result {
     cJSON *doc;
     uint64_t started_at_ns;
 };
-
-/* Exit codes of the program, and `exit.code` of the document. When several hold the earliest of this list wins. */
-enum exit_code {
-    EXIT_HARNESS_FAULT = 7,
-    EXIT_USAGE = 2,
-    EXIT_UNREACHABLE = 6,
-    EXIT_INCONCLUSIVE = 5,
-    EXIT_NOTHING = 4,
-    EXIT_CONFORMANCE = 1,
-    EXIT_THRESHOLD = 99,
-    EXIT_REGRESSION = 98,
-    EXIT_STALE = 3,
-    EXIT_INTERRUPTED = 105,
-    EXIT_OK = 0
-};
-/* The one of two codes that is to be reported. */
-int exit_worst(int a, int b);
-/* "unexpected conformance failure"; never NULL. */
-const char *exit_meaning(int code);
 
 /* `kind`: conformance, load, compare, selftest, cost-audit, demo. Fills tool, command (argv with secrets of -H, --key and the
  * like replaced), host and time.start. */

@@ -29,7 +29,7 @@ static void every_document_is_of_the_schema(void)
     CLEANUP(result_release) struct result r;
     struct note note = {""};
     build(&r);
-    enum err e = result_finish(&r, EXIT_CONFORMANCE, NULL, &note);
+    enum err e = result_finish(&r, EXIT_FAILED, NULL, &note);
     CLAIM(e == OK, "%s", note.text);
     CU_ASSERT_EQUAL(json_at(r.doc, "/conformance/summary/fail")->valueint, 1);
     CU_ASSERT_EQUAL(json_at(r.doc, "/conformance/summary/skip")->valueint, 1);
@@ -54,7 +54,7 @@ static void every_format_tells_the_failure(void)
 {
     CLEANUP(result_release) struct result r;
     build(&r);
-    CU_ASSERT_EQUAL(result_finish(&r, EXIT_CONFORMANCE, NULL, NULL), OK);
+    CU_ASSERT_EQUAL(result_finish(&r, EXIT_FAILED, NULL, NULL), OK);
     size_t count;
     const struct report_format *formats = report_formats(&count);
     for (size_t i = 0; i < count; i++) {
@@ -72,7 +72,7 @@ static void junit_counts_and_escapes(void)
 {
     CLEANUP(result_release) struct result r;
     build(&r);
-    CU_ASSERT_EQUAL(result_finish(&r, EXIT_CONFORMANCE, NULL, NULL), OK);
+    CU_ASSERT_EQUAL(result_finish(&r, EXIT_FAILED, NULL, NULL), OK);
     CLEANUP(buf_release) struct buf out = BUF_INIT(1 << 20);
     report_junit(r.doc, &out);
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "name=\"openai.chat/params\""));
@@ -87,8 +87,8 @@ static void worse_exit_codes_win(void)
     static const int worst_first[] = {7, 2, 6, 5, 4, 1, 99, 98, 3, 0};
     for (size_t i = 0; i < COUNT_OF(worst_first); i++)
         for (size_t j = i; j < COUNT_OF(worst_first); j++) {
-            CU_ASSERT_EQUAL(exit_worst(worst_first[i], worst_first[j]), worst_first[i]);
-            CU_ASSERT_EQUAL(exit_worst(worst_first[j], worst_first[i]), worst_first[i]);
+            CU_ASSERT_EQUAL(exit_worse(worst_first[i], worst_first[j]), worst_first[i]);
+            CU_ASSERT_EQUAL(exit_worse(worst_first[j], worst_first[i]), worst_first[i]);
         }
 }
 

@@ -2,7 +2,7 @@
  * believed: a broken harness says nothing about a gateway, a stale list says the least. An interrupted run always says
  * so, because whoever pressed Ctrl-C knows that it is not whole, and a script must know too.
  */
-#include "harness/exit.h"
+#include "reports/exit.h"
 
 const struct exit_row exit_table[] = {
     {EXIT_HELD, "all that was required held"},
@@ -28,6 +28,14 @@ static size_t rank(int code)
         if (order[i] == code)
             return i;
     return COUNT_OF(order);
+}
+
+const char *exit_meaning(int code)
+{
+    for (size_t i = 0; i < exit_table_count; i++)
+        if (exit_table[i].code == code)
+            return exit_table[i].meaning;
+    return "an unknown exit code";
 }
 
 int exit_worse(int a, int b)
