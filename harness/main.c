@@ -13,6 +13,8 @@
 
 const struct verb *const verbs[] = {
     &verb_cost,
+    &verb_report,
+    &verb_frames,
     &verb_help,
     NULL,
 };

@@ -5,6 +5,8 @@
 #include "harness/option.h"
 
 extern const struct verb verb_cost;
+extern const struct verb verb_frames;
 extern const struct verb verb_help;
+extern const struct verb verb_report;
 
 #endif
