@@ -16,18 +16,29 @@ static void must(bool holds)
         abort();
 }
 
-/* Walk from frame to frame by the stated lengths; those out of reach are bent to fit. */
+/* A frame of n bytes at p: a headers length out of reach becomes all there is room for; then the CRCs. */
+static void repair_frame(unsigned char *p, size_t n)
+{
+    size_t room = n - ES_OVERHEAD;
+    if (p[4] != 0 || p[5] != 0 || ((size_t)p[6] << 8 | p[7]) > room) {
+        p[4] = p[5] = 0;
+        p[6] = (unsigned char)(room >> 8);
+        p[7] = (unsigned char)room;
+    }
+    es_reseal(p, n);
+}
+
+/* Walk from frame to frame by the stated lengths; the last one gets all that is left. */
 static void repair(unsigned char *p, size_t n)
 {
     while (n >= ES_OVERHEAD) {
         size_t total = (size_t)p[2] << 8 | p[3];
-        if (total >= ES_OVERHEAD && total <= n) {
-            p[0] = p[1] = 0;
-            es_reseal(p, total);
-        } else {
-            es_reseal(p, n);
+        if (total < ES_OVERHEAD || total > n)
             total = n;
-        }
+        p[0] = p[1] = 0;
+        p[2] = (unsigned char)(total >> 8);
+        p[3] = (unsigned char)total;
+        repair_frame(p, total);
         p += total;
         n -= total;
     }
@@ -79,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t first = data[1], piece = 1 + data[2] % 61u;
     bool mend = data[0] % 2 != 0;
     buf_add(&bytes, (struct span){data + 3, size - 3});
-    if (mend && bytes.len > 0)
+    if (mend && bytes.len < 65536)
         repair((unsigned char *)bytes.data, bytes.len);
     struct span all = buf_span(&bytes);
 
