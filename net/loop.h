@@ -16,7 +16,8 @@ struct loop *loop_new(struct note *note); /* NULL: the note says why */
 void loop_free(struct loop *loop);        /* pending posts are dropped, watches and timers forgotten; fds stay open */
 void loop_run(struct loop *loop);         /* until loop_stop() */
 void loop_stop(struct loop *loop);        /* any thread, also before loop_run */
-/* Run until done(ctx) is true (asked after every turn) or deadline_ns (of now_ns(); 0 = none) has passed: ERR_TIMEOUT. */
+/* Run until done(ctx) is true (asked before every turn) or deadline_ns (of now_ns(); 0 = none) has passed: ERR_TIMEOUT.
+ * ERR_CLOSED when loop_stop() came first. */
 enum err loop_run_until(struct loop *loop, bool (*done)(void *ctx), void *ctx, uint64_t deadline_ns) MUST_USE;
 /* Run fn(ctx) on the loop's thread, in order. Any thread. ERR_NOMEM when it could not be queued. */
 enum err loop_post(struct loop *loop, void (*fn)(void *ctx), void *ctx) MUST_USE;
@@ -42,7 +43,8 @@ struct timer {
     size_t slot;
 };
 /* Set or move. A due instant in the past fires on the next turn. Never fires early; late by the turn of the loop only
- * (epoll_pwait2 / timerfd with nanoseconds, not the milliseconds of epoll_wait). 100,000 timers set at once are fine. */
+ * (epoll_pwait2 with nanoseconds, not the milliseconds of epoll_wait). 100,000 timers set at once are fine. Timers of
+ * one due instant fire in the order they were set; those due within the same 16 us may fire in any order. */
 void timer_set(struct loop *loop, struct timer *t, uint64_t due_ns, void (*fire)(void *ctx), void *ctx);
 void timer_cancel(struct timer *t); /* fine when not set */
 

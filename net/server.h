@@ -2,8 +2,9 @@
  *
  * N workers, each a thread with its own loop and its own listening socket (SO_REUSEPORT); a connection stays with its
  * worker. HTTP/1.1 is libmicrohttpd's, driven from our epoll. A connection that opens with the HTTP/2 preface is
- * refused with one log line that names the client setting to change. Bounded: header bytes, body bytes, connections,
- * idle and slow-sender time.
+ * refused (GOAWAY with HTTP_1_1_REQUIRED) with one log line, at most one a second, that names the client setting to
+ * change. Bounded: header bytes, body bytes, connections, idle and slow-sender time. A peer that closes its sending
+ * side while an answer is awaited counts as gone: TCP cannot tell the two apart, and cancellation must be seen at once.
  *
  * The handler runs on the worker's loop when the whole request is read, and must not block. It answers at once or
  * later, from that loop's thread, in one of two ways: a plan (exchange_reply), or bytes as they are made
@@ -27,7 +28,9 @@ struct server_config {
     size_t max_body;             /* bytes; 0: 32 MiB. More: 413 */
     size_t max_header;           /* bytes; 0: 64 KiB. More: 431 */
     unsigned max_connections;    /* a worker; 0: as many as the file limit allows, less a reserve */
-    unsigned idle_timeout_ms;    /* keep-alive and slow senders; 0: 60,000 */
+    unsigned idle_timeout_ms;    /* keep-alive, a silent peer, the whole of a request from its first line on; rounded up
+                                  * to seconds; 0: 60,000 */
+    unsigned hang_limit_ms;      /* silence that a plan asks for (PLAN_NEVER, PLAN_END_HANG); 0: 600,000 */
     struct gates *gates;         /* borrowed; NULL: plans with gates pass */
     void (*handle)(void *ctx, struct exchange *x);
     /* Optional, on the worker's thread before its first request and after its last: what exchange_worker() returns. */
@@ -46,16 +49,19 @@ const struct http_request *exchange_request(const struct exchange *x);
 struct loop *exchange_loop(const struct exchange *x);
 void *exchange_worker(const struct exchange *x);
 
-/* Called exactly once per exchange, also when the peer left before an answer; x is gone when it returns. Set it inside the handler. */
+/* Called exactly once per exchange, also when the peer left before an answer; x is gone when it returns, so an answer
+ * that is still being made must be dropped in it. Never called from within another exchange_ function or the handler.
+ * Set it inside the handler. */
 void exchange_on_done(struct exchange *x, void (*done)(void *ctx, struct exchange *x, const struct delivery *d), void *ctx);
 
-void exchange_reply(struct exchange *x, struct plan *take); /* NULL: 500 */
+void exchange_reply(struct exchange *x, struct plan *take); /* NULL, or a plan that failed: 500 */
 
 /* The other way: a chunked body written as it is made. `headers` are copied. */
 void exchange_begin(struct exchange *x, int status, const struct http_headers *headers);
-size_t exchange_write(struct exchange *x, struct span bytes); /* copies; returns how many bytes now wait to be sent */
+/* Copies; returns how many bytes now wait to be sent. One chunk a call. Past 64 MiB waiting the connection is cut. */
+size_t exchange_write(struct exchange *x, struct span bytes);
 void exchange_end(struct exchange *x, enum plan_end how);
-/* fn(ctx) each time the waiting bytes fall to low_water or under; for back-pressure. */
+/* fn(ctx) each time the waiting bytes fall to low_water or under; for back-pressure. Not from within exchange_write. */
 void exchange_on_drain(struct exchange *x, size_t low_water, void (*fn)(void *ctx), void *ctx);
 
 #endif

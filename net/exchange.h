@@ -1,0 +1,145 @@
+/* exchange.h: what server.c, exchange.c and http1.c share, and nobody else sees.
+ *
+ * server.c accepts and peeks; http1.c lets libmicrohttpd parse requests and send heads; exchange.c paces bodies. One
+ * request at a time is on a connection (HTTP/1.1), so the exchange lives inside its connection and its memory is used
+ * again by the next request.
+ *
+ *     IDLE -> ASKED -> HEAD -> QUEUE -> BODY -> END -> IDLE        (OVER from anywhere: done() was called early)
+ *
+ * While an exchange waits for anything, its MHD connection is suspended: MHD neither polls nor touches the socket.
+ * That has two uses. Our own watch sees the peer leave at once. And bodies of unknown length, and bodies that break a
+ * promise, are written by us straight to the socket, chunk by chunk, behind MHD's back; MHD is resumed only to end
+ * them. It cannot tell: it sent the head, it will send the last chunk, and has no bytes of its own in between.
+ */
+#ifndef MOHS_EXCHANGE_H
+#define MOHS_EXCHANGE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "net/server.h"
+
+struct MHD_Connection;
+struct http1;
+struct worker;
+
+enum exchange_phase {
+    PHASE_IDLE,  /* no request, or one that is still being read */
+    PHASE_ASKED, /* with the handler, no answer yet */
+    PHASE_HEAD,  /* a plan whose status line is not due yet */
+    PHASE_QUEUE, /* the wire may send the head */
+    PHASE_BODY,  /* the head is out */
+    PHASE_END,   /* every byte is with the socket (or with MHD); the wire ends it as `ending` says */
+    PHASE_OVER   /* done() was called; the wire has still to let go */
+};
+
+enum body_way {
+    BODY_WHOLE,  /* MHD has it all */
+    BODY_PULLED, /* MHD asks for it: a paced body of promised length that keeps the promise */
+    BODY_DIRECT  /* written by us */
+};
+
+struct exchange {
+    struct connection *connection;
+    struct http_request request;
+    enum exchange_phase phase;
+    enum body_way way;
+    enum plan_end ending;
+    bool framed;  /* direct writes are chunks */
+    bool broken;  /* the socket refused a write */
+    bool hanging; /* the timer is the limit of a silence that was asked for */
+
+    /* the request as it is read */
+    bool head_seen;
+    int refused; /* 413, 431 or 0 */
+    struct buf target, body;
+    struct http_field *fields;
+    size_t field_cap;
+
+    /* the answer */
+    struct plan *plan; /* one way ... */
+    bool streaming;    /* ... or the other */
+    bool stream_ended;
+    int status;
+    struct http_headers headers;
+    size_t next_piece, piece_taken; /* piece_taken: of next_piece, when pulled */
+    uint64_t base_ns;               /* due instant of the piece before */
+    bool gate_passed;
+    struct gate_wait gate;
+    struct timer timer;
+    uint64_t reset_until_ns;
+
+    /* direct writes */
+    struct buf out;
+    size_t out_sent;
+    size_t frame_head, frame_body; /* of what is in `out`: bytes before the body, and of the body */
+    size_t low_water;
+    void (*drain)(void *ctx);
+    void *drain_ctx;
+
+    struct delivery delivery;
+    void (*done)(void *ctx, struct exchange *x, const struct delivery *d);
+    void *done_ctx;
+};
+
+struct connection {
+    struct worker *worker;
+    struct connection *next, *prev;
+    struct watch watch; /* the peer leaving, all its life; its first bytes; room to write */
+    struct timer timer; /* first bytes, and the reading of a request, take only so long */
+    struct MHD_Connection *mhd;
+    bool suspended;
+    bool wants_write;
+    bool peer_gone;
+    uint64_t number, requests;
+    struct exchange x;
+};
+
+struct worker {
+    struct server *server;
+    struct loop *loop;
+    struct http1 *http1;
+    struct watch listener;
+    struct timer accept_again;
+    void *user;
+    struct connection *connections;
+    size_t connection_count;
+    struct connection **by_fd; /* MHD names a new connection by its fd only */
+    size_t by_fd_count;
+};
+
+struct server {
+    struct server_config config;
+    char *host;
+    uint16_t port;
+    struct worker *workers;
+    size_t started; /* threads that run */
+    pthread_t *threads;
+    atomic_ullong connection_number;
+    atomic_ullong last_refusal_ns;
+};
+
+/* ---- server.c ---- */
+void connection_free(struct connection *c); /* the fd is closed already, or about to be by MHD */
+void connection_want_write(struct connection *c, bool yes);
+
+/* ---- exchange.c ---- */
+void exchange_init(struct exchange *x, struct connection *c);
+void exchange_release(struct exchange *x);
+void exchange_reset(struct exchange *x); /* ready for the next request */
+void exchange_handle(struct exchange *x); /* the request is whole */
+void exchange_head_sent(struct exchange *x);
+void exchange_pump(struct exchange *x);   /* write what is due */
+size_t exchange_pull(struct exchange *x, char *to, size_t n); /* BODY_PULLED: 0: not now */
+void exchange_choose_way(struct exchange *x, bool http_1_1);
+struct span exchange_whole_body(struct exchange *x); /* BODY_WHOLE: its bytes, stamped */
+void exchange_writable(struct exchange *x);
+void exchange_finish(struct exchange *x, enum delivery_end end); /* done(), once; nothing when it was called */
+
+/* ---- http1.c ---- */
+struct http1 *http1_new(struct worker *worker, struct note *note);
+void http1_free(struct http1 *h); /* closes every connection */
+void http1_take(struct http1 *h, struct connection *c);
+void http1_resume(struct connection *c); /* the phase has changed: let MHD look; fine when not suspended */
+
+#endif

@@ -1,0 +1,386 @@
+/* http1.c: libmicrohttpd as a part of our loop; the only file that knows it.
+ *
+ * One daemon a worker, without thread and without listening socket. Its epoll fd is watched by our loop, and it runs at
+ * most once a turn, just before the loop sleeps: whatever became ready or was resumed in this turn goes in one pass.
+ *
+ * MHD calls us for the head, for each part of the body, and once more when the request is whole; then the handler is
+ * asked. Without an answer the connection is suspended; resuming makes MHD call again and the head is queued. Bodies:
+ * see exchange.h. Two habits of MHD are worked around: a content reader that returns 0 is called again at once (it
+ * would spin), so it always suspends first; and the request target is decoded and cut up, so the raw one is copied
+ * from the log callback, which sees it first.
+ */
+#include "net/exchange.h"
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define FIELDS_MAX  1024                          /* header fields of a request; more: 431 */
+#define DRAIN_MAX   ((size_t)64 * 1024 * 1024)    /* read past max_body so that the 413 reaches the sender */
+#define POOL_EXTRA  ((size_t)4 * 1024)            /* MHD keeps the reply's head in the pool of the request's */
+#define PULL_BLOCK  ((size_t)32 * 1024)
+
+struct http1 {
+    struct worker *worker;
+    struct MHD_Daemon *daemon;
+    struct watch watch;
+    bool ready;       /* run it in this turn */
+    uint64_t wake_ns; /* or when this instant comes */
+};
+
+/* ---- suspending ---- */
+
+static void suspend(struct connection *c)
+{
+    c->suspended = true;
+    MHD_suspend_connection(c->mhd);
+}
+
+void http1_resume(struct connection *c)
+{
+    if (!c->suspended)
+        return;
+    c->suspended = false;
+    c->worker->http1->ready = true;
+    MHD_resume_connection(c->mhd);
+}
+
+/* Suspend an exchange that has to wait. A peer that left while we were not looking is found here; false then. */
+static bool may_wait(struct exchange *x)
+{
+    if (x->connection->peer_gone) {
+        exchange_finish(x, DELIVERY_PEER_CLOSED);
+        return false;
+    }
+    suspend(x->connection);
+    return true;
+}
+
+/* ---- replies ---- */
+
+static ssize_t read_body(void *cls, uint64_t position, char *to, size_t max)
+{
+    struct exchange *x = cls;
+    (void)position;
+    if (x->phase == PHASE_QUEUE)
+        exchange_head_sent(x);
+    if (x->phase == PHASE_BODY && x->way == BODY_PULLED) {
+        size_t n = exchange_pull(x, to, max);
+        if (n > 0)
+            return (ssize_t)n;
+    } else if (x->phase == PHASE_BODY) {
+        exchange_pump(x);
+    }
+    if (x->phase == PHASE_BODY && may_wait(x))
+        return 0;
+    bool clean = x->phase == PHASE_END && x->ending == PLAN_END_CLEAN;
+    return clean ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void add_headers(struct MHD_Response *response, const struct http_headers *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        (void)MHD_add_response_header(response, h->items[i].name, h->items[i].value);
+}
+
+static struct MHD_Response *make_response(struct exchange *x)
+{
+    if (x->way == BODY_WHOLE) {
+        struct span body = exchange_whole_body(x);
+        /* Persistent: the plan outlives the response, see on_completed(). MHD's pointer is not const, its use is. */
+        char *bytes = body.n > 0 ? x->plan->bytes.data + (body.p - (const unsigned char *)x->plan->bytes.data) : NULL;
+        return MHD_create_response_from_buffer(body.n, bytes, MHD_RESPMEM_PERSISTENT);
+    }
+    uint64_t size = x->plan && x->plan->content_length >= 0 ? (uint64_t)x->plan->content_length : MHD_SIZE_UNKNOWN;
+    size_t block = x->way == BODY_PULLED ? PULL_BLOCK : 64;
+    return MHD_create_response_from_callback(size, block, read_body, x, NULL);
+}
+
+static enum MHD_Result queue_head(struct connection *c, bool http_1_1)
+{
+    struct exchange *x = &c->x;
+    if (!x->plan && !x->streaming)
+        return MHD_NO; /* not even memory to say so */
+    exchange_choose_way(x, http_1_1);
+    struct MHD_Response *response = make_response(x);
+    if (!response)
+        return MHD_NO;
+    add_headers(response, x->plan ? &x->plan->headers : &x->headers);
+    enum MHD_Result queued =
+        MHD_queue_response(c->mhd, (unsigned)(x->plan ? x->plan->status : x->status), response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+static enum MHD_Result refuse(struct connection *c)
+{
+    const char *what = c->x.refused == MHD_HTTP_CONTENT_TOO_LARGE               ? "body is larger"
+                       : c->x.refused == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ? "has more header fields"
+                                                                                  : "needs more memory";
+    char message[128];
+    int n = snprintf(message, sizeof message, "{\"message\":\"The request %s than this server takes.\"}", what);
+    struct MHD_Response *response = MHD_create_response_from_buffer((size_t)n, message, MHD_RESPMEM_MUST_COPY);
+    if (!response)
+        return MHD_NO;
+    (void)MHD_add_response_header(response, "Content-Type", "application/json");
+    enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)c->x.refused, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+/* ---- requests ---- */
+
+static struct span nul_ended(const char *text, size_t n)
+{
+    return text ? (struct span){(const unsigned char *)text, n} : SPAN_EMPTY;
+}
+
+static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_n, const char *value,
+                                  size_t value_n)
+{
+    struct exchange *x = cls;
+    (void)kind;
+    if (x->request.field_count == FIELDS_MAX) {
+        x->refused = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return MHD_NO;
+    }
+    if (x->request.field_count == x->field_cap) {
+        size_t cap = x->field_cap ? x->field_cap * 2 : 16;
+        struct http_field *fields = realloc(x->fields, cap * sizeof *fields);
+        if (!fields) {
+            x->refused = MHD_HTTP_INTERNAL_SERVER_ERROR;
+            return MHD_NO;
+        }
+        x->fields = fields;
+        x->field_cap = cap;
+    }
+    x->fields[x->request.field_count++] = (struct http_field){nul_ended(key, key_n), nul_ended(value, value_n)};
+    return MHD_YES;
+}
+
+/* The promised length, cut at SIZE_MAX; 0 when there is none. MHD has checked its grammar. */
+static size_t promised_length(const struct http_request *r)
+{
+    struct span digits = http_field_get(r->fields, r->field_count, "Content-Length");
+    size_t n = 0;
+    for (size_t i = 0; i < digits.n && digits.p[i] >= '0' && digits.p[i] <= '9'; i++) {
+        if (n > (SIZE_MAX - 9) / 10)
+            return SIZE_MAX;
+        n = n * 10 + (size_t)(digits.p[i] - '0');
+    }
+    return n;
+}
+
+static enum MHD_Result read_head(struct connection *c, const char *method)
+{
+    struct exchange *x = &c->x;
+    struct http_request *r = &x->request;
+    x->head_seen = true;
+    (void)MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, take_field, x);
+    r->fields = x->fields;
+    r->method = span_of(method);
+    r->target = buf_span(&x->target);
+    (void)span_split(r->target, '?', &r->path, &r->query);
+    r->connection = c->number;
+    r->on_connection = ++c->requests;
+    size_t length = promised_length(r);
+    if (length <= x->body.max) {
+        if (length > 0 && length <= (size_t)1024 * 1024)
+            (void)buf_reserve(&x->body, length);
+        return x->refused ? refuse(c) : MHD_YES;
+    }
+    x->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+    bool asks_first = http_field_get(r->fields, r->field_count, "Expect").n > 0;
+    return asks_first || length - x->body.max > DRAIN_MAX ? refuse(c) : MHD_YES;
+}
+
+static enum MHD_Result read_part(struct exchange *x, const char *bytes, size_t *n)
+{
+    struct span part = {(const unsigned char *)bytes, *n};
+    *n = 0;
+    if (x->refused) {
+        x->piece_taken += part.n; /* unused while a request is read */
+        return x->piece_taken > DRAIN_MAX ? MHD_NO : MHD_YES;
+    }
+    buf_add(&x->body, part);
+    if (buf_error(&x->body) == ERR_LIMIT)
+        x->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+    return buf_error(&x->body) == ERR_NOMEM ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_n, void **request)
+{
+    struct connection *c = *request;
+    (void)cls, (void)url, (void)mhd;
+    if (!c)
+        return MHD_NO;
+    struct exchange *x = &c->x;
+    if (!x->head_seen)
+        return read_head(c, method);
+    if (*upload_n > 0)
+        return read_part(x, upload, upload_n);
+    timer_cancel(&c->timer);
+    if (x->refused)
+        return refuse(c);
+    if (x->phase == PHASE_IDLE) {
+        x->request.body = buf_span(&x->body);
+        exchange_handle(x);
+    }
+    if (x->phase == PHASE_QUEUE)
+        return queue_head(c, strcmp(version, MHD_HTTP_VERSION_1_1) == 0);
+    return x->phase != PHASE_OVER && may_wait(x) ? MHD_YES : MHD_NO;
+}
+
+static void reading_takes_too_long(void *ctx)
+{
+    struct connection *c = ctx;
+    (void)shutdown(c->watch.fd, SHUT_RDWR); /* MHD reads the end and closes */
+}
+
+static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd)
+{
+    struct http1 *h = cls;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *c = info ? info->socket_context : NULL;
+    if (!c)
+        return NULL;
+    c->mhd = mhd;
+    exchange_reset(&c->x);
+    buf_adds(&c->x.target, target);
+    uint64_t limit = (uint64_t)h->worker->server->config.idle_timeout_ms * 1000000U;
+    timer_set(h->worker->loop, &c->timer, now_ns() + limit, reading_takes_too_long, c);
+    return c;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
+                         enum MHD_RequestTerminationCode why)
+{
+    static const enum delivery_end ends[] = {
+        [MHD_REQUEST_TERMINATED_COMPLETED_OK] = DELIVERY_COMPLETE,
+        [MHD_REQUEST_TERMINATED_WITH_ERROR] = DELIVERY_PEER_CLOSED,
+        [MHD_REQUEST_TERMINATED_TIMEOUT_REACHED] = DELIVERY_TIMED_OUT,
+        [MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN] = DELIVERY_STOPPED,
+        [MHD_REQUEST_TERMINATED_READ_ERROR] = DELIVERY_PEER_CLOSED,
+        [MHD_REQUEST_TERMINATED_CLIENT_ABORT] = DELIVERY_PEER_CLOSED,
+    };
+    struct connection *c = *request;
+    (void)cls, (void)mhd;
+    if (!c)
+        return;
+    struct exchange *x = &c->x;
+    timer_cancel(&c->timer);
+    enum delivery_end end = (size_t)why < COUNT_OF(ends) ? ends[why] : DELIVERY_PEER_CLOSED;
+    if (x->phase == PHASE_END && x->ending != PLAN_END_CLEAN)
+        end = DELIVERY_COMPLETE; /* closed as the plan said */
+    if (end == DELIVERY_COMPLETE && x->way == BODY_WHOLE && x->plan && !span_is(x->request.method, "HEAD"))
+        x->delivery.bytes = (uint64_t)x->plan->content_length;
+    c->suspended = false;
+    exchange_finish(x, end);
+    exchange_reset(x);
+    *request = NULL;
+}
+
+/* ---- connections ---- */
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http1 *h = cls;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        connection_free(*socket_context);
+        *socket_context = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    size_t fd = info ? (size_t)info->connect_fd : SIZE_MAX;
+    *socket_context = fd < h->worker->by_fd_count ? h->worker->by_fd[fd] : NULL;
+}
+
+void http1_take(struct http1 *h, struct connection *c)
+{
+    struct sockaddr_in nobody = {.sin_family = AF_INET};
+    h->ready = true;
+    if (MHD_add_connection(h->daemon, c->watch.fd, (const struct sockaddr *)&nobody, sizeof nobody) != MHD_YES)
+        connection_free(c); /* MHD has closed the socket */
+}
+
+/* ---- the daemon in the loop ---- */
+
+static void daemon_ready(void *ctx, uint32_t events)
+{
+    struct http1 *h = ctx;
+    (void)events;
+    h->ready = true;
+}
+
+static uint64_t before_sleep(void *ctx)
+{
+    struct http1 *h = ctx;
+    if (!h->ready && now_ns() < h->wake_ns)
+        return h->wake_ns;
+    h->ready = false;
+    (void)MHD_run(h->daemon);
+    MHD_UNSIGNED_LONG_LONG ms = 0;
+    h->wake_ns = MHD_get_timeout(h->daemon, &ms) == MHD_YES ? now_ns() + ms * 1000000U : UINT64_MAX;
+    h->ready = h->ready || (h->wake_ns != UINT64_MAX && ms == 0);
+    return h->ready ? 0 : h->wake_ns;
+}
+
+static size_t leave_escapes(void *cls, struct MHD_Connection *mhd, char *text)
+{
+    (void)cls, (void)mhd;
+    return strlen(text);
+}
+
+static struct MHD_Daemon *start_daemon(struct http1 *h)
+{
+    const struct server_config *config = &h->worker->server->config;
+    unsigned flags = (unsigned)MHD_USE_NO_LISTEN_SOCKET | (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME;
+    unsigned idle_s = (config->idle_timeout_ms + 999) / 1000;
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h,                                         //
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,                              //
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,                                //
+                            MHD_OPTION_URI_LOG_CALLBACK, on_target, h,                                   //
+                            MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, h,                              //
+                            MHD_OPTION_CONNECTION_TIMEOUT, idle_s,                                       //
+                            MHD_OPTION_CONNECTION_LIMIT, config->max_connections,                        //
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->max_header + POOL_EXTRA,         //
+                            MHD_OPTION_END);
+}
+
+struct http1 *http1_new(struct worker *worker, struct note *note)
+{
+    struct http1 *h = calloc(1, sizeof *h);
+    if (!h) {
+        (void)note_set(note, ERR_NOMEM, "out of memory for an HTTP server");
+        return NULL;
+    }
+    h->worker = worker;
+    h->daemon = start_daemon(h);
+    const union MHD_DaemonInfo *info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info) {
+        (void)note_set(note, ERR_IO, "libmicrohttpd does not start");
+        http1_free(h);
+        return NULL;
+    }
+    h->watch = (struct watch){.fd = info->epoll_fd, .ready = daemon_ready, .ctx = h};
+    if (watch_add(worker->loop, &h->watch, EPOLLIN, note) != OK) {
+        http1_free(h);
+        return NULL;
+    }
+    loop_on_turn(worker->loop, before_sleep, h);
+    return h;
+}
+
+void http1_free(struct http1 *h)
+{
+    if (!h)
+        return;
+    watch_remove(&h->watch);
+    if (h->daemon)
+        MHD_stop_daemon(h->daemon);
+    free(h);
+}
