@@ -1,6 +1,11 @@
 /* The event stream codec: vectors, checksums, limits, feeding, encoding, resealing, describing. */
 #include "protocol/eventstream.h"
 
+#include <unistd.h>
+#include <sys/stat.h>
+
+#include "protocol/data.h"
+#include "protocol/json.h"
 #include "protocol/vectors.h"
 #include "unit.h"
 
@@ -16,6 +21,122 @@ static void agrees_with_every_vector(void)
     CU_ASSERT_EQUAL(vectors_run_eventstream(&tally, print_failure, NULL), OK);
     CU_ASSERT_EQUAL(tally.run, 157);
     CU_ASSERT_EQUAL(tally.passed, tally.run);
+}
+
+/* ---- the fixtures ---- */
+
+#define FIXTURE "fixtures/vectors/eventstream.json"
+
+static void collect_failure(void *ctx, const char *name, const char *why)
+{
+    buf_addf(ctx, "%s: %s\n", name, why);
+}
+
+/* Replace the first `from` of the text by `to`; the test needs it to be there. */
+static void replace(struct buf *text, const char *from, const char *to)
+{
+    CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
+    const char *at = span_find(buf_span(text), from);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    size_t before = (size_t)(at - text->data);
+    buf_add(&out, span_cut(buf_span(text), 0, before));
+    buf_adds(&out, to);
+    buf_add(&out, span_from(buf_span(text), before + strlen(from)));
+    buf_reset(text);
+    buf_add(text, buf_span(&out));
+}
+
+static void write_fixture(const char *dir, struct span text)
+{
+    CLEANUP(buf_release) struct buf path = BUF_INIT(BUF_ANY);
+    static const char *const folders[] = {"/fixtures", "/vectors"};
+    buf_adds(&path, dir);
+    for (size_t i = 0; i < COUNT_OF(folders); i++) {
+        buf_adds(&path, folders[i]);
+        CU_ASSERT_EQUAL_FATAL(mkdir(buf_text(&path), 0700), 0);
+    }
+    buf_adds(&path, "/eventstream.json");
+    FILE *f = fopen(buf_text(&path), "wb");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL(fwrite(text.p, 1, text.n, f), text.n);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+}
+
+static void remove_fixture(const char *dir)
+{
+    static const char *const names[] = {"/" FIXTURE, "/fixtures/vectors", "/fixtures", ""};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        CLEANUP(buf_release) struct buf path = BUF_INIT(BUF_ANY);
+        buf_addf(&path, "%s%s", dir, names[i]);
+        CU_ASSERT_EQUAL(remove(buf_text(&path)), 0);
+    }
+}
+
+/* The runner itself can fail: one entry lost, and five told wrongly, are noticed, each by its name. */
+static void notices_a_fixture_that_was_tampered_with(void)
+{
+    struct span original;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY), failures = BUF_INIT(BUF_ANY);
+    CU_ASSERT_EQUAL_FATAL(data_load(FIXTURE, &original, NULL), OK);
+    buf_add(&text, original);
+    replace(&text,
+            "{\"name\":\"go/empty_message\",\"source\":\"aws-sdk-go\",\"bytes\":\"000000100000000005c248eb7d98c8ff\","
+            "\"messages\":[{}]},\n",
+            "");
+    replace(&text, "[\"event-type\",\"integer\",40972]", "[\"event-type\",\"integer\",40973]"); /* go/all_headers */
+    replace(&text, "\"outcome\":\"end:tool_use\"", "\"outcome\":\"end:end_turn\"");
+    replace(&text, "\"outcome\":\"error:InternalFailure\"", "\"outcome\":\"exception:InternalFailure\"");
+    replace(&text, "\"error\":\"truncated\",\"after\":1", "\"error\":\"truncated\",\"after\":2");
+    replace(&text, "\"error\":\"header_type\",\"sdks\"", "\"error\":\"header_utf8\",\"sdks\"");
+    char dir[] = P_tmpdir "/mohs-eventstream-XXXXXX";
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    write_fixture(dir, buf_span(&text));
+    data_set_dir(dir);
+    struct vector_tally tally = {0, 0};
+    enum err e = vectors_run_eventstream(&tally, collect_failure, &failures);
+    data_set_dir(NULL);
+    remove_fixture(dir);
+    CU_ASSERT_EQUAL(e, ERR_MISMATCH);
+    CLAIM(tally.run == 156 && tally.passed == 151, "%u run, %u passed:\n%s", tally.run, tally.passed,
+          buf_text(&failures));
+    static const char *const told[] = {"go/all_headers: message 1 decodes to other values",
+                                       "bedrock/conversation_tool_use: the stream ends as end:tool_use",
+                                       "bedrock/midstream_error_message: the stream ends as error:InternalFailure",
+                                       "neg/second_message_truncated_at_003: 1 messages decoded, 2 expected",
+                                       "ends with header_type, expected header_utf8",
+                                       "71 positive and 85 negative entries found, 72 and 85 announced"};
+    for (size_t i = 0; i < COUNT_OF(told); i++)
+        CLAIM(span_find(buf_span(&failures), told[i]) != NULL, "not told: %s", told[i]);
+}
+
+static bool has_entry(const cJSON *vectors, const char *name)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, vectors)
+    {
+        if (strcmp(json_str(item, "name"), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void sdk_behaviours_are_complete_and_point_to_vectors(void)
+{
+    struct span text;
+    CLEANUP(json_free) cJSON *behaviours = NULL, *vectors = NULL;
+    CU_ASSERT_EQUAL_FATAL(data_load("fixtures/vectors/sdk-behaviours.json", &text, NULL), OK);
+    CU_ASSERT_EQUAL_FATAL(json_parse(text, JSON_UNIQUE, &behaviours, NULL), OK);
+    CU_ASSERT_EQUAL_FATAL(data_load(FIXTURE, &text, NULL), OK);
+    CU_ASSERT_EQUAL_FATAL(json_parse(text, JSON_UNIQUE, &vectors, NULL), OK);
+    const cJSON *list = json_member(behaviours, "behaviours"), *item;
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(list), 161);
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(json_member(behaviours, "boto3_behaviours")), 9);
+    cJSON_ArrayForEach(item, list)
+    {
+        const char *vector = json_str(json_member(item, "server"), "vector"), *name = json_str(item, "name");
+        CLAIM(vector == NULL || has_entry(json_member(vectors, "vectors"), vector), "%s: no vector %s", name, vector);
+        CLAIM(json_str(json_member(item, "js"), "result") != NULL, "%s: no result", name);
+    }
 }
 
 /* ---- CRC-32 ---- */
@@ -314,6 +435,21 @@ static void an_error_is_final_and_explained(void)
     CU_ASSERT_STRING_EQUAL(buf_text(&why), "truncated in the frame at byte 21: the stream ends after 9 bytes of it");
 }
 
+static void running_out_of_memory_is_an_error(void)
+{
+    CLEANUP(es_decoder_release) struct es_decoder d;
+    CLEANUP(buf_release) struct buf b = BUF_INIT(BUF_ANY);
+    struct es_message m;
+    put(&b, NULL, 0, "a payload that does not fit");
+    es_decoder_init(&d);
+    d.kept.max = 20; /* stands in for an allocator that says no */
+    es_decoder_feed(&d, span_cut(buf_span(&b), 0, 19));
+    CU_ASSERT_EQUAL(es_decoder_next(&d, &m), ES_MORE);
+    es_decoder_feed(&d, span_cut(buf_span(&b), 19, 2));
+    CU_ASSERT_EQUAL(es_decoder_next(&d, &m), ES_NOMEM);
+    CU_ASSERT_EQUAL(es_decoder_finish(&d), ES_NOMEM);
+}
+
 /* Every bit of a frame flipped: something is said, and it is a checksum. */
 static void no_flipped_bit_gets_through(void)
 {
@@ -483,6 +619,8 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         {"agrees with every vector", agrees_with_every_vector},
+        {"notices a fixture that was tampered with", notices_a_fixture_that_was_tampered_with},
+        {"SDK behaviours are complete and point to vectors", sdk_behaviours_are_complete_and_point_to_vectors},
         {"crc agrees with its definition at every length and split",
          crc_agrees_with_its_definition_at_every_length_and_split},
         {"prelude limits are exact", prelude_limits_are_exact},
@@ -494,6 +632,7 @@ int main(void)
         {"whole frames are not copied", whole_frames_are_not_copied},
         {"nothing is allocated in the steady state", nothing_is_allocated_in_the_steady_state},
         {"an error is final and explained", an_error_is_final_and_explained},
+        {"running out of memory is an error", running_out_of_memory_is_an_error},
         {"no flipped bit gets through", no_flipped_bit_gets_through},
         {"Bedrock frames have their headers in order", bedrock_frames_have_their_headers_in_order},
         {"refuses to encode what it would not decode", refuses_to_encode_what_it_would_not_decode},
