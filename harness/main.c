@@ -1,15 +1,16 @@
 /* main.c: the table of subcommands, and nothing that knows what they do.
  *
  * A verb is one row; its file harness/cmd_NAME.c holds the row, its options and its run function. Everything that is the
- * same for all lives in option.c (parsing), help.c (help and manual) and exit.c (what the exit code says).
+ * same for all lives in option.c (parsing), help.c (help and manual) and reports/exit.c (what the exit code says).
  */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "reports/exit.h"
+#include "harness/command_line.h"
 #include "harness/option.h"
 #include "harness/verbs.h"
+#include "reports/exit.h"
 
 const struct verb *const verbs[] = {
     &verb_cost,
@@ -49,6 +50,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    command_line = (struct command_line){argc, argv};
     if (argc < 2) {
         help_program(stderr);
         return EXIT_USAGE;

@@ -1,0 +1,42 @@
+/* serve.c: the standing part of a server command. The servers' own threads do the work; this one only waits. */
+#include "harness/serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "harness/interrupt.h"
+
+enum err serve_ready(int64_t fd, unsigned port, unsigned second, struct note *note)
+{
+    if (fd < 0)
+        return OK;
+    char line[32];
+    int n = snprintf(line, sizeof line, "%u %u\n", port, second);
+    if (write((int)fd, line, (size_t)n) != n)
+        return note_set(note, ERR_IO, "--ready-fd %d cannot be written: %s", (int)fd, strerror(errno));
+    if (fd > STDERR_FILENO)
+        (void)close((int)fd);
+    return OK;
+}
+
+void serve_until_told(bool parent_watch)
+{
+    struct pollfd fds[] = {{.fd = interrupt_fd(), .events = POLLIN}, {.fd = parent_watch ? STDIN_FILENO : -1, .events = POLLIN}};
+    while (!interrupt_seen()) {
+        if (poll(fds, COUNT_OF(fds), -1) < 0 && errno != EINTR)
+            return;
+        if ((fds[1].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) != 0) {
+            char part[256];
+            if ((fds[1].revents & POLLIN) == 0 || read(STDIN_FILENO, part, sizeof part) <= 0)
+                return;
+        }
+        fds[1].revents = 0;
+    }
+}
+
+void serve_log(void *prefix, const char *line)
+{
+    (void)fprintf(stderr, "%s: %s\n", (const char *)prefix, line);
+}
