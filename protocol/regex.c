@@ -13,7 +13,7 @@
 
 #include "protocol/utf8.h"
 
-enum { MOST_BEYOND = 32, ASCII = 128, BUCKETS = 256, LONGEST_PATTERN = 64 << 10 };
+enum { MOST_BEYOND = 32, ASCII = 128, BUCKETS = 256, REMEMBERED = 16, LONGEST_REMEMBERED = 160, LONGEST_PATTERN = 64 << 10 };
 
 #define ANY_BEYOND "[\xC0-\xF4][\x80-\xBF]+" /* C0 leads the C0 80 that stands for U+0000 */
 
@@ -417,6 +417,7 @@ struct run {
 struct regex {
     struct regex *next;
     char *ecma;
+    uint32_t hash;
     int flags;
     struct run run;
     regex_t posix; /* unless run.only */
@@ -426,12 +427,12 @@ static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct regex *kept[BUCKETS];
 static size_t kept_count;
 
-static size_t bucket_of(const char *text)
+static uint32_t hash_of(const char *text)
 {
     uint32_t h = 2166136261u; /* FNV-1a */
     for (; *text != '\0'; text++)
         h = (h ^ (unsigned char)*text) * 16777619u;
-    return h % BUCKETS;
+    return h;
 }
 
 /* The quantifier at the end of a run; false when more follows. */
@@ -521,7 +522,8 @@ static struct regex *compile(const char *ecma, int flags, struct note *note)
 
 static const struct regex *get_locked(const char *ecma, int flags, struct note *note)
 {
-    size_t bucket = bucket_of(ecma);
+    uint32_t hash = hash_of(ecma);
+    size_t bucket = hash % BUCKETS;
     for (struct regex *r = kept[bucket]; r != NULL; r = r->next)
         if (r->flags == flags && strcmp(r->ecma, ecma) == 0)
             return r;
@@ -532,6 +534,7 @@ static const struct regex *get_locked(const char *ecma, int flags, struct note *
     struct regex *r = compile(ecma, flags, note);
     if (r == NULL)
         return NULL;
+    r->hash = hash;
     r->next = kept[bucket];
     kept[bucket] = r;
     kept_count++;
@@ -546,9 +549,26 @@ const struct regex *regex_get(const char *ecma, int flags, struct note *note)
     return r;
 }
 
+/* Answers of this thread. The same model id comes with every request, and its pattern takes regexec some microseconds. */
+struct answer {
+    const struct regex *regex;
+    bool holds;
+    char text[LONGEST_REMEMBERED];
+};
+
+static _Thread_local struct answer answers[REMEMBERED];
+
 bool regex_matches(const struct regex *regex, const char *text)
 {
     if (regex->run.only)
         return run_matches(&regex->run, text);
-    return regexec(&regex->posix, text, 0, NULL, 0) == 0;
+    if (strnlen(text, LONGEST_REMEMBERED) == LONGEST_REMEMBERED)
+        return regexec(&regex->posix, text, 0, NULL, 0) == 0;
+    struct answer *a = &answers[(hash_of(text) ^ regex->hash) % REMEMBERED];
+    if (a->regex != regex || strcmp(a->text, text) != 0) {
+        a->regex = regex;
+        a->holds = regexec(&regex->posix, text, 0, NULL, 0) == 0;
+        memcpy(a->text, text, strlen(text) + 1);
+    }
+    return a->holds;
 }
