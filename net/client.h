@@ -2,6 +2,8 @@
  *
  * Requests go out as they are given: method, path (never normalised), headers in their order and none added but Host and
  * Content-Length; an `Expect` is never sent. No proxy from the environment, no redirects, no cookies, no netrc.
+ * A kept connection that turns out to be closed is replaced and the request sent again (libcurl's rule: only when not one
+ * byte of an answer came); where that would blur a verdict, ask for a fresh connection.
  * The load engine does not use this (see harness/bench).
  */
 #ifndef MOHS_CLIENT_H
@@ -24,14 +26,15 @@ struct client_request {
 };
 
 struct client_result {
-    enum err error;   /* OK: a whole response was read. ERR_CLOSED: cut short. ERR_TIMEOUT. ERR_IO: never connected */
+    enum err error;   /* OK: a whole response was read. ERR_CLOSED: cut short. ERR_TIMEOUT. ERR_SYNTAX: not HTTP.
+                       * ERR_IO: never connected */
     char text[256];   /* libcurl's words, for the note */
     int status;       /* 0: no response line was read */
     uint64_t started_at_ns, head_at_ns, first_byte_at_ns, ended_at_ns; /* 0: never came */
     uint64_t bytes;   /* of body */
 };
 
-/* Any callback may be NULL. They may call call_cancel() on their own call. */
+/* Any callback may be NULL. They may start, cancel and resume calls, their own too, but not free the client. */
 struct client_events {
     void (*head)(void *ctx, int status, const struct http_headers *headers);
     bool (*data)(void *ctx, struct span bytes, uint64_t at_ns); /* false: pause; the same bytes come again after call_resume() */
@@ -44,7 +47,7 @@ void client_free(struct client *client); /* cancels what runs, without callbacks
 struct call *client_start(struct client *client, const struct client_request *request, const struct client_events *events,
                           void *ctx, struct note *note);
 void call_cancel(struct call *call); /* closes the connection at once; no callback afterwards */
-void call_resume(struct call *call);
+void call_resume(struct call *call); /* nothing when it is not paused */
 
 /* The blocking form, for command-line use and admin calls: its own loop, everything read into memory. */
 struct client_response {
@@ -53,6 +56,7 @@ struct client_response {
     struct buf body; /* ceiling: 64 MiB */
 };
 void client_response_release(struct client_response *r);
+/* `out` is set, and to be released, in every case: what came before an error is in it. */
 enum err client_fetch(const struct client_request *request, struct client_response *out, struct note *note) MUST_USE;
 
 #endif

@@ -353,7 +353,7 @@ static void set_defaults(struct server_config *config)
 {
     config->workers = config->workers ? config->workers : 1;
     config->max_body = config->max_body ? config->max_body : (size_t)32 * 1024 * 1024;
-    config->max_header = config->max_header ? config->max_header : (size_t)64 * 1024;
+    config->max_header = config->max_header ? config->max_header : (size_t)16 * 1024;
     config->idle_timeout_ms = config->idle_timeout_ms ? config->idle_timeout_ms : 60000;
     config->hang_limit_ms = config->hang_limit_ms ? config->hang_limit_ms : 600000;
     config->max_connections = config->max_connections ? config->max_connections : connections_allowed(config->workers);

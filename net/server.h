@@ -26,7 +26,7 @@ struct server_config {
     uint16_t port;               /* 0: any free one; server_port() tells */
     unsigned workers;            /* 0: 1 */
     size_t max_body;             /* bytes; 0: 32 MiB. More: 413 */
-    size_t max_header;           /* bytes; 0: 64 KiB. More: 431 */
+    size_t max_header;           /* bytes; 0: 16 KiB (each KiB is cleared for each request). More: 431 */
     unsigned max_connections;    /* a worker; 0: as many as the file limit allows, less a reserve */
     unsigned idle_timeout_ms;    /* keep-alive, a silent peer, the whole of a request from its first line on; rounded up
                                   * to seconds; 0: 60,000 */
