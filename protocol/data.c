@@ -55,18 +55,18 @@ static enum err read_whole(const char *name, struct buf *out)
 
 static enum err load_from_dir(const char *dir, const char *path, struct span *out)
 {
+    CLEANUP(buf_release) struct buf name = BUF_INIT(BUF_ANY);
+    buf_addf(&name, "%s/%s", dir, path);
     for (struct kept_file *k = kept; k != NULL; k = k->next)
-        if (strcmp(k->path, path) == 0) {
+        if (strcmp(k->path, buf_text(&name)) == 0) {
             *out = buf_span(&k->bytes);
             return OK;
         }
-    CLEANUP(buf_release) struct buf name = BUF_INIT(BUF_ANY);
-    buf_addf(&name, "%s/%s", dir, path);
     struct kept_file *k = calloc(1, sizeof *k);
     if (k == NULL)
         return ERR_NOMEM;
     buf_init(&k->bytes, LARGEST_FILE);
-    k->path = span_dup(span_of(path));
+    k->path = span_dup(buf_span(&name)); /* with its folder: another one may be set later */
     enum err e = k->path == NULL ? ERR_NOMEM : read_whole(buf_text(&name), &k->bytes);
     if (e != OK) {
         free(k->path);
