@@ -474,12 +474,16 @@ static void pump_plan(struct exchange *x)
 
 void exchange_pump(struct exchange *x)
 {
-    if (x->broken || !flush(x, false))
+    if (x->broken)
         return;
-    if (x->plan)
+    size_t before = waiting(x);
+    bool flushed = flush(x, false);
+    if (x->plan && flushed)
         pump_plan(x);
-    else if (x->stream_ended)
+    else if (x->stream_ended && flushed)
         all_written(x);
+    else if (x->drain && !x->stream_ended && before > x->low_water && waiting(x) <= x->low_water)
+        x->drain(x->drain_ctx);
 }
 
 size_t exchange_pull(struct exchange *x, char *to, size_t n)
@@ -536,13 +540,8 @@ static void advance(void *ctx)
 
 void exchange_writable(struct exchange *x)
 {
-    if (x->phase != PHASE_BODY || x->way != BODY_DIRECT)
-        return;
-    size_t before = waiting(x);
-    exchange_pump(x);
-    size_t after = waiting(x);
-    if (x->phase == PHASE_BODY && x->drain && before > x->low_water && after <= x->low_water)
-        x->drain(x->drain_ctx);
+    if (x->phase == PHASE_BODY && x->way == BODY_DIRECT)
+        exchange_pump(x);
 }
 
 /* ---- what the wire asks ---- */
@@ -575,6 +574,7 @@ void exchange_choose_way(struct exchange *x, bool http_1_1)
     if (plan)
         x->ending = plan->end;
     x->framed = !promised && http_1_1;
+    x->bodiless = span_is(x->request.method, "HEAD");
     x->way = BODY_DIRECT;
     if (promised && length_of(plan) != plan->content_length && x->ending == PLAN_END_CLEAN)
         x->ending = PLAN_END_FIN;
@@ -597,6 +597,13 @@ struct span exchange_whole_body(struct exchange *x)
     x->delivery.last_at_ns = now;
     x->phase = PHASE_END;
     return all;
+}
+
+void exchange_skip_body(struct exchange *x)
+{
+    x->ending = PLAN_END_CLEAN;
+    x->delivery.head_at_ns = x->delivery.last_at_ns = now_ns();
+    x->phase = PHASE_END;
 }
 
 void exchange_head_sent(struct exchange *x)

@@ -87,6 +87,12 @@ static void add_headers(struct MHD_Response *response, const struct http_headers
 
 static struct MHD_Response *make_response(struct exchange *x)
 {
+    if (x->bodiless) {
+        /* Of an unknown length MHD 0.9.75 sends the last chunk even then; so it is told a length. */
+        uint64_t size = x->plan && x->plan->content_length >= 0 ? (uint64_t)x->plan->content_length : 0;
+        exchange_skip_body(x);
+        return MHD_create_response_from_callback(size, 64, read_body, x, NULL);
+    }
     if (x->way == BODY_WHOLE) {
         struct span body = exchange_whole_body(x);
         /* Persistent: the plan outlives the response, see on_completed(). MHD's pointer is not const, its use is. */
@@ -156,7 +162,8 @@ static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char
         x->fields = fields;
         x->field_cap = cap;
     }
-    x->fields[x->request.field_count++] = (struct http_field){nul_ended(key, key_n), nul_ended(value, value_n)};
+    x->fields[x->request.field_count++] = 
+        (struct http_field){nul_ended(key, key_n), span_trim(nul_ended(value, value_n))}; /* RFC 9110 section 5.5 */
     return MHD_YES;
 }
 
@@ -275,7 +282,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
     enum delivery_end end = (size_t)why < COUNT_OF(ends) ? ends[why] : DELIVERY_PEER_CLOSED;
     if (x->phase == PHASE_END && x->ending != PLAN_END_CLEAN)
         end = DELIVERY_COMPLETE; /* closed as the plan said */
-    if (end == DELIVERY_COMPLETE && x->way == BODY_WHOLE && x->plan && !span_is(x->request.method, "HEAD"))
+    if (end == DELIVERY_COMPLETE && x->way == BODY_WHOLE && x->plan && !x->bodiless)
         x->delivery.bytes = (uint64_t)x->plan->content_length;
     c->suspended = false;
     exchange_finish(x, end);

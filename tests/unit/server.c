@@ -1,0 +1,847 @@
+/* The server over real loopback sockets: what a peer reads, byte for byte, and what the journal is told.
+ *
+ * The handler looks its answer up in a table of scripts by path. Every test ends with server_stop(), after which the
+ * number of exchanges handed out must equal the number of done() calls.
+ */
+#include "net/server.h"
+
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MS ((uint64_t)1000000)
+
+/* ---- the rig: a server, and what it saw ---- */
+
+struct rig {
+    struct server *server;
+    struct gates *gates;
+    pthread_mutex_t lock;
+    size_t handled, done;
+    struct delivery last;
+    struct buf echo; /* of the last request */
+    char log[1024];
+    size_t logs;
+    size_t drains;
+    bool done_inside; /* done() came from within an exchange_ call */
+};
+
+static struct rig rig;
+
+static void on_done(void *ctx, struct exchange *x, const struct delivery *d)
+{
+    (void)ctx, (void)x;
+    pthread_mutex_lock(&rig.lock);
+    rig.done++;
+    rig.last = *d;
+    pthread_mutex_unlock(&rig.lock);
+}
+
+static struct span frame(void)
+{
+    return SPAN_LIT("0123456789");
+}
+
+static struct plan *stream(size_t n, uint64_t after_ns)
+{
+    struct plan *plan = plan_new(200);
+    plan_header(plan, "Content-Type", "text/event-stream");
+    for (size_t i = 0; i < n; i++)
+        (void)plan_add(plan, frame(), after_ns, i);
+    return plan;
+}
+
+static struct plan *text(const char *body)
+{
+    struct plan *plan = plan_new(200);
+    plan_body(plan, "text/plain", span_of(body));
+    return plan;
+}
+
+/* ---- scripts ---- */
+
+static void stamp(void *ctx, struct plan *plan, size_t i, uint64_t now)
+{
+    (void)ctx, (void)now;
+    plan->bytes.data[plan->pieces[i].from] = (char)('A' + i);
+}
+
+static struct plan *plan_echo(const struct http_request *r)
+{
+    CLEANUP(buf_release) struct buf b = BUF_INIT(BUF_ANY);
+    buf_addf(&b, "%.*s|%.*s|%.*s|%llu|", (int)r->method.n, (const char *)r->method.p, (int)r->path.n,
+             (const char *)r->path.p, (int)r->query.n, (const char *)r->query.p, (unsigned long long)r->on_connection);
+    for (size_t i = 0; i < r->field_count; i++)
+        buf_addf(&b, "%.*s=%.*s;", (int)r->fields[i].name.n, (const char *)r->fields[i].name.p, (int)r->fields[i].value.n,
+                 (const char *)r->fields[i].value.p);
+    buf_addc(&b, '|');
+    buf_add(&b, r->body);
+    return text(buf_text(&b));
+}
+
+static struct plan *plan_joined(const struct http_request *r)
+{
+    (void)r;
+    return stream(3, 0);
+}
+
+static struct plan *plan_stamped(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = stream(3, 0);
+    plan->before_send = stamp;
+    return plan;
+}
+
+static struct plan *plan_paced(const struct http_request *r)
+{
+    (void)r;
+    return stream(4, 20 * MS);
+}
+
+static struct plan *plan_alone(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = stream(2, 0);
+    plan_shred(plan, 4);
+    return plan;
+}
+
+static struct plan *cut(enum plan_end how)
+{
+    struct plan *plan = stream(100, 0);
+    plan_cut_at_byte(plan, 25, how);
+    return plan;
+}
+
+static struct plan *plan_fin(const struct http_request *r)
+{
+    (void)r;
+    return cut(PLAN_END_FIN);
+}
+
+static struct plan *plan_rst(const struct http_request *r)
+{
+    (void)r;
+    return cut(PLAN_END_RST);
+}
+
+static struct plan *plan_rst_length(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = text("0123456789");
+    plan_cut_at_byte(plan, 5, PLAN_END_RST);
+    return plan;
+}
+
+static struct plan *plan_fin_length(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = text("0123456789");
+    plan_cut_at_byte(plan, 5, PLAN_END_FIN);
+    return plan;
+}
+
+static struct plan *plan_short(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = text("0123456789");
+    plan->content_length = 20;
+    return plan;
+}
+
+static struct plan *plan_hang(const struct http_request *r)
+{
+    (void)r;
+    return cut(PLAN_END_HANG);
+}
+
+static struct plan *plan_stall(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = stream(3, 0);
+    plan_stall_at_event(plan, 1);
+    return plan;
+}
+
+static struct plan *plan_gated(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = stream(3, 0);
+    plan_gate_event(plan, 1, "middle");
+    plan->head_gate = strdup("head");
+    return plan;
+}
+
+static struct plan *plan_slow_unary(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = text("0123456789");
+    plan->head_after_ns = 20 * MS;
+    plan_split_at_byte(plan, 3, 20 * MS);
+    return plan;
+}
+
+static struct plan *plan_failed(const struct http_request *r)
+{
+    (void)r;
+    return NULL;
+}
+
+static struct plan *plan_big(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = plan_new(200);
+    static char megabyte[1 << 20];
+    memset(megabyte, 'x', sizeof megabyte);
+    for (size_t i = 0; i < 16; i++)
+        (void)plan_add(plan, (struct span){(unsigned char *)megabyte, sizeof megabyte}, 0, i);
+    return plan;
+}
+
+static const struct {
+    const char *path;
+    struct plan *(*make)(const struct http_request *r);
+} scripts[] = {
+    {"/joined", plan_joined},   {"/stamped", plan_stamped},       {"/paced", plan_paced},
+    {"/alone", plan_alone},     {"/fin", plan_fin},               {"/rst", plan_rst},
+    {"/rst-length", plan_rst_length}, {"/fin-length", plan_fin_length}, {"/short", plan_short},
+    {"/hang", plan_hang},       {"/stall", plan_stall},           {"/gated", plan_gated},
+    {"/slow-unary", plan_slow_unary}, {"/failed", plan_failed},   {"/big", plan_big},
+};
+
+/* ---- answers that are not one plan ---- */
+
+struct later {
+    struct timer timer;
+    struct exchange *x;
+    size_t left; /* bytes still to write */
+};
+
+static void later_done(void *ctx, struct exchange *x, const struct delivery *d)
+{
+    struct later *l = ctx;
+    timer_cancel(&l->timer);
+    on_done(NULL, x, d);
+    free(l);
+}
+
+static void answer_later(void *ctx)
+{
+    struct later *l = ctx;
+    exchange_reply(l->x, text("later"));
+}
+
+static void write_more(void *ctx)
+{
+    struct later *l = ctx;
+    static const char block[64 * 1024];
+    size_t waiting = 0;
+    pthread_mutex_lock(&rig.lock);
+    rig.drains++;
+    pthread_mutex_unlock(&rig.lock);
+    while (l->left > 0 && waiting < 256 * 1024) {
+        waiting = exchange_write(l->x, (struct span){(const unsigned char *)block, sizeof block});
+        l->left -= sizeof block;
+    }
+    if (l->left == 0) {
+        l->left = SIZE_MAX;
+        exchange_end(l->x, PLAN_END_CLEAN);
+    }
+}
+
+static void write_on_drain(void *ctx)
+{
+    struct later *l = ctx;
+    if (l->left != SIZE_MAX)
+        write_more(l);
+}
+
+static void begin(struct exchange *x)
+{
+    CLEANUP(http_headers_release) struct http_headers h;
+    http_headers_init(&h);
+    http_headers_add(&h, "X-Made", "by hand");
+    exchange_begin(x, 201, &h);
+}
+
+static void handle_by_hand(struct exchange *x, struct span path)
+{
+    struct later *l = calloc(1, sizeof *l);
+    l->x = x;
+    exchange_on_done(x, later_done, l);
+    if (span_is(path, "/later")) {
+        timer_set(exchange_loop(x), &l->timer, now_ns() + 20 * MS, answer_later, l);
+    } else if (span_is(path, "/written")) {
+        begin(x);
+        (void)exchange_write(x, SPAN_LIT("early"));
+        (void)exchange_write(x, SPAN_LIT("bird"));
+        exchange_end(x, PLAN_END_CLEAN);
+    } else if (span_is(path, "/flood")) {
+        begin(x);
+        l->left = 16 * 1024 * 1024;
+        exchange_on_drain(x, 64 * 1024, write_on_drain, l);
+        write_more(l);
+    } /* else never answered */
+}
+
+static void handle(void *ctx, struct exchange *x)
+{
+    const struct http_request *r = exchange_request(x);
+    (void)ctx;
+    pthread_mutex_lock(&rig.lock);
+    rig.handled++;
+    pthread_mutex_unlock(&rig.lock);
+    exchange_on_done(x, on_done, NULL);
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        if (span_is(r->path, scripts[i].path)) {
+            exchange_reply(x, scripts[i].make(r));
+            return;
+        }
+    }
+    if (span_has_prefix(r->path, "/echo"))
+        exchange_reply(x, plan_echo(r));
+    else
+        handle_by_hand(x, r->path);
+}
+
+static void on_log(void *ctx, const char *line)
+{
+    (void)ctx;
+    pthread_mutex_lock(&rig.lock);
+    rig.logs++;
+    (void)snprintf(rig.log, sizeof rig.log, "%s", line);
+    pthread_mutex_unlock(&rig.lock);
+}
+
+static void rig_start_with(struct server_config config)
+{
+    struct note note = {""};
+    memset(&rig, 0, sizeof rig);
+    pthread_mutex_init(&rig.lock, NULL);
+    rig.gates = gates_new();
+    config.gates = rig.gates;
+    config.handle = handle;
+    config.log = on_log;
+    CLAIM(server_start(&config, &rig.server, &note) == OK, "%s", note.text);
+    if (!rig.server)
+        exit(EXIT_FAILURE);
+}
+
+static void rig_start(void)
+{
+    rig_start_with((struct server_config){.idle_timeout_ms = 2000, .hang_limit_ms = 300, .max_body = 100000});
+}
+
+static void rig_stop(void)
+{
+    server_stop(rig.server);
+    CLAIM(rig.handled == rig.done, "%zu exchanges, %zu done", rig.handled, rig.done);
+    gates_free(rig.gates);
+    pthread_mutex_destroy(&rig.lock);
+}
+
+/* The delivery of exchange number n, waited for. */
+static struct delivery delivery_of(size_t n)
+{
+    struct delivery d = {.end = (enum delivery_end)99};
+    for (uint64_t until = now_ns() + 3000 * MS; now_ns() < until; usleep(200)) {
+        pthread_mutex_lock(&rig.lock);
+        bool there = rig.done >= n;
+        d = rig.last;
+        pthread_mutex_unlock(&rig.lock);
+        if (there)
+            return d;
+    }
+    CLAIM(false, "exchange %zu was never done", n);
+    return d;
+}
+
+/* ---- a peer ---- */
+
+static int dial(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(server_port(rig.server))};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct timeval patience = {5, 0};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+static void say(int fd, const char *what)
+{
+    size_t n = strlen(what);
+    CU_ASSERT_EQUAL(send(fd, what, n, MSG_NOSIGNAL), (ssize_t)n);
+}
+
+static void ask(int fd, const char *path)
+{
+    char request[256];
+    (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path);
+    say(fd, request);
+}
+
+/* Read until `end` is the end of what came, the peer closes, or 5 s; the errno of the last read, 0 for an orderly end. */
+static int hear(int fd, struct buf *in, const char *end)
+{
+    size_t n = end ? strlen(end) : 0;
+    for (;;) {
+        if (end && in->len >= n && memcmp(in->data + in->len - n, end, n) == 0)
+            return 0;
+        char part[65536];
+        ssize_t got = recv(fd, part, sizeof part, 0);
+        if (got <= 0)
+            return got == 0 ? 0 : errno;
+        buf_add(in, (struct span){(unsigned char *)part, (size_t)got});
+    }
+}
+
+static const char *body_of(const struct buf *in)
+{
+    const char *body = strstr(buf_text(in), "\r\n\r\n");
+    return body ? body + 4 : "(no head)";
+}
+
+/* One request on its own connection, read to the given end; the connection is closed. */
+static int once(const char *path, struct buf *in, const char *end)
+{
+    int fd = dial();
+    ask(fd, path);
+    int why = hear(fd, in, end);
+    close(fd);
+    return why;
+}
+
+/* ---- requests ---- */
+
+static void the_request_arrives_undecoded_and_in_order(void)
+{
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int fd = dial();
+    say(fd, "POST /echo/a%2Fb/../c%20+?x=%41&y+z&= HTTP/1.1\r\nHost: h\r\nX-b: 1\r\nx-A:  two words \r\nX-B: 3\r\n"
+            "Content-Length: 4\r\nx-empty:\r\n\r\nbo");
+    usleep(5000);
+    say(fd, "dy");
+    (void)hear(fd, &in, "|body");
+    const char *want = "POST|/echo/a%2Fb/../c%20+|x=%41&y+z&=|1|Host=h;X-b=1;x-A=two words;X-B=3;Content-Length=4;x-empty=;|body";
+    CLAIM(strcmp(body_of(&in), want) == 0, "got %s", body_of(&in));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "\r\nDate: "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "\r\nContent-Type: text/plain\r\n"));
+    CU_ASSERT_PTR_NULL(strstr(buf_text(&in), "Connection:"));
+    buf_reset(&in);
+    ask(fd, "/echo2");
+    (void)hear(fd, &in, "|");
+    CLAIM(strncmp(body_of(&in), "GET|/echo2||2|", 14) == 0, "second on the connection: %s", body_of(&in));
+    close(fd);
+    rig_stop();
+}
+
+static void pipelined_requests_are_answered_in_order(void)
+{
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int fd = dial();
+    say(fd, "GET /paced HTTP/1.1\r\nHost: h\r\n\r\nGET /joined HTTP/1.1\r\nHost: h\r\n\r\nGET /echo-end HTTP/1.1\r\nHost: h\r\n\r\n");
+    (void)hear(fd, &in, "Host=h;|");
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "/echo-end||3|"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "\r\n1e\r\n012345678901234567890123456789\r\n0\r\n\r\nHTTP/1.1 200"));
+    close(fd);
+    rig_stop();
+}
+
+static void http_1_0_and_head_get_no_chunks(void)
+{
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int fd = dial();
+    say(fd, "GET /paced HTTP/1.0\r\n\r\n");
+    CU_ASSERT_EQUAL(hear(fd, &in, NULL), 0);
+    CLAIM(strcmp(body_of(&in), "0123456789012345678901234567890123456789") == 0, "got %s", body_of(&in));
+    close(fd);
+    buf_reset(&in);
+    fd = dial();
+    say(fd, "HEAD /paced HTTP/1.1\r\nHost: h\r\n\r\nGET /echo HTTP/1.1\r\nHost: h\r\n\r\n");
+    (void)hear(fd, &in, "Host=h;|");
+    CLAIM(strncmp(body_of(&in), "HTTP/1.1 200", 12) == 0, "HEAD has a body: %s", body_of(&in));
+    close(fd);
+    buf_reset(&in);
+    fd = dial();
+    say(fd, "GET /paced HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CU_ASSERT_EQUAL(hear(fd, &in, NULL), 0);
+    CLAIM(strncmp(body_of(&in), "a\r\n0123456789\r\n", 15) == 0 && strstr(body_of(&in), "\r\n0\r\n\r\n"), "got %s", body_of(&in));
+    close(fd);
+    rig_stop();
+}
+
+static void bad_requests_are_refused_and_nothing_hangs(void)
+{
+    static const struct {
+        const char *name, *start;
+        size_t fill;
+        const char *want;
+    } rows[] = {
+        {"no HTTP at all", "\x16\x03\x01\x02\x01garbage\r\n\r\n", 0, NULL},
+        {"a head too large", "GET /echo HTTP/1.1\r\nHost: h\r\nX: ", 100000, " 431 "},
+        {"a target too large", "GET /echo", 100000, " 414 "},
+        {"a body too large", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n", 100001, " 413 "},
+        {"a body far too large", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n", 0, " 413 "},
+        {"a body too large, asked first",
+         "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n\r\n", 0, " 413 "},
+        {"chunks too large", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n186a1\r\n", 100001, " 413 "},
+        {"a length that is no number", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", 0, " 400 "},
+    };
+    rig_start();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        CLEANUP(free_ptr) char *fill = malloc(rows[i].fill + 32);
+        int fd = dial();
+        say(fd, rows[i].start);
+        memset(fill, 'a', rows[i].fill);
+        memcpy(fill + rows[i].fill, "\r\n0\r\n\r\n", 8);
+        (void)send(fd, fill, rows[i].fill + 7, MSG_NOSIGNAL);
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        CLAIM(poll(&p, 1, 4000) == 1, "%s: silence", rows[i].name);
+        char head[512] = "";
+        (void)recv(fd, head, sizeof head - 1, 0);
+        CLAIM(!rows[i].want || strstr(head, rows[i].want), "%s: %s", rows[i].name, head);
+        close(fd);
+    }
+    CU_ASSERT_EQUAL(rig.handled, 0);
+    rig_stop();
+}
+
+static void slow_and_silent_senders_are_closed(void)
+{
+    rig_start_with((struct server_config){.idle_timeout_ms = 1000});
+    static const char *const beginnings[] = {"", "P", "PRI *", "GET /ec", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"};
+    int fds[COUNT_OF(beginnings)];
+    for (size_t i = 0; i < COUNT_OF(beginnings); i++) {
+        fds[i] = dial();
+        say(fds[i], beginnings[i]);
+    }
+    for (int k = 0; k < 8; k++) { /* the last one is never silent for long, and is closed all the same */
+        usleep(150000);
+        (void)send(fds[4], "x", 1, MSG_NOSIGNAL);
+    }
+    for (size_t i = 0; i < COUNT_OF(beginnings); i++) {
+        char byte[256];
+        struct pollfd p = {.fd = fds[i], .events = POLLIN};
+        CLAIM(poll(&p, 1, 4000) == 1 && recv(fds[i], byte, sizeof byte, 0) <= 0, "'%s' was not closed", beginnings[i]);
+        close(fds[i]);
+    }
+    CU_ASSERT_EQUAL(rig.handled, 0);
+    rig_stop();
+}
+
+static void http_2_is_refused_with_a_hint_once_a_second(void)
+{
+    rig_start();
+    for (int i = 0; i < 5; i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(1024);
+        int fd = dial();
+        say(fd, "PRI * HT");
+        usleep(2000);
+        say(fd, "TP/2.0\r\n\r\nSM\r\n\r\n");
+        CU_ASSERT_EQUAL(hear(fd, &in, NULL), 0);
+        CLAIM(in.len == 26 && in.data[25] == 0x0d, "%zu bytes", in.len); /* GOAWAY, HTTP_1_1_REQUIRED */
+        close(fd);
+    }
+    CU_ASSERT_EQUAL(rig.logs, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(rig.log, "NodeHttpHandler"));
+    rig_stop();
+}
+
+/* ---- bodies ---- */
+
+static void pieces_due_together_are_one_chunk_unless_alone(void)
+{
+    static const struct {
+        const char *path, *body;
+    } rows[] = {
+        {"/joined", "1e\r\n012345678901234567890123456789\r\n0\r\n\r\n"},
+        {"/stamped", "1e\r\nA123456789B123456789C123456789\r\n0\r\n\r\n"},
+        {"/alone", "4\r\n0123\r\n4\r\n4567\r\n2\r\n89\r\n4\r\n0123\r\n4\r\n4567\r\n2\r\n89\r\n0\r\n\r\n"},
+        {"/paced", "a\r\n0123456789\r\na\r\n0123456789\r\na\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"},
+        {"/written", "9\r\nearlybird\r\n0\r\n\r\n"},
+    };
+    rig_start();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        (void)once(rows[i].path, &in, "\r\n0\r\n\r\n");
+        CLAIM(strcmp(body_of(&in), rows[i].body) == 0, "%s: %s", rows[i].path, body_of(&in));
+        struct delivery d = delivery_of(i + 1);
+        CLAIM(d.end == DELIVERY_COMPLETE && d.head_at_ns && d.last_at_ns >= d.head_at_ns && d.ended_at_ns >= d.last_at_ns,
+              "%s: delivery %d", rows[i].path, (int)d.end);
+    }
+    rig_stop();
+}
+
+static void frames_arrive_when_they_are_due(void)
+{
+    rig_start();
+    int fd = dial();
+    uint64_t start = now_ns();
+    ask(fd, "/paced");
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    for (uint64_t i = 1; i <= 4; i++) {
+        char end[] = "a\r\n0123456789\r\n";
+        size_t had = in.len;
+        while (in.len == had || in.len < sizeof end || memcmp(in.data + in.len - sizeof end + 1, end, sizeof end - 1) != 0) {
+            char part[1024];
+            ssize_t n = recv(fd, part, sizeof part, 0);
+            if (n <= 0)
+                break;
+            buf_add(&in, (struct span){(unsigned char *)part, (size_t)n});
+        }
+        uint64_t at = now_ns() - start;
+        CLAIM(at >= i * 20 * MS && at < (i * 20 + 15) * MS, "frame %llu after %llu us", (unsigned long long)i,
+              (unsigned long long)at / 1000);
+        if (i == 3)
+            break; /* the fourth comes with the last chunk */
+    }
+    (void)hear(fd, &in, "0\r\n\r\n");
+    close(fd);
+    CU_ASSERT_EQUAL(delivery_of(1).events, 4);
+    CU_ASSERT_EQUAL(delivery_of(1).bytes, 40);
+    rig_stop();
+}
+
+static void a_promised_length_can_be_paced_too(void)
+{
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int fd = dial();
+    uint64_t start = now_ns();
+    ask(fd, "/slow-unary");
+    (void)hear(fd, &in, "012");
+    uint64_t first = now_ns() - start;
+    (void)hear(fd, &in, "3456789");
+    uint64_t second = now_ns() - start;
+    CLAIM(first >= 20 * MS && second >= 40 * MS && second < 80 * MS, "after %llu and %llu us", (unsigned long long)first / 1000,
+          (unsigned long long)second / 1000);
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "Content-Length: 10\r\n"));
+    struct delivery d = delivery_of(1);
+    CLAIM(d.end == DELIVERY_COMPLETE && d.bytes == 10, "%llu bytes", (unsigned long long)d.bytes);
+    buf_reset(&in);
+    ask(fd, "/echo");
+    (void)hear(fd, &in, "|");
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "|2|"));
+    close(fd);
+    rig_stop();
+}
+
+static void cuts_deliver_every_byte_before_them(void)
+{
+    static const struct {
+        const char *path, *body;
+        int why;
+        uint64_t bytes;
+        size_t events;
+        enum plan_end planned;
+    } rows[] = {
+        {"/fin", "19\r\n0123456789012345678901234\r\n", 0, 25, 2, PLAN_END_FIN},
+        {"/rst", "19\r\n0123456789012345678901234\r\n", ECONNRESET, 25, 2, PLAN_END_RST},
+        {"/fin-length", "01234", 0, 5, 0, PLAN_END_FIN},
+        {"/rst-length", "01234", ECONNRESET, 5, 0, PLAN_END_RST},
+        {"/short", "0123456789", 0, 10, 0, PLAN_END_CLEAN},
+    };
+    rig_start();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        int why = once(rows[i].path, &in, NULL);
+        CLAIM(why == rows[i].why, "%s: %s", rows[i].path, strerror(why));
+        CLAIM(strcmp(body_of(&in), rows[i].body) == 0, "%s: %s", rows[i].path, body_of(&in));
+        struct delivery d = delivery_of(i + 1);
+        CLAIM(d.end == DELIVERY_COMPLETE && d.planned == rows[i].planned && d.bytes == rows[i].bytes &&
+                  d.events == rows[i].events,
+              "%s: end %d, %llu bytes, %zu events", rows[i].path, (int)d.end, (unsigned long long)d.bytes, d.events);
+    }
+    rig_stop();
+}
+
+static void a_gate_holds_head_and_pieces(void)
+{
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int fd = dial();
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    ask(fd, "/gated");
+    CU_ASSERT_EQUAL(poll(&p, 1, 30), 0);
+    gate_open(rig.gates, "head");
+    (void)hear(fd, &in, "a\r\n0123456789\r\n");
+    CU_ASSERT_EQUAL(poll(&p, 1, 30), 0);
+    gate_open(rig.gates, "middle");
+    (void)hear(fd, &in, "0\r\n\r\n");
+    CU_ASSERT_PTR_NOT_NULL(strstr(body_of(&in), "14\r\n01234567890123456789\r\n0\r\n\r\n"));
+    close(fd);
+    CU_ASSERT_EQUAL(delivery_of(1).events, 3);
+    rig_stop();
+}
+
+static void a_slow_reader_gets_everything(void)
+{
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int fd = dial();
+    ask(fd, "/big");
+    usleep(20000);
+    (void)hear(fd, &in, "\r\n0\r\n\r\n");
+    CLAIM(in.len > 16 * 1024 * 1024, "%zu bytes", in.len);
+    CU_ASSERT_EQUAL(delivery_of(1).events, 16);
+    buf_reset(&in);
+    ask(fd, "/flood");
+    usleep(20000);
+    size_t drains = rig.drains;
+    CLAIM(drains < 50, "%zu drains without a reader", drains);
+    (void)hear(fd, &in, "\r\n0\r\n\r\n");
+    struct delivery d = delivery_of(2);
+    CLAIM(d.bytes == 16 * 1024 * 1024 && d.status == 201, "%llu bytes", (unsigned long long)d.bytes);
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "X-Made: by hand\r\n"));
+    CLAIM(rig.drains > drains, "never drained");
+    close(fd);
+    rig_stop();
+}
+
+/* ---- ends ---- */
+
+static void a_peer_that_leaves_is_noticed_at_once(void)
+{
+    static const char *const paths[] = {"/stall", "/hang", "/unanswered", "/later", "/gated", "/big", "/flood", "/paced", "/slow-unary"};
+    rig_start_with((struct server_config){.hang_limit_ms = 60000});
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        int fd = dial();
+        ask(fd, paths[i]);
+        for (uint64_t until = now_ns() + 1000 * MS; now_ns() < until && rig.handled <= i;)
+            usleep(200);
+        usleep(5000);
+        uint64_t left = now_ns();
+        if (i % 2)
+            shutdown(fd, SHUT_WR);
+        else
+            close(fd);
+        struct delivery d = delivery_of(i + 1);
+        CLAIM(d.end == DELIVERY_PEER_CLOSED && d.ended_at_ns - left < 15 * MS, "%s: end %d after %llu us", paths[i], (int)d.end,
+              (unsigned long long)(d.ended_at_ns - left) / 1000);
+        if (i % 2)
+            close(fd);
+    }
+    rig_stop();
+}
+
+static void silence_has_a_limit(void)
+{
+    static const char *const paths[] = {"/stall", "/hang"};
+    rig_start();
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        uint64_t start = now_ns();
+        (void)once(paths[i], &in, NULL);
+        struct delivery d = delivery_of(i + 1);
+        CLAIM(d.end == DELIVERY_TIMED_OUT && now_ns() - start >= 300 * MS, "%s: end %d", paths[i], (int)d.end);
+        CLAIM(d.events == i + 1, "%s: %zu events", paths[i], d.events);
+    }
+    rig_stop();
+}
+
+static void later_and_failed_answers_come(void)
+{
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    (void)once("/later", &in, "later");
+    CU_ASSERT_STRING_EQUAL(body_of(&in), "later");
+    buf_reset(&in);
+    (void)once("/failed", &in, "}");
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "HTTP/1.1 500 "));
+    rig_stop();
+}
+
+static void stopping_ends_every_exchange_once(void)
+{
+    static const char *const paths[] = {"/stall", "/hang", "/unanswered", "/gated", "/big", "/flood", "/paced", "/echo", "/later", "/slow-unary"};
+    rig_start_with((struct server_config){.workers = 2});
+    int fds[COUNT_OF(paths) * 4];
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fds[i] = dial();
+        if (i % 11)
+            ask(fds[i], paths[i % COUNT_OF(paths)]);
+    }
+    usleep(10000);
+    rig_stop();
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        close(fds[i]);
+}
+
+static void a_taken_port_is_an_error_that_names_it(void)
+{
+    rig_start_with((struct server_config){.workers = 2});
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        struct server *second = NULL;
+        struct note note = {""};
+        char port[16];
+        struct server_config config = {.port = server_port(rig.server), .workers = workers, .handle = handle};
+        CU_ASSERT_EQUAL(server_start(&config, &second, &note), ERR_IO);
+        CU_ASSERT_PTR_NULL(second);
+        (void)snprintf(port, sizeof port, "%u", config.port);
+        CLAIM(strstr(note.text, port) && strstr(note.text, "127.0.0.1"), "%s", note.text);
+    }
+    rig_stop();
+}
+
+static void connections_beyond_the_limit_wait(void)
+{
+    rig_start_with((struct server_config){.max_connections = 2});
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int a = dial();
+    int b = dial();
+    ask(a, "/unanswered");
+    ask(b, "/unanswered");
+    for (int i = 0; i < 1000 && rig.handled < 2; i++)
+        usleep(1000);
+    int c = dial();
+    ask(c, "/echo");
+    struct pollfd p = {.fd = c, .events = POLLIN};
+    CU_ASSERT_EQUAL(poll(&p, 1, 30), 0);
+    close(a);
+    (void)hear(c, &in, "Host=h;|");
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "/echo||1|"));
+    close(b);
+    close(c);
+    rig_stop();
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        {"the request arrives undecoded and in order", the_request_arrives_undecoded_and_in_order},
+        {"pipelined requests are answered in order", pipelined_requests_are_answered_in_order},
+        {"HTTP/1.0 and HEAD get no chunks", http_1_0_and_head_get_no_chunks},
+        {"bad requests are refused and nothing hangs", bad_requests_are_refused_and_nothing_hangs},
+        {"slow and silent senders are closed", slow_and_silent_senders_are_closed},
+        {"HTTP/2 is refused with a hint once a second", http_2_is_refused_with_a_hint_once_a_second},
+        {"pieces due together are one chunk unless alone", pieces_due_together_are_one_chunk_unless_alone},
+        {"frames arrive when they are due", frames_arrive_when_they_are_due},
+        {"a promised length can be paced too", a_promised_length_can_be_paced_too},
+        {"cuts deliver every byte before them", cuts_deliver_every_byte_before_them},
+        {"a gate holds head and pieces", a_gate_holds_head_and_pieces},
+        {"a slow reader gets everything", a_slow_reader_gets_everything},
+        {"a peer that leaves is noticed at once", a_peer_that_leaves_is_noticed_at_once},
+        {"silence has a limit", silence_has_a_limit},
+        {"later and failed answers come", later_and_failed_answers_come},
+        {"stopping ends every exchange once", stopping_ends_every_exchange_once},
+        {"a taken port is an error that names it", a_taken_port_is_an_error_that_names_it},
+        {"connections beyond the limit wait", connections_beyond_the_limit_wait},
+        CU_TEST_INFO_NULL,
+    };
+    return unit_main("server", tests);
+}
