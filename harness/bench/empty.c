@@ -1,2 +1,2 @@
 /* Holds the place of this folder until its first source lands. */
-typedef int empty_mock_t;
+typedef int empty_bench_t;

@@ -1,0 +1,65 @@
+/* answer.h: what a model said, before it takes the shape of one operation.
+ *
+ * A struct answer holds content blocks, the stop reason, usage and timing. It knows nothing of HTTP: converse.h makes a
+ * plan of it, unary or streamed, so that one answer serves every operation alike. A block's strings are owned, those
+ * marked "borrowed" belong to the script that the answer came from and must outlive the plan's making.
+ */
+#ifndef MOHS_MOCK_ANSWER_H
+#define MOHS_MOCK_ANSWER_H
+
+#include "mock/rng.h"
+#include "protocol/json.h"
+
+enum block_kind {
+    BLOCK_TEXT,
+    BLOCK_TOOL_USE,
+    BLOCK_REASONING, /* text and, mostly, a signature */
+    BLOCK_REDACTED,  /* reasoning as base64 nobody can read */
+    BLOCK_CITATIONS, /* text with citations */
+    BLOCK_STAMPS,    /* text made of probe stamps, one a delta */
+    BLOCK_OTHER      /* printed as it was given; streamed by its kind, or not at all */
+};
+
+struct block {
+    enum block_kind kind;
+    char *text;          /* text, reasoning text, redacted base64 */
+    char *signature;     /* reasoning; NULL: none */
+    char *id, *name;     /* tool use */
+    char *input;         /* tool use: the arguments, compact JSON with sorted keys */
+    const cJSON *raw;    /* borrowed: the scripted block; NULL when it is of our making */
+    const cJSON *deltas; /* borrowed: the scripted list of strings its deltas are cut into, or NULL */
+};
+
+#define ANSWER_BLOCKS_MAX 1024
+
+struct answer {
+    struct block *blocks;
+    size_t count, cap;
+    char stop_reason[48];
+    uint64_t input_tokens, output_tokens, cache_read, cache_write;
+    bool has_cache;              /* print the cache members, as models with prompt caching do */
+    const cJSON *usage, *metrics, *extra; /* borrowed overrides, or NULL */
+    uint64_t latency_ms, ttft_ms, itl_ms;
+    uint64_t probe_id, received_ns; /* BLOCK_STAMPS */
+    uint32_t stamps;
+    struct rng rng;  /* paddings come from here */
+    bool failed;     /* out of memory while it was made */
+};
+
+void answer_init(struct answer *a, uint64_t seed);
+void answer_release(struct answer *a);
+
+/* Each takes a copy of its text; the block is the answer's. NULL marks the answer failed. */
+struct block *answer_add(struct answer *a, enum block_kind kind);
+struct block *answer_text(struct answer *a, struct span text);
+struct block *answer_reasoning(struct answer *a, struct span text, const char *signature);
+struct block *answer_tool(struct answer *a, const char *id, const char *name, const cJSON *input);
+/* A block as Converse spells it, as scripts give them. ERR_INVALID: not an object with exactly one member (besides
+ * `$deltas`), or a member of the wrong type; the note names `where`. `item` is borrowed. */
+enum err answer_block(struct answer *a, const cJSON *item, const char *where, struct note *note) MUST_USE;
+
+void answer_stop(struct answer *a, const char *reason);
+/* Output tokens of all blocks by protocol/token.h; sets output_tokens. */
+void answer_count(struct answer *a);
+
+#endif

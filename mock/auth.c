@@ -1,0 +1,153 @@
+/* auth.c: who asks, and whether that is proven.
+ *
+ * Every request is judged, in every mode, because the verdict is what a test of a gateway reads in the journal. Whether a
+ * verdict refuses is the mode's business. The client is told what Bedrock tells; the reason why a signature is wrong
+ * goes to the journal and the log alone. Finding that reason costs milliseconds, so there is a ration of it.
+ */
+#include "mock/visit.h"
+
+#define DIAGNOSES_A_SECOND 50
+
+static bool lookup(void *ctx, struct span access_key, struct sigv4_known *known)
+{
+    const struct mock *m = ctx;
+    for (size_t i = 0; i < m->key_count; i++) {
+        if (!span_is(access_key, m->keys[i].access_key))
+            continue;
+        *known = (struct sigv4_known){.secret = span_of(m->keys[i].secret),
+                                      .session_token = span_of(m->keys[i].session_token)};
+        return true;
+    }
+    return false;
+}
+
+static bool bearer(void *ctx, struct span token)
+{
+    const struct mock *m = ctx;
+    for (size_t i = 0; i < m->bearer_count; i++)
+        if (sigv4_equal(token, span_of(m->bearer_keys[i])))
+            return true;
+    return false;
+}
+
+static struct sigv4_request as_signed(struct visit *v)
+{
+    const struct http_request *r = v->request;
+    size_t n = r->field_count < SIGV4_HEADERS_MAX ? r->field_count : SIGV4_HEADERS_MAX;
+    for (size_t i = 0; i < n; i++)
+        v->worker->headers[i] = (struct sigv4_header){r->fields[i].name, r->fields[i].value};
+    return (struct sigv4_request){.method = r->method, .path = r->path, .query = r->query,
+                                  .headers = v->worker->headers, .header_count = n, .body = r->body};
+}
+
+static bool may_diagnose(struct worker *w, uint64_t now)
+{
+    if (now - w->diagnosed_since_ns > 1000000000u) {
+        w->diagnosed_since_ns = now;
+        w->diagnosed = 0;
+    }
+    return w->diagnosed++ < DIAGNOSES_A_SECOND;
+}
+
+static void diagnose(struct visit *v, const struct sigv4_request *r, const struct sigv4_policy *policy)
+{
+    enum sigv4_reason reason = v->verdict.reason;
+    if (reason != SIGV4_SIGNATURE && reason != SIGV4_BODY_HASH && reason != SIGV4_TOKEN)
+        return;
+    if (!may_diagnose(v->worker, now_ns()))
+        return;
+    /* The diagnosis works in the same struct sigv4; what the verdict borrowed from it is not used afterwards. */
+    v->has_diagnosis = sigv4_diagnose(v->worker->sigv4, r, policy, &v->verdict, &v->diagnosis) == OK;
+    v->verdict.canonical = v->verdict.string_to_sign = SPAN_EMPTY;
+}
+
+/* Lenient: a stranger is let in, whatever key it came with; a known key must verify. */
+static bool lenient_passes(const struct sigv4_verdict *d)
+{
+    return d->reason == SIGV4_UNKNOWN_KEY || (d->form == SIGV4_FORM_BEARER && d->reason == SIGV4_BEARER &&
+                                              (d->inner == SIGV4_OK || d->inner == SIGV4_UNKNOWN_KEY));
+}
+
+static bool mode_refuses(enum mock_auth auth, const struct sigv4_verdict *d)
+{
+    switch (auth) {
+    case MOCK_AUTH_NONE:
+        return false;
+    case MOCK_AUTH_LENIENT:
+        return d->reason != SIGV4_OK && !lenient_passes(d);
+    case MOCK_AUTH_STRICT:
+        return d->reason != SIGV4_OK;
+    case MOCK_AUTH_BEARER:
+        return d->reason != SIGV4_OK || d->form != SIGV4_FORM_BEARER;
+    }
+    return true;
+}
+
+static void refuse(struct visit *v)
+{
+    struct sigv4_refusal r = SIGV4_REFUSAL_INIT;
+    if (v->verdict.reason == SIGV4_OK) { /* a good signature where only bearer keys are taken */
+        refusal_set(&v->refusal, REFUSAL_AUTH, "AccessDeniedException",
+                    "Authentication failed: Please make sure your API Key is valid.");
+        v->refusal.capital_message = true;
+    } else if (sigv4_refuse(&v->verdict, false, &r) == OK && r.type != NULL) {
+        refusal_set(&v->refusal, REFUSAL_AUTH, r.type, "%s", buf_text(&r.text));
+        v->refusal.capital_message = strcmp(r.body_key, "Message") == 0;
+    } else {
+        refusal_set(&v->refusal, REFUSAL_AUTH, "InvalidSignatureException", "%s", "");
+    }
+    v->refuse = true;
+    sigv4_refusal_release(&r);
+    mock_log(v->mock, "%.*s %.*s refused: %s%s%s", (int)v->request->method.n, (const char *)v->request->method.p,
+             (int)(v->request->path.n < 300 ? v->request->path.n : 300), (const char *)v->request->path.p,
+             sigv4_reason_name(v->verdict.reason), v->has_diagnosis ? ": " : "",
+             v->has_diagnosis ? v->diagnosis.sentence : "");
+}
+
+void visit_authenticate(struct visit *v)
+{
+    static const char *const services[] = {"bedrock", NULL};
+    struct sigv4_request r = as_signed(v);
+    struct sigv4_policy policy = {.now_s = wall_ns() / 1000000000, .region = v->mock->region, .services = services,
+                                  .lookup = lookup, .bearer = bearer, .ctx = v->mock};
+    if (sigv4_verify(v->worker->sigv4, &r, &policy, &v->verdict, NULL) == ERR_NOMEM)
+        v->verdict.reason = SIGV4_INCOMPLETE;
+    if (v->verdict.reason != SIGV4_OK)
+        diagnose(v, &r, &policy);
+    if (mode_refuses(v->mock->config.auth, &v->verdict))
+        refuse(v);
+}
+
+/* What the client wrote may be no UTF-8, and the journal is JSON. */
+static void member(struct buf *out, const char *key, struct span value)
+{
+    if (value.n == 0)
+        return;
+    CLEANUP(buf_release) struct buf ascii = BUF_INIT(BUF_ANY);
+    for (size_t i = 0; i < value.n; i++)
+        buf_addc(&ascii, value.p[i] >= 0x20 && value.p[i] < 0x7f ? (char)value.p[i] : '?');
+    buf_addf(out, ",\"%s\":", key);
+    json_quote(buf_span(&ascii), out);
+}
+
+void visit_print_signature(const struct visit *v, struct buf *out)
+{
+    const struct sigv4_verdict *d = &v->verdict;
+    buf_addf(out, "{\"verdict\":\"%s\"", d->reason == SIGV4_OK ? "valid" : sigv4_reason_name(d->reason));
+    if (d->form == SIGV4_FORM_BEARER)
+        buf_addf(out, ",\"form\":\"bearer\"");
+    if (d->reason == SIGV4_BEARER && d->inner != SIGV4_OK)
+        buf_addf(out, ",\"inner\":\"%s\"", sigv4_reason_name(d->inner));
+    member(out, "access_key", d->access_key);
+    member(out, "region", d->region);
+    member(out, "service", d->service);
+    member(out, "date", span_of(d->date));
+    member(out, "signed_headers", d->signed_headers);
+    if (v->has_diagnosis) {
+        buf_addf(out, ",\"diagnosis\":{\"id\":\"%s\",\"proven\":%s,\"sentence\":", v->diagnosis.id,
+                 v->diagnosis.proven ? "true" : "false");
+        json_quote(span_of(v->diagnosis.sentence), out);
+        buf_addc(out, '}');
+    }
+    buf_addc(out, '}');
+}

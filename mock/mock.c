@@ -1,0 +1,169 @@
+/* mock.c: birth and death of a mock.
+ *
+ * Everything a worker reads without a lock (the API model, the catalogue, keys, rule switches) is made before the servers
+ * start and freed after they have stopped. The Bedrock server stops first: its last exchanges still write to the journal,
+ * and the journal may still call the admin server's loop.
+ */
+#include "mock/mock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mock/validate.h"
+
+void mock_log(const struct mock *mock, const char *format, ...)
+{
+    if (mock->config.log == NULL)
+        return;
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (char *p = line; *p != '\0'; p++) /* a peer's bytes must not make two lines of one, nor colour a terminal */
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+    mock->config.log(mock->config.log_ctx, line);
+}
+
+static void server_log(void *ctx, const char *line)
+{
+    mock_log(ctx, "%s", line);
+}
+
+static char *copy(const char *text, bool *ok)
+{
+    char *out = text == NULL ? NULL : strdup(text);
+    *ok = *ok && (text == NULL || out != NULL);
+    return out;
+}
+
+static enum err copy_keys(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    static const struct mock_key usual = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL};
+    const struct mock_key *keys = c->key_count > 0 ? c->keys : &usual;
+    size_t n = c->key_count > 0 ? c->key_count : 1;
+    bool ok = true;
+    m->keys = calloc(n, sizeof *m->keys);
+    m->bearer_keys = calloc(c->bearer_key_count + 1, sizeof *m->bearer_keys);
+    if (m->keys == NULL || m->bearer_keys == NULL)
+        return note_set(note, ERR_NOMEM, "out of memory");
+    for (; m->key_count < n; m->key_count++) {
+        const struct mock_key *k = &keys[m->key_count];
+        m->keys[m->key_count] = (struct mock_secret){copy(k->access_key, &ok), copy(k->secret, &ok),
+                                                     copy(k->session_token, &ok)};
+    }
+    for (; m->bearer_count < c->bearer_key_count; m->bearer_count++)
+        m->bearer_keys[m->bearer_count] = copy(c->bearer_keys[m->bearer_count], &ok);
+    m->region = copy(c->region, &ok);
+    return ok ? OK : note_set(note, ERR_NOMEM, "out of memory");
+}
+
+static enum err load_data(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    m->api = api_load(note);
+    if (m->api == NULL)
+        return ERR_INVALID;
+    enum err e = models_load(&m->models, note);
+    return e == OK ? rules_init(c, m->api, &m->rules, note) : e;
+}
+
+static enum err make_state(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    m->script = script_new();
+    m->journal = journal_new(c->journal_bytes == 0 ? MOCK_JOURNAL_BYTES : c->journal_bytes);
+    m->gates = gates_new();
+    if (m->script == NULL || m->journal == NULL || m->gates == NULL)
+        return note_set(note, ERR_NOMEM, "out of memory");
+    return OK;
+}
+
+static enum err start_bedrock(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    struct server_config s = {.host = c->host, .port = c->port, .workers = c->workers, .max_body = c->max_body,
+                              .idle_timeout_ms = c->idle_timeout_ms, .gates = m->gates, .handle = operations_handle,
+                              .worker_start = operations_worker_start, .worker_stop = operations_worker_stop,
+                              .log = server_log, .ctx = m};
+    return server_start(&s, &m->server, note);
+}
+
+static enum err start_admin(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    if (c->admin_port == MOCK_ADMIN_OFF)
+        return OK;
+    int port = c->admin_port == MOCK_ADMIN_NEXT ? mock_port(m) + 1 : c->admin_port;
+    if (port < 0 || port > UINT16_MAX)
+        return note_set(note, ERR_INVALID, "the admin port %d is none", port);
+    struct server_config s = {.host = c->host, .port = (uint16_t)port, .workers = 1, .handle = admin_handle,
+                              .log = server_log, .ctx = m};
+    return server_start(&s, &m->admin, note);
+}
+
+enum err mock_start(const struct mock_config *config, struct mock **out, struct note *note)
+{
+    *out = NULL;
+    struct mock *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return note_set(note, ERR_NOMEM, "out of memory");
+    m->config = *config;
+    m->started_at_ns = now_ns();
+    enum err e = copy_keys(m, config, note);
+    if (e == OK)
+        e = load_data(m, config, note);
+    if (e == OK)
+        e = make_state(m, config, note);
+    if (e == OK)
+        e = start_bedrock(m, config, note);
+    if (e == OK)
+        e = start_admin(m, config, note);
+    if (e != OK) {
+        mock_stop(m);
+        return e;
+    }
+    *out = m;
+    return OK;
+}
+
+static void wipe(char *secret)
+{
+    if (secret != NULL)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
+void mock_stop(struct mock *m)
+{
+    if (m == NULL)
+        return;
+    server_stop(m->server);
+    server_stop(m->admin);
+    admin_release(m);
+    gates_free(m->gates);
+    journal_free(m->journal);
+    script_free(m->script);
+    free(m->rules);
+    models_free(m->models);
+    api_free(m->api);
+    for (size_t i = 0; i < m->key_count; i++) {
+        free(m->keys[i].access_key);
+        wipe(m->keys[i].secret);
+        wipe(m->keys[i].session_token);
+    }
+    for (size_t i = 0; i < m->bearer_count; i++)
+        wipe(m->bearer_keys[i]);
+    free(m->keys);
+    free(m->bearer_keys);
+    free(m->region);
+    free(m);
+}
+
+uint16_t mock_port(const struct mock *mock)
+{
+    return server_port(mock->server);
+}
+
+uint16_t mock_admin_port(const struct mock *mock)
+{
+    return mock->admin == NULL ? 0 : server_port(mock->admin);
+}

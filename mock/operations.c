@@ -1,0 +1,310 @@
+/* operations.c: the handler of the Bedrock port: a request comes in, a plan goes out, the journal gets both.
+ *
+ * The order of the layers is routing, authentication, validation, script, answer, faults. Routing works on the undecoded
+ * path, because the ARN of an inference profile holds a slash that travels as %2F. Nothing here waits: every delay is in
+ * the plan. What is kept after the plan has been handed over is the journal's entry and nothing else.
+ */
+#include "mock/operations.h"
+
+#include <stdlib.h>
+
+#include "mock/converse.h"
+#include "mock/fault.h"
+#include "mock/scripted.h"
+#include "mock/tokens.h"
+
+#define SCRATCH_MAX BUF_ANY
+
+/* ---- the operations ---- */
+
+static void begin_answer(const struct visit *v, struct answer *a)
+{
+    const struct mock_config *c = &v->mock->config;
+    answer_init(a, rng_hash(c->seed, v->request->body));
+    a->latency_ms = c->latency_ms;
+    a->ttft_ms = c->ttft_ms;
+    a->itl_ms = c->itl_ms;
+    a->has_cache = v->model.row != NULL && v->model.row->caching;
+    a->input_tokens = tokens_of_tree(cJSON_GetObjectItemCaseSensitive(v->body, "messages")) +
+                      tokens_of_tree(cJSON_GetObjectItemCaseSensitive(v->body, "system")) +
+                      tokens_of_tree(cJSON_GetObjectItemCaseSensitive(v->body, "toolConfig"));
+}
+
+static struct plan *answer_converse(struct visit *v, const cJSON *reply)
+{
+    struct answer a;
+    begin_answer(v, &a);
+    if (reply != NULL && scripted_answer(reply, &a))
+        answer_count(&a);
+    else
+        default_answer(v, &a);
+    scripted_stop(reply, &a);
+    bool streamed = v->route.operation->streaming != API_NOT_STREAMING;
+    struct plan *plan = streamed ? converse_stream_plan(&a, v->request_id) : converse_plan(&a, v->request_id);
+    answer_release(&a);
+    return plan;
+}
+
+static const struct operation_row table[] = {
+    {"Converse", answer_converse},
+    {"ConverseStream", answer_converse},
+};
+
+const struct operation_row *operation_find(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
+    return NULL;
+}
+
+/* ---- routing ---- */
+
+/* An ARN that was not escaped has one slash too many: /model/arn:...:inference-profile/id/converse. Coral answers that
+ * with 200. */
+static bool is_split_arn(struct span path)
+{
+    return span_has_prefix(path, "/model/arn:") || span_has_prefix(path, "/model/arn%3A") ||
+           span_has_prefix(path, "/model/arn%3a");
+}
+
+static struct plan *route(struct visit *v)
+{
+    const struct http_request *r = v->request;
+    enum err e = api_route(v->mock->api, r->method, r->path, &v->route);
+    if (e != OK)
+        v->route.operation = NULL;
+    if (v->route.operation != NULL) {
+        v->operation = v->route.operation->name;
+        v->row = operation_find(v->operation);
+        buf_reset(&v->worker->model);
+        if (api_route_label(&v->route, "modelId", &v->worker->model) == OK)
+            v->model_id = buf_text(&v->worker->model);
+    }
+    if (v->row != NULL)
+        return NULL;
+    refusal_set(&v->refusal, REFUSAL_ROUTING, "UnknownOperationException", "%s",
+                v->operation == NULL ? "no operation of Bedrock has this method and path"
+                                     : "this operation is not served by the mock");
+    v->refuse = true;
+    mock_log(v->mock, "%.*s %.300s refused: %s", (int)r->method.n, (const char *)r->method.p,
+             v->operation != NULL ? v->operation : "(unknown path)", buf_text(&v->refusal.text));
+    return e != OK && is_split_arn(r->path) ? coral_unknown_operation_plan(v->request_id)
+                                            : unknown_path_plan(v->request_id);
+}
+
+/* ---- scripts ---- */
+
+static void add_string(cJSON *object, const char *key, struct span value)
+{
+    CLEANUP(free_ptr) char *text = span_dup(value);
+    if (text != NULL)
+        (void)cJSON_AddStringToObject(object, key, text);
+}
+
+static cJSON *subject_headers(const struct http_request *r)
+{
+    cJSON *headers = cJSON_CreateObject();
+    for (size_t i = 0; headers != NULL && i < r->field_count; i++) {
+        CLEANUP(free_ptr) char *name = span_dup(r->fields[i].name);
+        for (char *p = name; p != NULL && *p != '\0'; p++)
+            *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+        if (name != NULL && cJSON_GetObjectItemCaseSensitive(headers, name) == NULL)
+            add_string(headers, name, r->fields[i].value);
+    }
+    return headers;
+}
+
+/* What matchers look at. The body is lent: taken out again before the subject is freed. */
+static struct shared *take_script(struct visit *v)
+{
+    if (!script_waits(v->mock->script))
+        return NULL;
+    CLEANUP(json_free) cJSON *subject = cJSON_CreateObject();
+    add_string(subject, "operation", span_of(v->operation));
+    if (v->model_id != NULL)
+        add_string(subject, "model", span_of(v->model_id));
+    add_string(subject, "method", v->request->method);
+    add_string(subject, "target", v->request->target);
+    (void)cJSON_AddItemToObject(subject, "headers", subject_headers(v->request));
+    if (v->body != NULL)
+        (void)cJSON_AddItemReferenceToObject(subject, "body", v->body);
+    return script_take(v->mock->script, subject);
+}
+
+static void add_fault_ids(const cJSON *list, struct buf *out)
+{
+    const cJSON *fault;
+    cJSON_ArrayForEach(fault, list)
+    {
+        buf_addc(out, out->len == 0 ? '[' : ',');
+        json_quote(span_of(cJSON_GetObjectItemCaseSensitive(fault, "id")->valuestring), out);
+    }
+}
+
+/* ---- the answer ---- */
+
+struct outcome {
+    struct plan *plan;
+    const char *source;
+    struct buf faults;
+};
+
+static struct plan *refusal_plan(const struct visit *v)
+{
+    const struct refusal *r = &v->refusal;
+    struct error_reply e = {.type = r->type, .message = buf_text(&r->text), .capital_message = r->capital_message};
+    return error_plan(&e, v->request_id);
+}
+
+static struct plan *answer(struct visit *v, const cJSON *reply, const struct fault_scene *scene)
+{
+    if (reply == NULL || scripted_is_answer(reply))
+        return v->row->answer(v, reply);
+    return scripted_plan(reply, scene);
+}
+
+static void serve(struct visit *v, struct outcome *out)
+{
+    struct fault_scene scene = {v->request_id, &v->worker->rng};
+    CLEANUP(shared_drop) struct shared *scripted = v->refuse ? NULL : take_script(v);
+    CLEANUP(shared_drop) struct shared *everywhere = script_faults(v->mock->script);
+    const cJSON *reply = cJSON_GetObjectItemCaseSensitive(shared_tree(scripted), "reply");
+    if (v->refuse) {
+        out->source = "refusal";
+        if (out->plan == NULL)
+            out->plan = refusal_plan(v);
+    } else {
+        out->source = reply != NULL ? "script" : "default";
+        out->plan = answer(v, reply, &scene);
+    }
+    if (reply != NULL) {
+        out->plan = scripted_finish(reply, out->plan, &scene);
+        add_fault_ids(cJSON_GetObjectItemCaseSensitive(reply, "faults"), &out->faults);
+    }
+    if (everywhere != NULL) {
+        out->plan = faults_apply(out->plan, shared_tree(everywhere), &scene);
+        add_fault_ids(shared_tree(everywhere), &out->faults);
+    }
+    if (out->faults.len > 0)
+        buf_addc(&out->faults, ']');
+}
+
+/* ---- the journal ---- */
+
+static void print_refusal(const struct visit *v, struct buf *out)
+{
+    if (v->refusal.layer == REFUSAL_NONE || v->refusal.layer == REFUSAL_AUTH)
+        return;
+    buf_adds(out, "{\"type\":");
+    json_quote(span_of(v->refusal.type), out);
+    buf_adds(out, ",\"message\":");
+    json_quote(buf_span(&v->refusal.text), out);
+    if (v->refusal.rule[0] != '\0') {
+        buf_adds(out, ",\"rule\":");
+        json_quote(span_of(v->refusal.rule), out);
+    }
+    buf_addc(out, '}');
+}
+
+static void on_done(void *ctx, struct exchange *x, const struct delivery *d)
+{
+    struct worker *w = exchange_worker(x);
+    journal_end(w->mock->journal, ctx, d);
+}
+
+static void keep(struct visit *v, const struct outcome *o)
+{
+    struct mock *m = v->mock;
+    struct buf *text = &v->worker->text;
+    if (!journal_is_on(m->journal))
+        return;
+    buf_reset(text);
+    visit_print_signature(v, text);
+    size_t signature = text->len;
+    print_refusal(v, text);
+    size_t refusal = text->len - signature;
+    CLEANUP(buf_release) struct buf canaries = BUF_INIT(BUF_ANY);
+    script_find_canaries(m->script, v->request, &canaries);
+    struct span all = buf_span(text);
+    struct journal_record record = {.request = v->request,
+                                    .operation = v->operation,
+                                    .model = v->model_id,
+                                    .signature = span_cut(all, 0, signature),
+                                    .refusal = span_cut(all, signature, refusal),
+                                    .unjudged = v->refusal.layer == REFUSAL_AUTH,
+                                    .canaries = buf_span(&canaries),
+                                    .source = o->source,
+                                    .faults = o->faults.len > 0 ? buf_text(&o->faults) : NULL,
+                                    .status = o->plan != NULL ? o->plan->status : 500};
+    struct entry *entry = journal_begin(m->journal, &record, &v->worker->scratch);
+    if (entry != NULL)
+        exchange_on_done(v->exchange, on_done, entry);
+}
+
+/* ---- the handler ---- */
+
+static void parse_body(struct visit *v)
+{
+    struct span body = v->request->body;
+    v->body_is_json = body.n == 0 || json_parse(body, JSON_COMPACT, &v->body, NULL) == OK;
+}
+
+void operations_handle(void *ctx, struct exchange *x)
+{
+    struct mock *m = ctx;
+    struct visit v = {.mock = m, .worker = exchange_worker(x), .exchange = x, .request = exchange_request(x),
+                      .model = {MODEL_ID_INVALID, NULL}};
+    struct outcome o = {.faults = BUF_INIT(BUF_ANY)};
+    if (v.worker == NULL) {
+        exchange_reply(x, NULL);
+        return;
+    }
+    refusal_init(&v.refusal);
+    rng_uuid(&v.worker->rng, v.request_id);
+    o.plan = route(&v);
+    visit_authenticate(&v);
+    if (v.row != NULL && !v.refuse) {
+        parse_body(&v);
+        visit_validate(&v);
+    }
+    serve(&v, &o);
+    keep(&v, &o);
+    exchange_reply(x, o.plan);
+    json_free(&v.body);
+    refusal_release(&v.refusal);
+    buf_release(&o.faults);
+}
+
+void *operations_worker_start(void *ctx, struct loop *loop)
+{
+    (void)loop;
+    struct mock *m = ctx;
+    struct worker *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return NULL;
+    w->mock = m;
+    w->sigv4 = sigv4_new();
+    w->rng.state = m->config.seed + atomic_fetch_add(&m->workers, 1) * 0x2545f4914f6cdd1du;
+    buf_init(&w->scratch, SCRATCH_MAX);
+    buf_init(&w->text, SCRATCH_MAX);
+    buf_init(&w->model, MODEL_ID_MAX * 4);
+    if (w->sigv4 == NULL) {
+        operations_worker_stop(ctx, w);
+        return NULL;
+    }
+    return w;
+}
+
+void operations_worker_stop(void *ctx, void *worker)
+{
+    (void)ctx;
+    struct worker *w = worker;
+    if (w == NULL)
+        return;
+    sigv4_free(w->sigv4);
+    buf_release(&w->scratch);
+    buf_release(&w->text);
+    buf_release(&w->model);
+    free(w);
+}

@@ -1,0 +1,21 @@
+/* operations.h: what the mock can be asked, one row an operation.
+ *
+ * A row names an operation of the API model and the function that answers it: from the visit, which has passed
+ * authentication and validation (or is only recorded as bad), to a plan. The function need not know of scripts' errors,
+ * raw replies, frames and faults: these are served before and after it.
+ */
+#ifndef MOHS_MOCK_OPERATIONS_H
+#define MOHS_MOCK_OPERATIONS_H
+
+#include "mock/visit.h"
+
+struct operation_row {
+    const char *name;
+    /* `reply` is the scripted reply whose blocks and overrides apply, or NULL. */
+    struct plan *(*answer)(struct visit *v, const cJSON *reply);
+};
+
+/* NULL: not served. */
+const struct operation_row *operation_find(const char *name);
+
+#endif

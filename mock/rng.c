@@ -1,0 +1,70 @@
+/* rng.c: see rng.h. The hash is over eight bytes at a time, as a request body is hashed for every default answer. */
+#include "mock/rng.h"
+
+#include <stdio.h>
+
+const char padding_alphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+uint64_t rng_next(struct rng *r)
+{
+    r->state += 0x9e3779b97f4a7c15u;
+    return mix(r->state);
+}
+
+uint64_t rng_below(struct rng *r, uint64_t n)
+{
+    return n == 0 ? 0 : rng_next(r) % n;
+}
+
+uint64_t rng_hash(uint64_t seed, struct span bytes)
+{
+    uint64_t h = mix(seed + 0x9e3779b97f4a7c15u + bytes.n);
+    while (bytes.n >= 8) {
+        uint64_t word;
+        memcpy(&word, bytes.p, 8);
+        h = mix(h ^ word) + 0x9e3779b97f4a7c15u;
+        bytes = span_from(bytes, 8);
+    }
+    uint64_t tail = 0;
+    if (bytes.n > 0)
+        memcpy(&tail, bytes.p, bytes.n);
+    return mix(h ^ tail);
+}
+
+void rng_uuid(struct rng *r, char out[UUID_SIZE])
+{
+    uint64_t a = rng_next(r), b = rng_next(r);
+    (void)snprintf(out, UUID_SIZE, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32), (unsigned)(a >> 16 & 0xffff),
+                   (unsigned)(a & 0xfff), (unsigned)(0x8000 | (b >> 48 & 0x3fff)),
+                   (unsigned long long)(b & 0xffffffffffffu));
+}
+
+static void fill(struct rng *r, const char *alphabet, char *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = alphabet[rng_next(r) >> 58];
+}
+
+void rng_tool_id(struct rng *r, char out[TOOL_ID_SIZE])
+{
+    memcpy(out, "tooluse_", 8);
+    fill(r, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", out + 8, 22);
+    out[TOOL_ID_SIZE - 1] = '\0';
+}
+
+void rng_base64(struct rng *r, char *out, size_t n)
+{
+    fill(r, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", out, n);
+}
+
+size_t rng_padding(struct rng *r)
+{
+    return 2 + (size_t)rng_below(r, 60);
+}

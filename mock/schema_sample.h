@@ -1,0 +1,20 @@
+/* schema_sample.h: a value that a JSON schema accepts, made from the schema and a seed.
+ *
+ * Serves the default answers: arguments of a tool that must be called, and structured output. Understands what tool
+ * schemas are written with: type (also a list), enum, const, default, examples, properties with required, items with
+ * minItems and uniqueItems, prefixItems, minimum, maximum and their exclusive forms, multipleOf, minLength, maxLength,
+ * format, anyOf, oneOf, allOf, local $ref. A `pattern` is not solved: the value is then a plain word.
+ */
+#ifndef MOHS_MOCK_SCHEMA_SAMPLE_H
+#define MOHS_MOCK_SCHEMA_SAMPLE_H
+
+#include "mock/rng.h"
+#include "protocol/json.h"
+
+#define SCHEMA_SAMPLE_DEPTH 24   /* deeper objects come out empty */
+#define SCHEMA_SAMPLE_NODES 4096 /* values in all; a schema that refers to itself ends here */
+
+/* NULL only when out of memory. `hint` may be NULL: a text to use for free strings, such as what the user asked. */
+cJSON *schema_sample(const cJSON *schema, const char *hint, struct rng *rng);
+
+#endif

@@ -1,0 +1,101 @@
+/* visit.h: one request on its way through the mock, and the mock it goes through. Private to mock/.
+ *
+ * The layers fill a struct visit one after the other: routing, authentication, model, constraints, semantic rules. Each
+ * may set the refusal; the first one stands. What is then answered is decided in operations.c.
+ */
+#ifndef MOHS_MOCK_VISIT_H
+#define MOHS_MOCK_VISIT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "mock/answer.h"
+#include "mock/journal.h"
+#include "mock/mock.h"
+#include "mock/models.h"
+#include "mock/refusal.h"
+#include "mock/script.h"
+#include "net/server.h"
+#include "protocol/shape.h"
+#include "protocol/sigv4.h"
+
+struct mock_secret {
+    char *access_key, *secret, *session_token;
+};
+
+struct mock {
+    struct mock_config config; /* its pointers are not to be used after mock_start, but for log */
+    struct mock_secret *keys;
+    size_t key_count;
+    char **bearer_keys;
+    size_t bearer_count;
+    char *region;
+    bool *rules; /* which semantic rules are on, by row */
+    struct api *api;
+    struct models *models;
+    struct script *script;
+    struct journal *journal;
+    struct gates *gates;
+    struct server *server, *admin;
+    uint64_t started_at_ns;
+    atomic_uint_fast64_t workers; /* numbers for their seeds */
+    struct waiter *waiters;       /* of the admin API, on its thread */
+};
+
+/* What a worker keeps between requests, so that the usual one allocates little. */
+struct worker {
+    struct mock *mock;
+    struct sigv4 *sigv4;
+    struct rng rng;
+    struct buf scratch, text, model;
+    struct sigv4_header headers[SIGV4_HEADERS_MAX];
+    uint64_t diagnosed_since_ns;
+    unsigned diagnosed;
+};
+
+struct operation_row;
+
+struct visit {
+    struct mock *mock;
+    struct worker *worker;
+    struct exchange *exchange;
+    const struct http_request *request;
+    char request_id[UUID_SIZE];
+    struct api_route route;
+    const struct operation_row *row; /* NULL: no operation of ours */
+    const char *operation;           /* its name, also when we do not serve it */
+    const char *model_id;            /* decoded; NULL: none */
+    struct model_ref model;
+    cJSON *body;                     /* NULL: none, or not JSON */
+    bool body_is_json;
+    struct sigv4_verdict verdict;
+    struct sigv4_diagnosis diagnosis;
+    bool has_diagnosis;
+    struct refusal refusal; /* what a strict Bedrock says; REFUSAL_NONE: the request is good */
+    bool refuse;            /* and this mock says it too */
+};
+
+/* auth.c: judge the signature; sets verdict, and the refusal when --auth refuses. */
+void visit_authenticate(struct visit *v);
+/* Append {"verdict": ...} for the journal. */
+void visit_print_signature(const struct visit *v, struct buf *out);
+
+/* validate.c: model, constraints, semantic rules. */
+void visit_validate(struct visit *v);
+
+/* default_answer.c: what the model says when nobody scripted it. */
+void default_answer(const struct visit *v, struct answer *a);
+
+/* operations.c: the handler of the Bedrock port. */
+void operations_handle(void *ctx, struct exchange *x);
+void *operations_worker_start(void *ctx, struct loop *loop);
+void operations_worker_stop(void *ctx, void *worker);
+
+/* admin.c: the handler of the admin port. */
+void admin_handle(void *ctx, struct exchange *x);
+void admin_release(struct mock *mock); /* after its server has stopped */
+
+/* Log one line, if anybody listens. */
+void mock_log(const struct mock *mock, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#endif
