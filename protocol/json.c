@@ -68,7 +68,7 @@ static bool accept(struct parser *p, unsigned char c)
     return true;
 }
 
-/* -- Strings -------------------------------------------------------------------------------------------------------- */
+/* -- Strings ------------------------------------------------ */
 
 static int hex4(const unsigned char *at, const unsigned char *end)
 {
@@ -193,7 +193,7 @@ static enum err parse_string(struct parser *p, char **out)
     return OK;
 }
 
-/* -- Numbers and words ---------------------------------------------------------------------------------------------- */
+/* -- Numbers and words ------------------------------------------------ */
 
 static bool is_digit(const struct parser *p)
 {
@@ -279,7 +279,7 @@ static enum err parse_word(struct parser *p, const char *word, int type, cJSON *
     return OK;
 }
 
-/* -- Arrays and objects --------------------------------------------------------------------------------------------- */
+/* -- Arrays and objects ------------------------------------------------ */
 
 static enum err parse_value(struct parser *p, cJSON *item);
 
@@ -477,7 +477,7 @@ void json_free(cJSON **tree)
     *tree = NULL;
 }
 
-/* -- Printing ------------------------------------------------------------------------------------------------------- */
+/* -- Printing ------------------------------------------------ */
 
 static void add_unit(struct buf *out, uint32_t unit)
 {

@@ -1,8 +1,8 @@
 /* json_tree.c: what one does with a tree once it is there: pointers, getters, numbers, builders, equality, patches.
  *
  * Numbers are compared as decimals, digit by digit, because a double cannot tell 9007199254740993 from ...992 and a
- * gateway that rounds an id must be caught. A number is seen as 0.d1d2d3... times ten to the `scale`, d1 not being 0; two
- * numbers are then compared by sign, scale and digits, with no arithmetic and no allocation.
+ * gateway that rounds an id must be caught. A number is seen as 0.d1d2d3... times ten to the `scale`, d1 not being 0;
+ * two numbers are then compared by sign, scale and digits, with no arithmetic and no allocation.
  */
 #include "protocol/json.h"
 
@@ -13,9 +13,9 @@
 #include <stdlib.h>
 
 enum { INT64_DIGITS = 19 };
-#define SCALE_LIMIT (INT64_C(1) << 50) /* exponents beyond are all alike; far above what a literal's digits can shift */
+#define SCALE_LIMIT (INT64_C(1) << 50) /* exponents beyond are all alike */
 
-/* -- Numbers -------------------------------------------------------------------------------------------------------- */
+/* -- Numbers ------------------------------------------------ */
 
 struct decimal {
     int sign; /* -1, 0, 1 */
@@ -121,7 +121,7 @@ bool json_int64(const cJSON *item, int64_t *out)
     return true;
 }
 
-/* -- Pointers ------------------------------------------------------------------------------------------------------- */
+/* -- Pointers ------------------------------------------------ */
 
 static char unescaped(const char **at)
 {
@@ -213,7 +213,7 @@ void json_pointer_add_index(struct buf *pointer, size_t index)
     buf_addf(pointer, "/%zu", index);
 }
 
-/* -- Getters -------------------------------------------------------------------------------------------------------- */
+/* -- Getters ------------------------------------------------ */
 
 const char *json_type_name(const cJSON *item)
 {
@@ -256,8 +256,7 @@ static enum err get(const cJSON *object, const char *key, const char *where, int
     if (m == NULL && !wanted)
         return OK;
     if (m == NULL || (m->type & mask) == 0)
-        return note_set(note, ERR_INVALID, "%s/%s: expected %s, found %s", where, key, expected,
-                        json_type_name(m));
+        return note_set(note, ERR_INVALID, "%s/%s: expected %s, found %s", where, key, expected, json_type_name(m));
     *out = m;
     return OK;
 }
@@ -364,7 +363,7 @@ enum err json_only_keys(const cJSON *object, const char *const *known, size_t co
     return OK;
 }
 
-/* -- Builders ------------------------------------------------------------------------------------------------------- */
+/* -- Builders ------------------------------------------------ */
 
 cJSON *json_new_literal(const char *number_literal)
 {
@@ -404,7 +403,7 @@ cJSON *json_set_string(cJSON *object, const char *key, const char *text)
     return json_set(object, key, cJSON_CreateString(text));
 }
 
-/* -- Equality ------------------------------------------------------------------------------------------------------- */
+/* -- Equality ------------------------------------------------ */
 
 static bool arrays_equal(const cJSON *a, const cJSON *b)
 {
@@ -452,7 +451,7 @@ bool json_equal(const cJSON *a, const cJSON *b)
     }
 }
 
-/* -- Patches -------------------------------------------------------------------------------------------------------- */
+/* -- Patches ------------------------------------------------ */
 
 static enum err patch_root(cJSON **root, const char *op, cJSON **take)
 {

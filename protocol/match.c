@@ -1,9 +1,9 @@
 /* match.c: the walk, and the table of operators.
  *
- * The walk goes down matcher and value together and stops at the first mismatch, whose pointer it has been keeping on the way. An
- * operator is a row: its name, what its argument must be (asked once, when the case is loaded), whether it holds, and the words
- * with which a failure begins; the argument itself completes the sentence. Operators that try alternatives walk silently, and
- * put the saved variables back when an attempt fails.
+ * The walk goes down matcher and value together and stops at the first mismatch, whose pointer it has been keeping on
+ * the way. An operator is a row: its name, what its argument must be (asked once, when the case is loaded), whether it
+ * holds, and the words with which a failure begins; the argument itself completes the sentence. Operators that try
+ * alternatives walk silently, and put the saved variables back when an attempt fails.
  */
 #include "protocol/match.h"
 
@@ -25,17 +25,18 @@ struct walk {
     struct match_failure *out; /* NULL: silent */
 };
 
-struct operator {
+struct operator
+{
     const char *name;
     enum err (*check)(const cJSON *argument, const char *where, struct note *note);
-    bool (*holds)(struct walk *w, const cJSON *argument, const cJSON *actual);
+    bool (*holds)(struct walk * w, const cJSON *argument, const cJSON *actual);
     const char *words; /* what is expected, before the argument; NULL when holds() tells itself */
 };
 
-static const struct operator *operator_of(const cJSON *matcher);
+static const struct operator* operator_of(const cJSON *matcher);
 static bool walk(struct walk *w, const cJSON *matcher, const cJSON *actual);
 
-/* -- Variables ------------------------------------------------------------------------------------------------------ */
+/* -- Variables ------------------------------------------------ */
 
 void match_vars_release(struct match_vars *vars)
 {
@@ -79,7 +80,7 @@ static void forget_beyond(const struct walk *w, int count)
         cJSON_DeleteItemFromArray(w->vars->kept, saved_count(w) - 1);
 }
 
-/* -- Telling -------------------------------------------------------------------------------------------------------- */
+/* -- Telling ------------------------------------------------ */
 
 /* Bytes of a text that fit into `limit` without cutting a character. */
 static size_t whole_characters(const char *text, size_t limit)
@@ -178,7 +179,7 @@ static bool fail_string(struct walk *w, const cJSON *actual, const char *expecte
     return false;
 }
 
-/* -- The walk ------------------------------------------------------------------------------------------------------- */
+/* -- The walk ------------------------------------------------ */
 
 /* Go one step down; a pointer too long for its room stays at the deepest place that fits. */
 static size_t step_into(struct walk *w, const char *token)
@@ -258,7 +259,7 @@ static bool walk_array(struct walk *w, const cJSON *matcher, const cJSON *actual
 
 static bool walk(struct walk *w, const cJSON *matcher, const cJSON *actual)
 {
-    const struct operator *op = operator_of(matcher);
+    const struct operator* op = operator_of(matcher);
     if (op != NULL) {
         if (op->holds(w, matcher->child, actual))
             return true;
@@ -299,7 +300,7 @@ static bool would_match(struct walk *w, const cJSON *matcher, const cJSON *actua
     return ok;
 }
 
-/* -- Arguments ------------------------------------------------------------------------------------------------------ */
+/* -- Arguments ------------------------------------------------ */
 
 static enum err wants(const cJSON *argument, const char *where, struct note *note, const char *what)
 {
@@ -373,7 +374,9 @@ static enum err check_type(const cJSON *argument, const char *where, struct note
     bool ok = is_type_name(argument) || (cJSON_IsArray(argument) && argument->child != NULL);
     for (const cJSON *t = cJSON_IsArray(argument) ? argument->child : NULL; t != NULL; t = t->next)
         ok = ok && is_type_name(t);
-    return ok ? OK : wants(argument, where, note, "string, number, integer, boolean, null, object, array or a list of those");
+    return ok ? OK
+              : wants(argument, where, note,
+                      "string, number, integer, boolean, null, object, array or a list of those");
 }
 
 static enum err check_num(const cJSON *argument, const char *where, struct note *note)
@@ -418,7 +421,7 @@ static enum err check_save(const cJSON *argument, const char *where, struct note
     return e == OK ? check_matcher(is, where, note) : e;
 }
 
-/* -- Operators ------------------------------------------------------------------------------------------------------ */
+/* -- Operators ------------------------------------------------ */
 
 static bool absent(struct walk *w, const cJSON *argument, const cJSON *actual)
 {
@@ -708,7 +711,7 @@ static const struct operator operators[] = {
     {"$same", check_string, same, NULL},
 };
 
-static const struct operator *find_operator(const char *name)
+static const struct operator* find_operator(const char *name)
 {
     for (size_t i = 0; i < COUNT_OF(operators); i++)
         if (strcmp(operators[i].name, name) == 0)
@@ -716,7 +719,7 @@ static const struct operator *find_operator(const char *name)
     return NULL;
 }
 
-static const struct operator *operator_of(const cJSON *matcher)
+static const struct operator* operator_of(const cJSON *matcher)
 {
     if (!cJSON_IsObject(matcher) || matcher->child == NULL || matcher->child->next != NULL ||
         matcher->child->string[0] != '$')
@@ -752,7 +755,7 @@ static enum err check_key(const cJSON *m, const char *where, struct note *note)
 
 enum err match_validate(const cJSON *matcher, const char *where, struct note *note)
 {
-    const struct operator *op = operator_of(matcher);
+    const struct operator* op = operator_of(matcher);
     if (op != NULL)
         return op->check(matcher->child, where, note);
     bool list = cJSON_IsArray(matcher);

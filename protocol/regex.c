@@ -1,9 +1,10 @@
 /* regex.c: from ECMA's notation to POSIX's.
  *
- * The two agree on groups, alternatives and quantifiers. They differ inside classes (POSIX has no escapes there), in what
- * one character is (the C locale matches bytes), and in the named escapes. So every class, escape and point is read into a
- * set of characters and written again: ASCII as a bracket expression, one character beyond ASCII as its lead byte and
- * what continues it. A pattern that is one class repeated never becomes an expression at all. Nothing here depends on the locale of the environment, because the program never sets one.
+ * The two agree on groups, alternatives and quantifiers. They differ inside classes (POSIX has no escapes there), in
+ * what one character is (the C locale matches bytes), and in the named escapes. So every class, escape and point is
+ * read into a set of characters and written again: ASCII as a bracket expression, one character beyond ASCII as its
+ * lead byte and what continues it. A pattern that is one class repeated never becomes an expression at all. Nothing
+ * here depends on the locale of the environment, because the program never sets one.
  */
 #include "protocol/regex.h"
 
@@ -13,7 +14,14 @@
 
 #include "protocol/utf8.h"
 
-enum { MOST_BEYOND = 32, ASCII = 128, BUCKETS = 256, REMEMBERED = 16, LONGEST_REMEMBERED = 160, LONGEST_PATTERN = 64 << 10 };
+enum {
+    MOST_BEYOND = 32,
+    ASCII = 128,
+    BUCKETS = 256,
+    REMEMBERED = 16,
+    LONGEST_REMEMBERED = 160,
+    LONGEST_PATTERN = 64 << 10
+};
 
 #define ANY_BEYOND "[\xC0-\xF4][\x80-\xBF]+" /* C0 leads the C0 80 that stands for U+0000 */
 
@@ -33,10 +41,11 @@ struct translation {
 
 static enum err refuse(const struct translation *t, enum err e, const char *why)
 {
-    return note_set(t->note, e, "the pattern %.200s, at character %zu: %s", t->whole, (size_t)(t->at - t->whole) + 1, why);
+    return note_set(t->note, e, "the pattern %.200s, at character %zu: %s", t->whole, (size_t)(t->at - t->whole) + 1,
+                    why);
 }
 
-/* -- Sets ----------------------------------------------------------------------------------------------------------- */
+/* -- Sets ------------------------------------------------ */
 
 static void add_range(struct charset *set, uint32_t from, uint32_t to)
 {
@@ -82,7 +91,8 @@ static void named_set(char name, struct charset *set)
     }
 }
 
-/* \d \w \s and their opposites. The opposite of \s also takes the few spaces beyond ASCII: harmless where it is used. */
+/* \d \w \s and their opposites. The opposite of \s also takes the few spaces beyond ASCII: harmless where it is used.
+ */
 static bool add_named(struct charset *set, char name)
 {
     struct charset named = {.beyond = false};
@@ -188,7 +198,7 @@ static enum err read_atom(struct translation *t, struct charset *set, uint32_t *
     return OK;
 }
 
-/* -- Writing -------------------------------------------------------------------------------------------------------- */
+/* -- Writing ------------------------------------------------ */
 
 static void put_literal(struct buf *out, uint32_t code)
 {
@@ -202,7 +212,8 @@ static void put_literal(struct buf *out, uint32_t code)
     buf_add(out, (struct span){(const unsigned char *)bytes, utf8_put(code, bytes)});
 }
 
-/* A bracket expression of the ASCII part. What is special inside brackets goes where it is not: ] first, - last, ^ late. */
+/* A bracket expression of the ASCII part. What is special inside brackets goes where it is not: ] first, - last, ^
+ * late. */
 static void put_bracket(struct buf *out, const struct charset *set)
 {
     bool others = set->ascii[']'] || set->ascii['['];
@@ -257,7 +268,7 @@ static enum err put_set(struct translation *t, const struct charset *set)
     return OK;
 }
 
-/* -- Reading -------------------------------------------------------------------------------------------------------- */
+/* -- Reading ------------------------------------------------ */
 
 /* One member of a class: a character, a named set, or a range. */
 static enum err class_item(struct translation *t, struct charset *set)
@@ -405,9 +416,10 @@ enum err regex_translate(const char *ecma, int flags, struct buf *out, struct no
     return buf_error(out);
 }
 
-/* -- The kept ones -------------------------------------------------------------------------------------------------- */
+/* -- The kept ones ------------------------------------------------ */
 
-/* A whole text of n..m characters of one class, which is what most patterns of the API model say: no automaton needed. */
+/* A whole text of n..m characters of one class, which is what most patterns of the API model say: no automaton needed.
+ */
 struct run {
     bool only; /* the expression is this and nothing else */
     struct charset set;
@@ -549,7 +561,8 @@ const struct regex *regex_get(const char *ecma, int flags, struct note *note)
     return r;
 }
 
-/* Answers of this thread. The same model id comes with every request, and its pattern takes regexec some microseconds. */
+/* Answers of this thread. The same model id comes with every request, and its pattern takes regexec some microseconds.
+ */
 struct answer {
     const struct regex *regex;
     bool holds;

@@ -1,12 +1,12 @@
 /* regex.h: ECMA-262 patterns (as the API model and the cases write them) on top of POSIX extended expressions.
  *
- * Understood: groups, (?:...), alternatives (also empty ones), all quantifiers (laziness changes nothing for yes or no),
- * classes, \d \w \s \b and their opposites, \xHH \uHHHH, \p{...} roughly (letters, numbers and the like: ASCII ones, and
- * everything beyond ASCII; C: the control characters), and (?i) in front. One character is one code point of UTF-8. Look-around,
- * back-references and named groups are refused with ERR_UNSUPPORTED.
+ * Understood: groups, (?:...), alternatives (also empty ones), all quantifiers (laziness changes nothing for yes or
+ * no), classes, \d \w \s \b and their opposites, \xHH \uHHHH, \p{...} roughly (letters, numbers and the like: ASCII
+ * ones, and everything beyond ASCII; C: the control characters), and (?i) in front. One character is one code point of
+ * UTF-8. Look-around, back-references and named groups are refused with ERR_UNSUPPORTED.
  *
- * Expressions are compiled once per process and kept: regex_get is meant for load time and for matchers. Everything here
- * may be called from any thread.
+ * Expressions are compiled once per process and kept: regex_get is meant for load time and for matchers. Everything
+ * here may be called from any thread.
  */
 #ifndef MOHS_REGEX_H
 #define MOHS_REGEX_H

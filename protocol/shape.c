@@ -1,9 +1,9 @@
 /* shape.c: reading the API model, and finding things in it.
  *
- * The JSON trees of the files are kept, and every string of the model points into them. Shapes are allocated once and linked by
- * pointer: first every named type of a service gets its place, then their members are read, so that types may refer to each
- * other in any order and to themselves. Patterns are compiled here, never during a request. What walks values along these
- * shapes is shape_check.c.
+ * The JSON trees of the files are kept, and every string of the model points into them. Shapes are allocated once and
+ * linked by pointer: first every named type of a service gets its place, then their members are read, so that types may
+ * refer to each other in any order and to themselves. Patterns are compiled here, never during a request. What walks
+ * values along these shapes is shape_check.c.
  */
 #include "protocol/shape.h"
 
@@ -67,17 +67,17 @@ static const struct shape *find_shape(const struct api *api, size_t service, con
     return NULL;
 }
 
-/* -- Members -------------------------------------------------------------------------------------------------------- */
+/* -- Members ------------------------------------------------ */
 
 static bool plain_kind(const char *t, enum shape_kind *kind)
 {
     static const struct {
         const char *name;
         enum shape_kind kind;
-    } kinds[] = {{"string", SHAPE_STRING}, {"integer", SHAPE_INTEGER},     {"long", SHAPE_LONG},
-                 {"float", SHAPE_FLOAT},   {"double", SHAPE_DOUBLE},       {"boolean", SHAPE_BOOLEAN},
-                 {"blob", SHAPE_BLOB},     {"timestamp", SHAPE_TIMESTAMP}, {"document", SHAPE_DOCUMENT},
-                 {"list", SHAPE_LIST},     {"map", SHAPE_MAP}};
+    } kinds[] = {
+        {"string", SHAPE_STRING},     {"integer", SHAPE_INTEGER}, {"long", SHAPE_LONG}, {"float", SHAPE_FLOAT},
+        {"double", SHAPE_DOUBLE},     {"boolean", SHAPE_BOOLEAN}, {"blob", SHAPE_BLOB}, {"timestamp", SHAPE_TIMESTAMP},
+        {"document", SHAPE_DOCUMENT}, {"list", SHAPE_LIST},       {"map", SHAPE_MAP}};
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if (strcmp(kinds[i].name, t) == 0) {
             *kind = kinds[i].kind;
@@ -157,7 +157,7 @@ static enum err read_members(struct reader *r, const cJSON *json, const struct s
     return OK;
 }
 
-/* -- Types ---------------------------------------------------------------------------------------------------------- */
+/* -- Types ------------------------------------------------ */
 
 static enum err read_values(struct reader *r, const cJSON *json, struct shape *out)
 {
@@ -209,7 +209,7 @@ static enum err fill_shapes(struct reader *r, const cJSON *types)
     return OK;
 }
 
-/* -- Operations ----------------------------------------------------------------------------------------------------- */
+/* -- Operations ------------------------------------------------ */
 
 static enum err read_side(struct reader *r, const cJSON *json, struct api_side *out)
 {
@@ -307,7 +307,7 @@ static enum err read_errors(struct reader *r, const cJSON *json)
     return OK;
 }
 
-/* -- Files ---------------------------------------------------------------------------------------------------------- */
+/* -- Files ------------------------------------------------ */
 
 static enum err load_tree(const char *path, const char *format, cJSON **out, struct note *note)
 {
@@ -320,7 +320,8 @@ static enum err load_tree(const char *path, const char *format, cJSON **out, str
         return e;
     const char *found = json_str(*out, "format");
     if (found == NULL || strcmp(found, format) != 0)
-        return note_set(note, ERR_UNSUPPORTED, "expected the format %s, found %s", format, found == NULL ? "none" : found);
+        return note_set(note, ERR_UNSUPPORTED, "expected the format %s, found %s", format,
+                        found == NULL ? "none" : found);
     return OK;
 }
 
@@ -406,7 +407,7 @@ void api_free(struct api *api)
     free(api);
 }
 
-/* -- Finding -------------------------------------------------------------------------------------------------------- */
+/* -- Finding ------------------------------------------------ */
 
 static bool is_label(struct span segment)
 {
@@ -532,7 +533,7 @@ const struct shape_member *shape_member(const struct shape *shape, const char *n
     return NULL;
 }
 
-/* -- Texts ---------------------------------------------------------------------------------------------------------- */
+/* -- Texts ------------------------------------------------ */
 
 /* The value given for the placeholder, or NULL. */
 static const char *argument(struct span name, va_list *arguments)

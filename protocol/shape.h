@@ -1,15 +1,18 @@
 /* shape.h: the API model as data: operations, shapes, constraints, error texts; and checking values against it.
  *
- * The files are fixtures/api/{bedrock-runtime,bedrock,bedrock-agent-runtime}.json and errors.json (protocol/data.h). api_load reads them once; all that
- * it gives is read-only, lives until api_free and may be used from any thread. Checking a value that is right allocates nothing.
+ * The files are fixtures/api/{bedrock-runtime,bedrock,bedrock-agent-runtime}.json and errors.json (protocol/data.h).
+ * api_load reads them once; all that it gives is read-only, lives until api_free and may be used from any thread.
+ * Checking a value that is right allocates nothing.
  *
  * Two layers of faults, as the service has them:
- *   - a value of the wrong JSON type never reaches the constraints: SerializationException, 400, the first one met. The texts are
- *     those of other AWS services (errors.json marks them inferred or unverified), so no rule of the suite may hang on them;
- *   - every broken constraint of the request in one ValidationException, 400: "2 validation errors detected: Value 'a b' at
- *     'toolConfig.tools.1.member.toolSpec.name' failed to satisfy constraint: Member must ...; Value null at ...". List
- *     positions count from one. The value is left out for blobs, for structures and below sensitive shapes. A list or map of plain values
- *     that holds bad ones is named once, with the rules of its members in brackets.
+ *   - a value of the wrong JSON type never reaches the constraints: SerializationException, 400, the first one met. The
+ *     texts are those of other AWS services (errors.json marks them inferred or unverified), so no rule of the suite may
+ *     hang on them;
+ *   - every broken constraint of the request in one ValidationException, 400: "2 validation errors detected: Value 'a b'
+ *     at 'toolConfig.tools.1.member.toolSpec.name' failed to satisfy constraint: Member must ...; Value null at ...".
+ *     List positions count from one. The value is left out for blobs, for structures and below sensitive shapes. A list
+ *     or map of plain values that holds bad ones is named once, with the rules of its members in brackets.
+ *
  * Unknown members are ignored; null is absent. Lengths of strings are code points, of blobs decoded bytes. A union that
  * sets none or several of its members is told alone, when nothing else is wrong.
  */
@@ -20,9 +23,8 @@
 #include "protocol/json.h"
 
 #define API_SEGMENTS_MAX 8
-#define API_LABELS_MAX 4
-#define API_DEPTH_MAX 160          /* of checking; the JSON parser stops earlier */
-#define API_FAULT_MAX (256u << 10) /* bytes of one error text; longer ones are cut there */
+#define API_LABELS_MAX   4
+#define API_FAULT_MAX    (256u << 10) /* bytes of one error text; longer ones are cut there */
 
 enum shape_kind {
     SHAPE_STRING,
@@ -103,7 +105,7 @@ struct api_error {
 
 /* A row of errors.json. */
 struct api_text {
-    const char *id;       /* "throttle-requests" */
+    const char *id; /* "throttle-requests" */
     const char *layer;
     int status;           /* 0: not known */
     const char *type;     /* for x-amzn-ErrorType and the like */
@@ -119,10 +121,11 @@ struct api;
 struct api *api_load(struct note *note);
 void api_free(struct api *api);
 
-/* -- Finding ---------------------------------------------------------------- */
+/* -- Finding ------------------------------------------------ */
 
-/* The operation for a request, and the raw (still encoded) text of its path labels. A label is one segment of the path as it came: %2F stays
- * inside it, ':' and %3A are both fine. `path` has no query. ERR_UNKNOWN: no such path. ERR_UNSUPPORTED: another method. */
+/* The operation for a request, and the raw (still encoded) text of its path labels. A label is one segment of the path
+ * as it came: %2F stays inside it, ':' and %3A are both fine. `path` has no query. ERR_UNKNOWN: no such path.
+ * ERR_UNSUPPORTED: another method. */
 struct api_route {
     const struct api_operation *operation;
     struct {
@@ -136,13 +139,14 @@ enum err api_route_label(const struct api_route *route, const char *name, struct
 
 const struct api_operation *api_operation(const struct api *api, const char *name);
 const struct api_operation *api_operation_at(const struct api *api, size_t index); /* NULL behind the last */
-const struct shape *api_shape(const struct api *api, const char *name); /* "Message"; of the runtime first */
+const struct shape *api_shape(const struct api *api, const char *name);            /* "Message"; of the runtime first */
 const struct api_error *api_error(const struct api *api, const char *name);
 const struct api_text *api_text(const struct api *api, const char *id);
 const struct api_text *api_text_at(const struct api *api, size_t index);
 const struct shape_member *shape_member(const struct shape *shape, const char *name);
 
-/* Append the text with its placeholders filled: api_text_format(t, &out, "n", "5", NULL). Those not named stay as they are. */
+/* Append the text with its placeholders filled: api_text_format(t, &out, "n", "5", NULL). Those not named stay as they
+ * are. */
 void api_text_format(const struct api_text *text, struct buf *out, ...) __attribute__((sentinel));
 /* The same for an id: also gives the row. ERR_UNKNOWN when there is none. */
 enum err api_error_text(const struct api *api, const char *id, const struct api_text **row, struct buf *out, ...)
@@ -151,7 +155,7 @@ enum err api_error_text(const struct api *api, const char *id, const struct api_
 /* RFC 3986 section 2.1, appended. '+' stays. ERR_SYNTAX on a bad escape or %00. */
 enum err uri_decode(struct span raw, struct buf *out) MUST_USE;
 
-/* -- Checking --------------------------------------------------------------- */
+/* -- Checking ------------------------------------------------ */
 
 struct api_fault {
     const char *type; /* "ValidationException", "SerializationException" */
@@ -166,7 +170,8 @@ enum api_place { API_PATH, API_QUERY, API_HEADER };
 struct api_input {
     const cJSON *body;  /* NULL: none */
     size_t payload_len; /* bytes of a payload that is not JSON */
-    /* The decoded value of a label, query parameter or header by its wire name, or NULL. Without it only the body is checked. */
+    /* The decoded value of a label, query parameter or header by its wire name, or NULL. Without it only the body is
+     * checked. */
     const char *(*get)(void *ctx, enum api_place place, const char *wire);
     void *ctx;
 };
@@ -176,7 +181,8 @@ enum err api_check_request(const struct api *api, const struct api_operation *op
                            struct api_fault *out) MUST_USE;
 enum err api_check_response(const struct api *api, const struct api_operation *operation, const cJSON *body,
                             struct api_fault *out) MUST_USE;
-enum err api_check_shape(const struct api *api, const struct shape *shape, const cJSON *value, struct api_fault *out) MUST_USE;
+enum err api_check_shape(const struct api *api, const struct shape *shape, const cJSON *value,
+                         struct api_fault *out) MUST_USE;
 /* The fault of a body that is not JSON at all. */
 void api_fault_not_json(const struct api *api, struct api_fault *out);
 

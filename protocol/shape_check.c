@@ -1,8 +1,9 @@
 /* shape_check.c: walking a value along its shape, and telling every constraint that it breaks.
  *
- * The walk carries where it is as a chain of places on the stack, so a right value costs comparisons only; the path becomes text
- * when a constraint fails. Wrong types and unions are remembered apart, because the service answers them with other texts: a
- * wrong type wins over everything (the service could not even read the request), a union over nothing.
+ * The walk carries where it is as a chain of places on the stack, so a right value costs comparisons only; the path
+ * becomes text when a constraint fails. Wrong types and unions are remembered apart, because the service answers them
+ * with other texts: a wrong type wins over everything (the service could not even read the request), a union over
+ * nothing.
  */
 #include "protocol/shape.h"
 
@@ -32,9 +33,10 @@ struct check {
 static void check_value(struct check *c, const struct place *at, const struct shape_member *m, const cJSON *value,
                         bool hidden);
 
-/* -- Telling -------------------------------------------------------------------------------------------------------- */
+/* -- Telling ------------------------------------------------ */
 
-/* Constraints count list positions from one and spell them "1.member"; the texts of the semantic layer count from zero. */
+/* Constraints count list positions from one and spell them "1.member"; the texts of the semantic layer count from zero.
+ */
 static void put_path(struct buf *out, const struct place *at, bool from_zero)
 {
     if (at->up != NULL) {
@@ -123,11 +125,10 @@ static void type_fault(struct check *c, const char *id, const char *found, const
 
 static void wrong_type(struct check *c, const struct shape_member *m, const cJSON *value)
 {
-    static const char *const wanted[] = {[SHAPE_STRING] = "String",   [SHAPE_ENUM] = "String",
-                                         [SHAPE_INTEGER] = "Integer", [SHAPE_LONG] = "Long",
-                                         [SHAPE_FLOAT] = "Float",     [SHAPE_DOUBLE] = "Double",
-                                         [SHAPE_BOOLEAN] = "Boolean", [SHAPE_BLOB] = "Blob",
-                                         [SHAPE_TIMESTAMP] = "Timestamp"};
+    static const char *const wanted[] = {
+        [SHAPE_STRING] = "String",   [SHAPE_ENUM] = "String", [SHAPE_INTEGER] = "Integer",
+        [SHAPE_LONG] = "Long",       [SHAPE_FLOAT] = "Float", [SHAPE_DOUBLE] = "Double",
+        [SHAPE_BOOLEAN] = "Boolean", [SHAPE_BLOB] = "Blob",   [SHAPE_TIMESTAMP] = "Timestamp"};
     const char *found = cJSON_IsString(value)   ? "STRING_VALUE"
                         : cJSON_IsNumber(value) ? "NUMBER_VALUE"
                         : cJSON_IsTrue(value)   ? "TRUE_VALUE"
@@ -142,7 +143,7 @@ static void wrong_type(struct check *c, const struct shape_member *m, const cJSO
         type_fault(c, "type-scalar", found, wanted[m->kind]);
 }
 
-/* -- Rules ---------------------------------------------------------------------------------------------------------- */
+/* -- Rules ------------------------------------------------ */
 
 enum rule { RULE_MIN, RULE_MAX, RULE_PATTERN, RULE_ENUM, RULES };
 
@@ -261,12 +262,13 @@ static void tell_members(struct check *c, const struct place *at, const struct s
         c->lost = c->lost || buf_error(&c->constraints) == ERR_NOMEM;
 }
 
-/* -- Types ---------------------------------------------------------------------------------------------------------- */
+/* -- Types ------------------------------------------------ */
 
 static bool is_float_word(const cJSON *value)
 {
-    return cJSON_IsString(value) && (strcmp(value->valuestring, "NaN") == 0 || strcmp(value->valuestring, "Infinity") == 0 ||
-                                     strcmp(value->valuestring, "-Infinity") == 0);
+    return cJSON_IsString(value) &&
+           (strcmp(value->valuestring, "NaN") == 0 || strcmp(value->valuestring, "Infinity") == 0 ||
+            strcmp(value->valuestring, "-Infinity") == 0);
 }
 
 static bool is_whole(const cJSON *value, enum shape_kind kind)
@@ -309,9 +311,10 @@ static bool is_base64(const char *text)
     return padding <= 2 && text[n + padding] == '\0' && (n + padding) % 4 == 0;
 }
 
-/* -- The walk ------------------------------------------------------------------------------------------------------- */
+/* -- The walk ------------------------------------------------ */
 
-static void check_list(struct check *c, const struct place *at, const struct shape_member *m, const cJSON *list, bool hidden)
+static void check_list(struct check *c, const struct place *at, const struct shape_member *m, const cJSON *list,
+                       bool hidden)
 {
     struct place step = {.up = at};
     bool bad = false;
@@ -338,7 +341,8 @@ static bool breaks_as_key(const struct shape_member *m, const char *key)
     return copy != NULL && breaks_any(m, &item);
 }
 
-static void check_map(struct check *c, const struct place *at, const struct shape_member *m, const cJSON *map, bool hidden)
+static void check_map(struct check *c, const struct place *at, const struct shape_member *m, const cJSON *map,
+                      bool hidden)
 {
     bool bad_key = false, bad_value = false;
     for (const cJSON *v = map->child; v != NULL; v = v->next) {
@@ -369,12 +373,13 @@ static void check_union(struct check *c, const struct place *at, const struct sh
         put_path(&path, at, true);
     for (size_t i = 0; i < type->member_count; i++)
         buf_addf(&keys, "%s%s", i > 0 ? ", " : "", type->members[i].name);
-    if (api_error_text(c->api, set == 0 ? "union-none" : "union-many", NULL, &c->union_fault, "type", type->name, "path",
-                       buf_text(&path), "keys", buf_text(&keys), NULL) != OK)
+    if (api_error_text(c->api, set == 0 ? "union-none" : "union-many", NULL, &c->union_fault, "type", type->name,
+                       "path", buf_text(&path), "keys", buf_text(&keys), NULL) != OK)
         c->lost = c->lost || buf_error(&c->union_fault) == ERR_NOMEM;
 }
 
-static void check_members(struct check *c, const struct place *at, const struct shape *type, const cJSON *object, bool hidden)
+static void check_members(struct check *c, const struct place *at, const struct shape *type, const cJSON *object,
+                          bool hidden)
 {
     size_t set = 0;
     for (size_t i = 0; i < type->member_count; i++) {
@@ -412,7 +417,7 @@ static void check_value(struct check *c, const struct place *at, const struct sh
         check_members(c, at, m->type, value, hidden);
 }
 
-/* -- Path, query, headers, payload ---------------------------------------------------------------------------------- */
+/* -- Path, query, headers, payload ------------------------------------------------ */
 
 /* A text from the path, the query or a header becomes the value it stands for. NULL: it cannot. */
 static cJSON *value_of(const struct shape_member *m, const char *text)
@@ -468,7 +473,7 @@ static void check_payload(struct check *c, const struct shape_member *m, size_t 
     }
 }
 
-/* -- Results -------------------------------------------------------------------------------------------------------- */
+/* -- Results ------------------------------------------------ */
 
 void api_fault_release(struct api_fault *fault)
 {

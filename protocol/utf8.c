@@ -1,5 +1,5 @@
-/* utf8.c: the rows of Unicode's table 3-7 as comparisons. The second byte decides everything that the first leaves open:
- * overlong forms (E0, F0), surrogates (ED) and what lies beyond U+10FFFF (F4).
+/* utf8.c: the rows of Unicode's table 3-7 as comparisons. The second byte decides everything that the first leaves
+ * open: overlong forms (E0, F0), surrogates (ED) and what lies beyond U+10FFFF (F4).
  */
 #include "protocol/utf8.h"
 

@@ -10,7 +10,8 @@
 
 /* Bytes of the character that begins the span: 1 to 4, or 0 when those bytes are not UTF-8 (or the span is empty). */
 size_t utf8_length(struct span text);
-/* Bytes to step over: as utf8_length, but C0 80 is one character and a byte that fits nothing is one character. 0 at the end. */
+/* Bytes to step over: as utf8_length, but C0 80 is one character and a byte that fits nothing is one character. 0 at
+ * the end. */
 size_t utf8_next(struct span text);
 /* The code point of a character of n bytes that utf8_length measured. */
 uint32_t utf8_code(const unsigned char *p, size_t n);
