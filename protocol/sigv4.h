@@ -1,15 +1,15 @@
 /* sigv4.h: AWS Signature Version 4, both sides: signing, verifying, and saying why a signature is wrong.
  *
- * The rules are those of the IAM User Guide, "Signature Version 4 for API requests" (create a canonical request, create a
- * string to sign, calculate the signature), with what Amazon Bedrock and the AWS SDKs do on top of it:
+ * The rules are those of the IAM User Guide, "Signature Version 4 for API requests" (create a canonical request, create
+ * a string to sign, calculate the signature), with what Amazon Bedrock and the AWS SDKs do on top of it:
  *   - the canonical path is the path on the wire, percent-encoded once more (%3A becomes %253A), never decoded first;
  *   - over HTTP/2 the AWS SDK for JavaScript signs ":authority" where HTTP/1.1 signs "host"; both name the same value;
  *   - a SignedHeaders list is taken as the client wrote it; `host` or `:authority` must be in it.
  *
  * A `struct sigv4` holds what signing needs and no request does: the fetched SHA-256, scratch memory, and a cache of
- * signing keys by (secret, date, region, service). It belongs to ONE thread at a time: give each worker its own. It holds
- * key material, which sigv4_free wipes. Spans handed back are borrowed from the request or from the struct sigv4, and
- * live until the next call with it.
+ * signing keys by (secret, date, region, service). It belongs to ONE thread at a time: give each worker its own. It
+ * holds key material, which sigv4_free wipes. Spans handed back are borrowed from the request or from the struct sigv4,
+ * and live until the next call with it.
  *
  * Every loop over wire data has a ceiling below; a request above one is refused, never cut.
  */
@@ -19,18 +19,18 @@
 #include "protocol/base.h"
 #include "protocol/buf.h"
 
-#define SIGV4_CANONICAL_MAX ((size_t)256 * 1024) /* a canonical request; servers cut headers off at 64 KiB or less */
-#define SIGV4_HEADERS_MAX 256                    /* header fields of a request */
-#define SIGV4_SIGNED_MAX 128                     /* names in SignedHeaders; SDKs sign about ten */
-#define SIGV4_QUERY_MAX 256                      /* query parameters */
-#define SIGV4_DEPTH_MAX 256                      /* path segments, when the path is normalised */
-#define SIGV4_WINDOW_S 300                       /* how far a clock may be off, either way */
-#define SIGV4_EXPIRES_MAX_S 604800               /* X-Amz-Expires: seven days */
-#define SIGV4_API_KEY_EXPIRES_MAX_S 43200        /* a short-term Bedrock API key lives for twelve hours at most */
-#define SIGV4_HEX 65                             /* a SHA-256 in hex, with its NUL */
-#define SIGV4_DATE 17                            /* YYYYMMDDTHHMMSSZ, with its NUL */
+#define SIGV4_CANONICAL_MAX         ((size_t)256 * 1024) /* a canonical request; servers take 64 KiB of headers or less */
+#define SIGV4_HEADERS_MAX           256                  /* header fields of a request */
+#define SIGV4_SIGNED_MAX            128                  /* names in SignedHeaders; SDKs sign about ten */
+#define SIGV4_QUERY_MAX             256                  /* query parameters */
+#define SIGV4_DEPTH_MAX             256                  /* path segments, when the path is normalised */
+#define SIGV4_WINDOW_S              300                  /* how far a clock may be off, either way */
+#define SIGV4_EXPIRES_MAX_S         604800               /* X-Amz-Expires: seven days */
+#define SIGV4_API_KEY_EXPIRES_MAX_S 43200 /* a short-term Bedrock API key lives for twelve hours at most */
+#define SIGV4_HEX                   65    /* a SHA-256 in hex, with its NUL */
+#define SIGV4_DATE                  17    /* YYYYMMDDTHHMMSSZ, with its NUL */
 
-#define SIGV4_UNSIGNED "UNSIGNED-PAYLOAD"
+#define SIGV4_UNSIGNED         "UNSIGNED-PAYLOAD"
 #define SIGV4_STREAMING_EVENTS "STREAMING-AWS4-HMAC-SHA256-EVENTS"
 
 struct sigv4;
@@ -51,7 +51,7 @@ enum err sigv4_date_parse(struct span text, int64_t *at_s) MUST_USE;
 /* ---- The three stages ---- */
 
 struct sigv4_header {
-    struct span name; /* any case */
+    struct span name;  /* any case */
     struct span value; /* as on the wire; a folded value holds its "\n" */
 };
 
@@ -72,17 +72,18 @@ enum sigv4_path_form {
     SIGV4_PATH_DECODED    /* nobody's: the path a web framework hands to its handlers */
 };
 
-/* What clients get wrong in a canonical request. For the diagnosis, and for gateways that are to sign wrongly on purpose. */
+/* What clients get wrong in a canonical request. For the diagnosis, and for gateways that are to sign wrongly on
+ * purpose. */
 enum sigv4_quirk {
     SIGV4_QUERY_UNSORTED = 1,
-    SIGV4_QUERY_RAW = 2,       /* not decoded and encoded again */
-    SIGV4_QUERY_PLUS = 4,      /* "+" read as a space */
+    SIGV4_QUERY_RAW = 2,        /* not decoded and encoded again */
+    SIGV4_QUERY_PLUS = 4,       /* "+" read as a space */
     SIGV4_HEADERS_UNSORTED = 8, /* header lines in the order of the wire */
-    SIGV4_HEADERS_INNER = 16,  /* runs of spaces kept */
-    SIGV4_HEADERS_RAW = 32,    /* white space kept at both ends too */
+    SIGV4_HEADERS_INNER = 16,   /* runs of spaces kept */
+    SIGV4_HEADERS_RAW = 32,     /* white space kept at both ends too */
     SIGV4_LINES_CRLF = 64,
-    SIGV4_LINE_END = 128,      /* "\n" after the last line */
-    SIGV4_SPACE_END = 256      /* " " after the last line */
+    SIGV4_LINE_END = 128, /* "\n" after the last line */
+    SIGV4_SPACE_END = 256 /* " " after the last line */
 };
 
 struct sigv4_inputs {
@@ -128,12 +129,12 @@ struct sigv4_signing {
     struct span session_token; /* empty: long-term credentials */
     struct span region;
     struct span service;
-    int64_t at_s;               /* used when the request carries no X-Amz-Date yet */
-    int64_t expires_s;          /* above 0: query authentication ("presigned"), good for so long */
-    bool add_content_sha256;    /* add and sign x-amz-content-sha256 unless it is there */
-    bool token_unsigned;        /* send the token, but do not sign it */
-    bool payload_unsigned;      /* UNSIGNED-PAYLOAD stands for the hash */
-    bool payload_empty;         /* the hash of no bytes, whatever the body: what some clients do for streams */
+    int64_t at_s;            /* used when the request carries no X-Amz-Date yet */
+    int64_t expires_s;       /* above 0: query authentication ("presigned"), good for so long */
+    bool add_content_sha256; /* add and sign x-amz-content-sha256 unless it is there */
+    bool token_unsigned;     /* send the token, but do not sign it */
+    bool payload_unsigned;   /* UNSIGNED-PAYLOAD stands for the hash */
+    bool payload_empty;      /* the hash of no bytes, whatever the body: what some clients do for streams */
     bool keep_dots;
     enum sigv4_path_form path_form;
     unsigned quirks;
@@ -169,24 +170,24 @@ enum err sigv4_sign(struct sigv4 *s, const struct sigv4_request *r, const struct
 /* In the order in which they are looked for. */
 enum sigv4_reason {
     SIGV4_OK = 0,
-    SIGV4_MISSING_AUTH,    /* no Authorization, nor X-Amz- parameters */
-    SIGV4_INCOMPLETE,      /* a parameter missing, doubled or malformed; header and query authentication both */
-    SIGV4_ALGORITHM,       /* AWS4-, but not AWS4-HMAC-SHA256 */
-    SIGV4_BEARER,          /* a bearer token that is not good; `inner` says what is wrong with a short-term key */
+    SIGV4_MISSING_AUTH, /* no Authorization, nor X-Amz- parameters */
+    SIGV4_INCOMPLETE,   /* a parameter missing, doubled or malformed; header and query authentication both */
+    SIGV4_ALGORITHM,    /* AWS4-, but not AWS4-HMAC-SHA256 */
+    SIGV4_BEARER,       /* a bearer token that is not good; `inner` says what is wrong with a short-term key */
     SIGV4_NO_DATE,
-    SIGV4_BAD_DATE,        /* not ISO 8601 basic form, or two different ones */
-    SIGV4_DATE_SCOPE,      /* the scope's date is not the request's */
-    SIGV4_EXPIRES_PARAM,   /* X-Amz-Expires is not a number from 1 to 604800 */
+    SIGV4_BAD_DATE,      /* not ISO 8601 basic form, or two different ones */
+    SIGV4_DATE_SCOPE,    /* the scope's date is not the request's */
+    SIGV4_EXPIRES_PARAM, /* X-Amz-Expires is not a number from 1 to 604800 */
     SIGV4_HOST_NOT_SIGNED,
-    SIGV4_TERMINATOR,      /* the scope does not end in aws4_request */
+    SIGV4_TERMINATOR, /* the scope does not end in aws4_request */
     SIGV4_REGION,
     SIGV4_SERVICE,
     SIGV4_EXPIRED,
     SIGV4_NOT_YET,
-    SIGV4_UNKNOWN_KEY,     /* everything that needs no secret is right; the caller may choose to believe the rest */
-    SIGV4_TOKEN,           /* the session token is absent, another, or too many */
+    SIGV4_UNKNOWN_KEY, /* everything that needs no secret is right; the caller may choose to believe the rest */
+    SIGV4_TOKEN,       /* the session token is absent, another, or too many */
     SIGV4_SIGNATURE,
-    SIGV4_BODY_HASH,       /* signature right, x-amz-content-sha256 is not the body's */
+    SIGV4_BODY_HASH, /* signature right, x-amz-content-sha256 is not the body's */
     SIGV4_TOKEN_EXPIRED,
     SIGV4_REASONS
 };
@@ -201,9 +202,9 @@ struct sigv4_known {
 };
 
 struct sigv4_policy {
-    int64_t now_s;        /* the server's clock */
-    unsigned window_s;    /* 0: SIGV4_WINDOW_S */
-    const char *region;   /* NULL: any but the empty one */
+    int64_t now_s;               /* the server's clock */
+    unsigned window_s;           /* 0: SIGV4_WINDOW_S */
+    const char *region;          /* NULL: any but the empty one */
     const char *const *services; /* NULL-ended, the first is named in refusals; NULL: any but the empty one */
     bool keep_dots;
     enum sigv4_path_form path_form;
@@ -249,12 +250,12 @@ struct sigv4_verdict {
     int64_t expires_s; /* presigned: X-Amz-Expires, else 0 */
     int64_t now_s;
     unsigned window_s;
-    unsigned missing;         /* enum sigv4_missing */
-    enum sigv4_malformed malformed; /* incomplete, with nothing missing: what is wrong, at `detail` */
-    struct span detail;       /* the piece that is wrong: a pair without "=", a credential, an algorithm */
-    const char *want_service; /* the policy's first */
-    bool token_signed;        /* false: a token was sent, but not signed */
-    bool names_sorted;        /* SignedHeaders in ascending order, as the rules want */
+    unsigned missing;                      /* enum sigv4_missing */
+    enum sigv4_malformed malformed;        /* incomplete, with nothing missing: what is wrong, at `detail` */
+    struct span detail;                    /* the piece that is wrong: a pair without "=", a credential, an algorithm */
+    const char *want_service;              /* the policy's first */
+    bool token_signed;                     /* false: a token was sent, but not signed */
+    bool names_sorted;                     /* SignedHeaders in ascending order, as the rules want */
     struct span canonical, string_to_sign; /* the server's; empty when the key is unknown */
 };
 
@@ -281,7 +282,7 @@ void sigv4_refusal_release(struct sigv4_refusal *r);
 /* ---- Why is it wrong? ---- */
 
 #define SIGV4_DIAGNOSE_BYTES_MAX ((size_t)64 << 20) /* bytes hashed in search of an answer; then it gives up */
-#define SIGV4_DIAGNOSE_BODY_MAX ((size_t)1 << 20)   /* larger bodies are not re-serialised */
+#define SIGV4_DIAGNOSE_BODY_MAX  ((size_t)1 << 20)  /* larger bodies are not re-serialised */
 
 struct sigv4_diagnosis {
     const char *id;     /* a stable word, "path-encoded-once"; "unexplained" when nothing fits */
@@ -299,10 +300,11 @@ const char *sigv4_diagnosis_row(size_t i, const char **sentence);
 /* ---- Short-term Bedrock API keys: "bedrock-api-key-" and the base64 of a presigned request ---- */
 
 #define SIGV4_API_KEY_PREFIX "bedrock-api-key-"
-#define SIGV4_API_KEY_MAX 8192
+#define SIGV4_API_KEY_MAX    8192
 
 /* The key as the AWS token generators make it (parameters sorted, as the one for JavaScript). */
-enum err sigv4_api_key_make(struct sigv4 *s, const struct sigv4_signing *how, struct buf *out, struct note *note) MUST_USE;
+enum err sigv4_api_key_make(struct sigv4 *s, const struct sigv4_signing *how, struct buf *out,
+                            struct note *note) MUST_USE;
 /* Judge one offline. sigv4_verify calls this for "Authorization: Bearer bedrock-api-key-...". The verdict's form is
  * bearer, its reason OK or SIGV4_BEARER; `inner` tells an unknown access key or an expired key from the rest. */
 enum err sigv4_api_key_verify(struct sigv4 *s, struct span token, const struct sigv4_policy *policy,
@@ -317,7 +319,8 @@ struct sigv4_chain {
     char secret[SIGV4_SECRET_MAX], region[64], service[64];
     char prior[SIGV4_HEX]; /* the last signature; at first that of the request */
 };
-/* The scope's date is not looked at. ERR_LIMIT: a part does not fit. ERR_INVALID: `request_signature` is not 64 bytes. */
+/* The scope's date is not looked at. ERR_LIMIT: a part does not fit. ERR_INVALID: `request_signature` is not 64 bytes.
+ */
 enum err sigv4_chain_init(struct sigv4_chain *c, struct span secret, const struct sigv4_scope *scope,
                           struct span request_signature) MUST_USE;
 void sigv4_chain_release(struct sigv4_chain *c); /* wipes the secret */

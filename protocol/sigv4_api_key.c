@@ -1,13 +1,13 @@
 /* sigv4_api_key.c: short-term Bedrock API keys, "bedrock-api-key-" + base64 of a presigned request.
  *
- * The presigned request is POST https://bedrock.amazonaws.com/?Action=CallWithBearerToken with an empty body, signed over
- * the host alone and good for twelve hours at most; "Version=1" is appended after signing, so it is left out of the
- * canonical query (the public AWS token generators, and keys made by them: fixtures/vectors/sigv4-keys.json). Whoever
- * knows the secret of the access key can judge such a key offline, which a mock does.
+ * The presigned request is POST https://bedrock.amazonaws.com/?Action=CallWithBearerToken with an empty body, signed
+ * over the host alone and good for twelve hours at most; "Version=1" is appended after signing, so it is left out of
+ * the canonical query (the public AWS token generators, and keys made by them: fixtures/vectors/sigv4-keys.json).
+ * Whoever knows the secret of the access key can judge such a key offline, which a mock does.
  */
 #include "protocol/sigv4_internal.h"
 
-#define KEY_HOST "bedrock.amazonaws.com"
+#define KEY_HOST   "bedrock.amazonaws.com"
 #define KEY_ACTION "CallWithBearerToken"
 
 static const struct sigv4_header key_headers[] = {

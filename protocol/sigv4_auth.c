@@ -1,9 +1,10 @@
 /* sigv4_auth.c: what a request claims: which key, when, for which region and service, over which headers.
  *
- * The claim stands in the Authorization header, in X-Amz- query parameters ("presigned"), or is a bearer token. Nothing is
- * believed yet; this file only tells a claim that can be judged (sigv4_verify.c) from one that is malformed. Bedrock was
- * seen to split the Authorization value at commas and at white space alike (its answer names the pieces without "="), so
- * the same is done here. What matters is whether a parameter is there: an empty Signature is a wrong signature.
+ * The claim stands in the Authorization header, in X-Amz- query parameters ("presigned"), or is a bearer token. Nothing
+ * is believed yet; this file only tells a claim that can be judged (sigv4_verify.c) from one that is malformed. Bedrock
+ * was seen to split the Authorization value at commas and at white space alike (its answer names the pieces without
+ * "="), so the same is done here. What matters is whether a parameter is there: an empty Signature is a wrong
+ * signature.
  */
 #include "protocol/sigv4_internal.h"
 
@@ -120,7 +121,8 @@ static enum sigv4_reason take_parameters(const struct parameters *p, bool query,
         return incomplete(v, SIGV4_BAD_CREDENTIAL, p->credential);
     v->signed_headers = p->signed_headers;
     v->signature = p->signature;
-    return sigv4_split_names(p->signed_headers, v) ? SIGV4_OK : incomplete(v, SIGV4_TOO_MANY, SPAN_LIT("SignedHeaders"));
+    return sigv4_split_names(p->signed_headers, v) ? SIGV4_OK
+                                                   : incomplete(v, SIGV4_TOO_MANY, SPAN_LIT("SignedHeaders"));
 }
 
 static bool starts_nocase(struct span text, const char *prefix)

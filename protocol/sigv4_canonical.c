@@ -1,9 +1,9 @@
 /* sigv4_canonical.c: from a request to its canonical form, and to the string that is signed.
  *
  * The steps are those of the IAM User Guide, "Create a canonical request". Three of them go wrong in practice, and are
- * written so that each wrong way can be had by asking (struct sigv4_inputs: path_form, quirks): the path is the raw wire
- * path encoded once more; the query is sorted by encoded name, then by encoded value, not as one string ("a-" sorts
- * after "a", though "a-=" sorts before "a="); values lose outer white space and keep one space of each inner run.
+ * written so that each wrong way can be had by asking (struct sigv4_inputs: path_form, quirks): the path is the raw
+ * wire path encoded once more; the query is sorted by encoded name, then by encoded value, not as one string ("a-"
+ * sorts after "a", though "a-=" sorts before "a="); values lose outer white space and keep one space of each inner run.
  *
  * Nothing here decides whether a request is good. Output is bounded by the buffer's ceiling, the counts by sigv4.h.
  */
@@ -76,7 +76,7 @@ void sigv4_decode(struct span text, struct buf *out)
         int low = high >= 0 ? hex_digit(text.p[i + 2]) : -1;
         if (low >= 0)
             i += 2;
-        to[n++] = low >= 0 ? (char)(unsigned char)(high << 4 | low) : (char)text.p[i];
+        to[n++] = (char)(low >= 0 ? (unsigned char)(high << 4 | low) : text.p[i]);
     }
     keep(out, n);
 }
@@ -209,7 +209,8 @@ static int compare_params(const void *left, const void *right)
     return order != 0 ? order : compare_bytes(a->base + a->value_at, a->value_n, b->base + b->value_at, b->value_n);
 }
 
-/* Decode, then encode: %7e, %7E and ~ are one. "+" is a plus, as in a URI, unless the quirk asks for a form's reading. */
+/* Decode, then encode: %7e, %7E and ~ are one. "+" is a plus, as in a URI, unless the quirk asks for a form's reading.
+ */
 static void add_query_text(struct span text, unsigned quirks, struct buf *out)
 {
     if (quirks & SIGV4_QUERY_RAW) {
@@ -386,8 +387,15 @@ void sigv4_string_to_sign(struct sigv4 *s, struct span date, const struct sigv4_
 {
     char hash[SIGV4_HEX];
     sigv4_sha256_hex(s, canonical, hash);
-    const struct span parts[] = {SPAN_LIT(SIGV4_ALGORITHM_NAME "\n"), date, SPAN_LIT("\n"), scope->date, SPAN_LIT("/"),
-                                 scope->region, SPAN_LIT("/"), scope->service, SPAN_LIT("/" SIGV4_SCOPE_END "\n"),
+    const struct span parts[] = {SPAN_LIT(SIGV4_ALGORITHM_NAME "\n"),
+                                 date,
+                                 SPAN_LIT("\n"),
+                                 scope->date,
+                                 SPAN_LIT("/"),
+                                 scope->region,
+                                 SPAN_LIT("/"),
+                                 scope->service,
+                                 SPAN_LIT("/" SIGV4_SCOPE_END "\n"),
                                  span_of(hash)};
     for (size_t i = 0; i < COUNT_OF(parts); i++)
         buf_add(out, parts[i]);

@@ -7,8 +7,8 @@
 #include "protocol/sigv4_internal.h"
 
 #define DAYS_IN_400_YEARS 146097
-#define LAST_SECOND 253402300799 /* 99991231T235959Z */
-#define FIRST_SECOND (-62167219200)
+#define LAST_SECOND       253402300799 /* 99991231T235959Z */
+#define FIRST_SECOND      (-62167219200)
 
 static int64_t days_from_date(int64_t year, unsigned month, unsigned day)
 {

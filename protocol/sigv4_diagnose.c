@@ -1,10 +1,10 @@
 /* sigv4_diagnose.c: which mistake makes exactly this wrong signature?
  *
- * A mismatch says nothing: a SHA-256 is as far off for one wrong byte as for a wrong secret. But we hold the secret, so we
- * can sign the request again in each way that clients and proxies are known to get it wrong, and compare. What gives the
- * client's very signature is the mistake, beyond doubt. Rows of the table below say how to alter what is signed; single
- * rows are tried first, then pairs of rows that touch different things. A row may have variants (other hosts, regions,
- * serialisations of the body); it answers END after its last.
+ * A mismatch says nothing: a SHA-256 is as far off for one wrong byte as for a wrong secret. But we hold the secret, so
+ * we can sign the request again in each way that clients and proxies are known to get it wrong, and compare. What gives
+ * the client's very signature is the mistake, beyond doubt. Rows of the table below say how to alter what is signed;
+ * single rows are tried first, then pairs of rows that touch different things. A row may have variants (other hosts,
+ * regions, serialisations of the body); it answers END after its last.
  *
  * The search is bounded by the bytes it hashes, so that no request can make it long. Sentences name hosts, regions and
  * methods, never a secret, a token or a signature.
@@ -257,6 +257,46 @@ static enum step set_quirk(struct search *q, struct trial *t, unsigned variant, 
     return variant == 0 ? TRY : END;
 }
 
+/* In the order of the wire, or, where a hop has sorted it, from last to first. */
+static enum step unsort_query(struct search *q, struct trial *t, unsigned variant, unsigned arg)
+{
+    (void)q, (void)arg;
+    t->in.quirks |= SIGV4_QUERY_UNSORTED;
+    if (variant > 1)
+        return END;
+    if (variant == 0)
+        return TRY;
+    struct span rest = t->in.query, name, value;
+    CLEANUP(buf_release) struct buf turned = BUF_INIT(TEXT_MAX - 1);
+    while (sigv4_next_param(&rest, &name, &value)) {
+        CLEANUP(buf_release) struct buf tail = turned;
+        turned = BUF_INIT(TEXT_MAX - 1);
+        buf_addf(&turned, "%.*s=%.*s", (int)name.n, (const char *)name.p, (int)value.n,
+                 value.n == 0 ? "" : (const char *)value.p);
+        buf_adds(&turned, tail.len > 0 ? "&" : "");
+        buf_add(&turned, buf_span(&tail));
+        if (buf_error(&turned) != OK)
+            return END;
+    }
+    t->in.query = write_text(t, "%s", buf_text(&turned));
+    return TRY;
+}
+
+/* Without its first, second, ... parameter; those of the authentication itself stay. */
+static enum step drop_parameter(struct search *q, struct trial *t, unsigned variant, unsigned arg)
+{
+    (void)q, (void)arg;
+    struct span rest = t->in.query, name, value;
+    for (unsigned i = 0; i <= variant; i++)
+        if (i == SIGV4_QUERY_MAX || !sigv4_next_param(&rest, &name, &value))
+            return END;
+    if (span_has_prefix(name, "X-Amz-"))
+        return SKIP;
+    t->in.skip[1] = name;
+    say(t, "signed without '%.*s'", SHOW(name));
+    return TRY;
+}
+
 static enum step drop_query(struct search *q, struct trial *t, unsigned variant, unsigned arg)
 {
     (void)arg;
@@ -280,17 +320,20 @@ static enum step set_method(struct search *q, struct trial *t, unsigned variant,
 /* ---- host ---- */
 
 static const char *const regions[] = {
-    "us-east-1",      "us-west-2",      "eu-west-1",      "eu-central-1",   "ap-northeast-1", "us-east-2",
-    "eu-west-2",      "eu-west-3",      "ap-southeast-1", "ap-southeast-2", "ap-south-1",     "us-west-1",
-    "ca-central-1",   "eu-north-1",     "eu-south-1",     "eu-south-2",     "eu-central-2",   "ap-northeast-2",
-    "ap-northeast-3", "ap-south-2",     "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-7",
-    "ap-east-1",      "ap-east-2",      "sa-east-1",      "me-south-1",     "me-central-1",   "il-central-1",
-    "af-south-1",     "ca-west-1",      "mx-central-1",   "us-gov-west-1",  "us-gov-east-1",  "cn-north-1",
+    "us-east-1",      "us-west-2",  "eu-west-1",      "eu-central-1",   "ap-northeast-1", "us-east-2",
+    "eu-west-2",      "eu-west-3",  "ap-southeast-1", "ap-southeast-2", "ap-south-1",     "us-west-1",
+    "ca-central-1",   "eu-north-1", "eu-south-1",     "eu-south-2",     "eu-central-2",   "ap-northeast-2",
+    "ap-northeast-3", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-7",
+    "ap-east-1",      "ap-east-2",  "sa-east-1",      "me-south-1",     "me-central-1",   "il-central-1",
+    "af-south-1",     "ca-west-1",  "mx-central-1",   "us-gov-west-1",  "us-gov-east-1",  "cn-north-1",
 };
 
 static const char *const endpoints[] = {
-    "bedrock-runtime.%.*s.amazonaws.com", "bedrock.%.*s.amazonaws.com", "bedrock-runtime-fips.%.*s.amazonaws.com",
-    "bedrock-agent-runtime.%.*s.amazonaws.com", "bedrock-mantle.%.*s.api.aws",
+    "bedrock-runtime.%.*s.amazonaws.com",
+    "bedrock.%.*s.amazonaws.com",
+    "bedrock-runtime-fips.%.*s.amazonaws.com",
+    "bedrock-agent-runtime.%.*s.amazonaws.com",
+    "bedrock-mantle.%.*s.api.aws",
 };
 
 static enum step set_endpoint(struct trial *t, const char *format, struct span region)
@@ -412,6 +455,35 @@ static enum step unsort_headers(struct search *q, struct trial *t, unsigned vari
     return TRY;
 }
 
+/* A header more, or a name fewer, than the list says: first each header that is not listed, then each name that is. */
+static enum step change_names(struct search *q, struct trial *t, unsigned variant, unsigned arg)
+{
+    (void)q, (void)arg;
+    if (variant >= t->in.header_count + t->in.name_count)
+        return END;
+    if (variant >= t->in.header_count) {
+        size_t i = variant - t->in.header_count;
+        say(t, "signed without '%.*s'", SHOW(t->names[i]));
+        t->in.name_count--;
+        memmove(&t->names[i], &t->names[i + 1], (t->in.name_count - i) * sizeof *t->names);
+        return TRY;
+    }
+    struct span name = t->headers[variant].name;
+    for (size_t i = 0; i < t->in.name_count; i++)
+        if (sigv4_same_name(t->names[i], name))
+            return SKIP;
+    if (name.n >= TEXT_MAX || t->in.name_count >= SIGV4_SIGNED_MAX || t->texts == TEXTS || name.n == 0 ||
+        span_is_nocase(name, "authorization"))
+        return SKIP;
+    char *text = t->text[t->texts];
+    t->names[t->in.name_count++] = write_text(t, "%.*s", (int)name.n, (const char *)name.p);
+    for (size_t i = 0; i < name.n; i++)
+        text[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 32 : text[i]);
+    qsort(t->names, t->in.name_count, sizeof *t->names, compare_names);
+    say(t, "signed with '%.*s'", SHOW(name));
+    return TRY;
+}
+
 static bool drop_name(struct trial *t, const char *name)
 {
     for (size_t i = 0; i < t->in.name_count; i++) {
@@ -458,9 +530,13 @@ static enum step sign_token(struct search *q, struct trial *t, unsigned variant,
 
 static enum step set_type(struct search *q, struct trial *t, unsigned variant, unsigned arg)
 {
-    static const char *const types[] = {
-        "application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8",
-        "application/octet-stream", "application/x-amz-json-1.0", "application/x-amz-json-1.1", "text/plain"};
+    static const char *const types[] = {"application/json",
+                                        "application/json; charset=utf-8",
+                                        "application/json;charset=UTF-8",
+                                        "application/octet-stream",
+                                        "application/x-amz-json-1.0",
+                                        "application/x-amz-json-1.1",
+                                        "text/plain"};
     (void)q, (void)arg;
     if (variant >= COUNT_OF(types))
         return END;
@@ -474,7 +550,8 @@ static enum step set_retry(struct search *q, struct trial *t, unsigned variant, 
     if (variant >= 5 * 6 || own_header(t, "amz-sdk-request") == NULL)
         return END;
     unsigned attempt = variant % 5 + 1, max = variant / 5;
-    struct span value = max == 0 ? write_text(t, "attempt=%u", attempt) : write_text(t, "attempt=%u; max=%u", attempt, max);
+    struct span value =
+        max == 0 ? write_text(t, "attempt=%u", attempt) : write_text(t, "attempt=%u; max=%u", attempt, max);
     say(t, "signed with '%.*s'", SHOW(value));
     return set_header(t, "amz-sdk-request", value);
 }
@@ -618,16 +695,27 @@ static enum step set_secret(struct search *q, struct trial *t, unsigned variant,
     static const struct {
         const char *before, *after, *name;
     } forms[] = {
-        {"", "\n", "with a line end behind it"},  {"", "\r\n", "with CR LF behind it"}, {"", " ", "with a space behind it"},
-        {" ", "", "with a space before it"},      {"\"", "\"", "in double quotes"},     {"'", "'", "in single quotes"},
-        {"", "\t", "with a tab behind it"},       {"", "\r", "with a CR behind it"},    {"\xef\xbb\xbf", "", "with a byte order mark"},
+        {"", "\n", "with a line end behind it"},
+        {"", "\r\n", "with CR LF behind it"},
+        {"", " ", "with a space behind it"},
+        {" ", "", "with a space before it"},
+        {"\"", "\"", "in double quotes"},
+        {"'", "'", "in single quotes"},
+        {"", "\t", "with a tab behind it"},
+        {"", "\r", "with a CR behind it"},
+        {"\xef\xbb\xbf", "", "with a byte order mark"},
     };
     (void)arg;
     struct span secret = q->known.secret;
-    if (variant > COUNT_OF(forms))
+    if (variant > COUNT_OF(forms) + 1)
         return END;
     if (secret.n == 0 || secret.n > 256)
         return SKIP;
+    if (variant == COUNT_OF(forms) + 1) {
+        t->secret = SPAN_EMPTY;
+        say(t, "empty");
+        return TRY;
+    }
     if (variant == COUNT_OF(forms)) {
         CLEANUP(buf_release) struct buf encoded = BUF_INIT(1024);
         sigv4_encode(secret, false, &encoded);
@@ -671,8 +759,15 @@ static enum step set_region(struct search *q, struct trial *t, unsigned variant,
 
 static enum step set_service(struct search *q, struct trial *t, unsigned variant, unsigned arg)
 {
-    static const char *const services[] = {"bedrock",         "bedrock-runtime",       "bedrock-mantle", "execute-api",
-                                           "bedrock-agent-runtime", "bedrock-agentcore", "sagemaker",      "s3", "sts"};
+    static const char *const services[] = {"bedrock",
+                                           "bedrock-runtime",
+                                           "bedrock-mantle",
+                                           "execute-api",
+                                           "bedrock-agent-runtime",
+                                           "bedrock-agentcore",
+                                           "sagemaker",
+                                           "s3",
+                                           "sts"};
     (void)q, (void)arg;
     if (variant >= 2 * COUNT_OF(services))
         return END;
@@ -717,7 +812,8 @@ static const struct row rows[] = {
     {"path-decoded", PATH, set_path_form, SIGV4_PATH_DECODED,
      "Your signature is right for the decoded path: sign the path as it is on the wire, encoded once more."},
     {"path-case-changed", PATH, recase_path, 0,
-     "Your signature is right for the path with its escapes in the other case: a hop rewrote %3A as %3a, or the reverse."},
+     "Your signature is right for the path with its escapes in the other case: a hop rewrote %3A as %3a, or the "
+     "reverse."},
     {"path-decoded-on-the-way", PATH, reencode_path, 0,
      "Your signature is right for the encoded path: something between you and the server decoded %3A or %2F."},
     {"path-encoded-thrice", PATH, set_path_form, SIGV4_PATH_THRICE,
@@ -733,7 +829,7 @@ static const struct row rows[] = {
      "Your signature is right for the path without its first segments: a hop added a prefix after signing."},
     {"path-operation-changed", PATH, swap_operation, 0,
      "Your signature is right for another operation: the end of the path was changed after signing."},
-    {"query-unsorted", QUERY, set_quirk, SIGV4_QUERY_UNSORTED,
+    {"query-unsorted", QUERY, unsort_query, 0,
      "Your signature is right for an unsorted query: sort the parameters by name, then by value."},
     {"query-not-encoded", QUERY, set_quirk, SIGV4_QUERY_RAW,
      "Your signature is right for the query as sent: encode each name and value, all but A-Z a-z 0-9 - _ . ~"},
@@ -741,6 +837,8 @@ static const struct row rows[] = {
      "Your signature is right if + in the query is a space: write %20, a + is a plus."},
     {"query-left-out", QUERY, drop_query, 0,
      "Your signature is right for an empty query: it must be signed, and nothing may be added to it afterwards."},
+    {"query-parameter-added", QUERY, drop_parameter, 0,
+     "Your signature is right for the query without one of its parameters: it was added after signing."},
     {"method-wrong", METHOD, set_method, 0, "Your signature is right for another method."},
     {"host-without-port", HOST, set_host_port, 0,
      "Your signature is right for the host without its port: sign host as you send it, with a port that is not the "
@@ -758,16 +856,20 @@ static const struct row rows[] = {
     {"body-empty-hash", BODY, set_literal_hash, 0,
      "Your signature is right for an empty body: sign the SHA-256 of the body that you send."},
     {"body-unsigned", BODY, set_literal_hash, 1,
-     "Your signature is right for UNSIGNED-PAYLOAD: send x-amz-content-sha256 with that value, or sign the body's hash."},
+     "Your signature is right for UNSIGNED-PAYLOAD: send x-amz-content-sha256 with that value, or sign the body's "
+     "hash."},
     {"body-streaming-hash", BODY, set_literal_hash, 2,
-     "Your signature is right for STREAMING-AWS4-HMAC-SHA256-EVENTS: only the bidirectional operation takes signed events."},
+     "Your signature is right for STREAMING-AWS4-HMAC-SHA256-EVENTS: only the bidirectional operation takes signed "
+     "events."},
     {"body-hash-not-stated", BODY, set_true_hash, 0,
      "Your signature is right for the body's hash, but x-amz-content-sha256 says something else: sign what it says."},
     {"body-reserialized", BODY, set_body, 0,
      "Your signature is right for the same body in another form: send the very bytes that you hashed."},
-    {"body-hash-upper-case", BODY, upper_hash, 0, "Your signature is right for a hash in upper case: write it in lower case."},
+    {"body-hash-upper-case", BODY, upper_hash, 0,
+     "Your signature is right for a hash in upper case: write it in lower case."},
     {"content-length-changed", LENGTH, set_length, 0,
-     "Your signature is right for another content-length: it was signed, then changed. Do not sign it, or do not change it."},
+     "Your signature is right for another content-length: it was signed, then changed. Do not sign it, or do not "
+     "change it."},
     {"content-type-changed", TYPE, set_type, 0,
      "Your signature is right for another content-type: it was signed, then changed."},
     {"retry-not-signed-anew", RETRY, set_retry, 0,
@@ -783,14 +885,20 @@ static const struct row rows[] = {
     {"token-unsigned", NAMES, unsign_token, 0,
      "Your signature is right without the session token: sign x-amz-security-token, which is listed as signed."},
     {"token-signed-not-sent", NAMES, sign_token, 0,
-     "Your signature is right with the session token, which was not sent or is not in SignedHeaders: send and list it."},
+     "Your signature is right with the session token, which was not sent or is not in SignedHeaders: send and list "
+     "it."},
+    {"signed-headers-changed", NAMES, change_names, 0,
+     "Your signature is right for other SignedHeaders: list exactly the headers that you sign."},
     {"lines-crlf", LINES, set_quirk, SIGV4_LINES_CRLF,
      "Your signature is right for a canonical request with CR LF: its lines end in LF alone."},
     {"canonical-line-end", LINES, set_quirk, SIGV4_LINE_END,
      "Your signature is right for a canonical request that ends in LF: nothing follows the payload hash."},
     {"canonical-space-end", LINES, set_quirk, SIGV4_SPACE_END,
      "Your signature is right for a canonical request that ends in a space: nothing follows the payload hash."},
-    {"secret-whitespace", SECRET, set_secret, 0, "Your signature is right for the secret key with something around it."},
+    {"secret-altered", SECRET, set_secret, 0,
+     "Your signature is right for the secret key in another form: read it from its file or variable without white "
+     "space, "
+     "quotes or escapes."},
     {"key-without-prefix", KEY, set_prefix, 0,
      "Your signature is right for a key derived without \"AWS4\" before the secret."},
     {"key-without-terminator", KEY, drop_terminator, 0,
@@ -947,16 +1055,19 @@ static void explain_right(struct search *q, struct sigv4_diagnosis *out)
         make_bodies(q);
     for (size_t i = 0; i < BODIES; i++)
         if (span_is(stated, q->hashes[i]) && stated.n > 0) {
-            answer(out, "body-reserialized", true,
-                   "Your signature is right, but the body was written anew after it was hashed: the hash is that of %s.",
-                   bodies[i].name);
+            answer(
+                out, "body-reserialized", true,
+                "Your signature is right, but the body was written anew after it was hashed: the hash is that of %s.",
+                bodies[i].name);
             return;
         }
     if (span_is(stated, SIGV4_EMPTY_HASH))
-        answer(out, "body-empty-hash", true, "Your signature is right, but x-amz-content-sha256 is the hash of no bytes.");
+        answer(out, "body-empty-hash", true,
+               "Your signature is right, but x-amz-content-sha256 is the hash of no bytes.");
     else
-        answer(out, "body-changed", true,
-               "Your signature is right, but the body is not the one that was hashed: it was changed or cut on its way.");
+        answer(
+            out, "body-changed", true,
+            "Your signature is right, but the body is not the one that was hashed: it was changed or cut on its way.");
 }
 
 static bool is_lower_match(struct search *q)
@@ -992,16 +1103,18 @@ static void hint(const struct search *q, struct sigv4_diagnosis *out)
             return;
         }
     }
-    answer(out, "unexplained", false,
-           "No known mistake, nor a pair of them, gives your signature: check the secret key, and compare the canonical "
-           "request with yours line by line.");
+    answer(
+        out, "unexplained", false,
+        "No known mistake, nor a pair of them, gives your signature: check the secret key, and compare the canonical "
+        "request with yours line by line.");
 }
 
 static void explain_wrong(struct search *q, struct sigv4_diagnosis *out)
 {
     const struct row *a = NULL, *b = NULL;
     if (is_lower_match(q)) {
-        answer(out, "signature-upper-case", true, "Your signature is right, but in upper case: write it in lower case.");
+        answer(out, "signature-upper-case", true,
+               "Your signature is right, but in upper case: write it in lower case.");
         return;
     }
     a = try_singles(q);
@@ -1009,8 +1122,8 @@ static void explain_wrong(struct search *q, struct sigv4_diagnosis *out)
     if (a != NULL) {
         answer(out, a->id, true, "%s%s%s%s", a->sentence, found[0] ? " (" : "", found, found[0] ? ")" : "");
     } else if (try_pairs(q, &a, &b)) {
-        answer(out, a->id, true, "Two mistakes together. %s %s%s%s%s", a->sentence, b->sentence, found[0] ? " (" : "", found,
-               found[0] ? ")" : "");
+        answer(out, a->id, true, "Two mistakes together. %s %s%s%s%s", a->sentence, b->sentence, found[0] ? " (" : "",
+               found, found[0] ? ")" : "");
         out->second = b->id;
     } else {
         hint(q, out);
@@ -1043,7 +1156,8 @@ enum err sigv4_diagnose(struct sigv4 *s, const struct sigv4_request *r, const st
     buf_init(&q->canonical, SIGV4_CANONICAL_MAX);
     buf_init(&q->string_to_sign, SIGV4_CANONICAL_MAX);
     if (!base_of(q, policy, room))
-        answer(out, "unexplained", false, "Without the secret of the access key, or a complete claim, nothing can be tried.");
+        answer(out, "unexplained", false,
+               "Without the secret of the access key, or a complete claim, nothing can be tried.");
     else if (matches(q, &q->base, verdict->signature))
         explain_right(q, out);
     else

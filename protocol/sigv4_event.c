@@ -1,8 +1,8 @@
 /* sigv4_event.c: events that sign their forerunners, for STREAMING-AWS4-HMAC-SHA256-EVENTS.
  *
- * A bidirectional stream signs its request with that literal as payload hash; then each frame is wrapped in an event with
- * the headers ":date" and ":chunk-signature", whose signature covers the one before. The form follows awslabs/aws-c-auth
- * and the AWS SDK for JavaScript: the scope, and with it the key, are those of the event's own day.
+ * A bidirectional stream signs its request with that literal as payload hash; then each frame is wrapped in an event
+ * with the headers ":date" and ":chunk-signature", whose signature covers the one before. The form follows
+ * awslabs/aws-c-auth and the AWS SDK for JavaScript: the scope, and with it the key, are those of the event's own day.
  */
 #include "protocol/sigv4_internal.h"
 
@@ -22,7 +22,8 @@ enum err sigv4_chain_init(struct sigv4_chain *c, struct span secret, const struc
     memset(c, 0, sizeof *c);
     if (request_signature.n != SIGV4_HEX - 1)
         return ERR_INVALID;
-    bool fits = copy_text(secret, c->secret, sizeof c->secret) && copy_text(scope->region, c->region, sizeof c->region) &&
+    bool fits = copy_text(secret, c->secret, sizeof c->secret) &&
+                copy_text(scope->region, c->region, sizeof c->region) &&
                 copy_text(scope->service, c->service, sizeof c->service) &&
                 copy_text(request_signature, c->prior, sizeof c->prior);
     return fits ? OK : ERR_LIMIT;

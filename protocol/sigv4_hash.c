@@ -1,8 +1,8 @@
 /* sigv4_hash.c: SHA-256, HMAC and signing keys; the only file that knows OpenSSL.
  *
- * A mock verifies each request, so this is kept short of waste: SHA-256 is fetched once (OpenSSL 3 looks an algorithm up
- * by name at every use otherwise), one digest context is used again and again, and HMAC (RFC 2104) is written as its two
- * digests, which for keys of 32 bytes costs less than setting an EVP_MAC up. Signing keys change once a day per
+ * A mock verifies each request, so this is kept short of waste: SHA-256 is fetched once (OpenSSL 3 looks an algorithm
+ * up by name at every use otherwise), one digest context is used again and again, and HMAC (RFC 2104) is written as its
+ * two digests, which for keys of 32 bytes costs less than setting an EVP_MAC up. Signing keys change once a day per
  * credential, region and service, so a small cache saves the four HMACs of the derivation: sixteen sets of four, each
  * entry with the full tuple beside the key, because a hash alone would let one client use another's key.
  *
@@ -15,10 +15,10 @@
 
 #include "protocol/sigv4_internal.h"
 
-#define CACHE_SETS 16
-#define CACHE_WAYS 4
+#define CACHE_SETS  16
+#define CACHE_WAYS  4
 #define CACHE_TUPLE 256 /* longer tuples are not cached */
-#define HMAC_BLOCK 64
+#define HMAC_BLOCK  64
 
 struct cached_key {
     size_t n; /* 0: free */
@@ -150,7 +150,8 @@ void sigv4_sha256_hex(struct sigv4 *s, struct span bytes, char hex[SIGV4_HEX])
     sigv4_hex(out, hex);
 }
 
-/* IAM User Guide, "Calculate the signature": HMAC over date, region, service and the terminator, each keyed by the last. */
+/* IAM User Guide, "Calculate the signature": HMAC over date, region, service and the terminator, each keyed by the
+ * last. */
 void sigv4_derive(struct sigv4 *s, const char *prefix, struct span secret, const struct sigv4_scope *scope,
                   struct span last, unsigned char key[SIGV4_DIGEST])
 {

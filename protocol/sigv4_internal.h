@@ -5,9 +5,9 @@
 #include "protocol/sigv4.h"
 
 #define SIGV4_ALGORITHM_NAME "AWS4-HMAC-SHA256"
-#define SIGV4_SCOPE_END "aws4_request"
-#define SIGV4_DIGEST 32
-#define SIGV4_EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define SIGV4_SCOPE_END      "aws4_request"
+#define SIGV4_DIGEST         32
+#define SIGV4_EMPTY_HASH     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 /* What one verification keeps until the next: decoded query values, canonical request, string to sign. */
 struct sigv4_scratch {
@@ -48,10 +48,11 @@ enum err sigv4_http_date_parse(struct span text, int64_t *at_s) MUST_USE;
 bool sigv4_split_names(struct span list, struct sigv4_verdict *v);
 
 /* Reads what the client claims (who, when, where, which headers) out of header or query. sigv4_auth.c. */
-enum err sigv4_read_claim(struct sigv4 *s, const struct sigv4_request *r, struct sigv4_verdict *v, struct note *note) MUST_USE;
+enum err sigv4_read_claim(struct sigv4 *s, const struct sigv4_request *r, struct sigv4_verdict *v,
+                          struct note *note) MUST_USE;
 /* The client's claim is read; judge it. `skip` is a query parameter added after signing, or the empty span. */
-enum err sigv4_judge(struct sigv4 *s, const struct sigv4_request *r, const struct sigv4_policy *policy, struct span skip,
-                     struct sigv4_verdict *v, struct note *note) MUST_USE;
+enum err sigv4_judge(struct sigv4 *s, const struct sigv4_request *r, const struct sigv4_policy *policy,
+                     struct span skip, struct sigv4_verdict *v, struct note *note) MUST_USE;
 /* The last line of the canonical request: as stated in a header or parameter, or hashed from the body into `room`. */
 struct span sigv4_payload_hash(struct sigv4 *s, const struct sigv4_request *r, const struct sigv4_verdict *v,
                                char room[SIGV4_HEX]);

@@ -2,9 +2,9 @@
  *
  * One row per reason: the id of the text, the error type and the spelling of the body's key. Texts come from answers of
  * bedrock-runtime quoted in public issues (vercel/ai#4163, aaif-goose/goose#699, anthropics/anthropic-sdk-go#122,
- * maximhq/bifrost#2533, earendil-works/pi#3487, karthink/gptel#1397, BerriAI/litellm#37905, anthropics/claude-code#28032
- * and #45343); where sigv4.h says so, from other AWS services. A few end in a space: so does the service's text. Pieces of
- * an Authorization value are quoted only as far as they cannot hold a signature.
+ * maximhq/bifrost#2533, earendil-works/pi#3487, karthink/gptel#1397, BerriAI/litellm#37905,
+ * anthropics/claude-code#28032 and #45343); where sigv4.h says so, from other AWS services. A few end in a space: so
+ * does the service's text. Pieces of an Authorization value are quoted only as far as they cannot hold a signature.
  */
 #include "protocol/sigv4_internal.h"
 
@@ -17,8 +17,9 @@ static int quoted(struct span text)
 
 #define QUOTE(text) quoted(text), text.n == 0 ? "" : (const char *)text.p
 
-static const char mismatch[] = "The request signature we calculated does not match the signature you provided. Check your "
-                               "AWS Secret Access Key and signing method. Consult the service documentation for details.";
+static const char mismatch[] =
+    "The request signature we calculated does not match the signature you provided. Check your "
+    "AWS Secret Access Key and signing method. Consult the service documentation for details.";
 
 static void say_missing(const struct sigv4_verdict *v, struct buf *out)
 {
@@ -58,8 +59,10 @@ static void say_incomplete(const struct sigv4_verdict *v, struct buf *out)
         say_not_a_pair(v->detail, out);
         break;
     case SIGV4_BAD_CREDENTIAL:
-        buf_addf(out, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
-                      "got '%.*s'", QUOTE(v->detail));
+        buf_addf(out,
+                 "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
+                 "got '%.*s'",
+                 QUOTE(v->detail));
         break;
     case SIGV4_DOUBLED:
         buf_addf(out, "Authorization requires each parameter once: %.*s", QUOTE(v->detail));
@@ -93,8 +96,10 @@ static void say_bad_date(const struct sigv4_verdict *v, struct buf *out)
 
 static void say_date_scope(const struct sigv4_verdict *v, struct buf *out)
 {
-    buf_addf(out, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.*s' != "
-                  "'%.8s', from '%s'.", QUOTE(v->scope_date), v->date, v->date);
+    buf_addf(out,
+             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.*s' != "
+             "'%.8s', from '%s'.",
+             QUOTE(v->scope_date), v->date, v->date);
 }
 
 static void say_expires(const struct sigv4_verdict *v, struct buf *out)
@@ -124,7 +129,8 @@ static void say_expired(const struct sigv4_verdict *v, struct buf *out)
     if (v->form == SIGV4_FORM_QUERY)
         buf_addf(out, "Signature expired: %s is now earlier than %s", until, now);
     else
-        buf_addf(out, "Signature expired: %s is now earlier than %s (%s - %u min.)", v->date, limit, now, v->window_s / 60);
+        buf_addf(out, "Signature expired: %s is now earlier than %s (%s - %u min.)", v->date, limit, now,
+                 v->window_s / 60);
 }
 
 static void say_not_yet(const struct sigv4_verdict *v, struct buf *out)
@@ -136,9 +142,9 @@ static void say_not_yet(const struct sigv4_verdict *v, struct buf *out)
              v->window_s / 60);
 }
 
-#define COMMON_TYPE "InvalidSignatureException"
+#define COMMON_TYPE     "InvalidSignatureException"
 #define INCOMPLETE_TYPE "IncompleteSignatureException"
-#define CLIENT_TYPE "UnrecognizedClientException"
+#define CLIENT_TYPE     "UnrecognizedClientException"
 
 static const struct refusal_row {
     const char *id;

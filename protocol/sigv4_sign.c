@@ -1,26 +1,41 @@
 /* sigv4_sign.c: sign a request, as the AWS SDKs do: in the Authorization header, or in the query ("presigned").
  *
  * The signer adds what is missing (X-Amz-Date, X-Amz-Security-Token, x-amz-content-sha256), signs every header that no
- * hop is known to touch, and hands back the fields to send. Quirks and path forms of struct sigv4_signing go straight to
- * the canonical request, so that a gateway can be made to sign wrongly in a named way.
+ * hop is known to touch, and hands back the fields to send. Quirks and path forms of struct sigv4_signing go straight
+ * to the canonical request, so that a gateway can be made to sign wrongly in a named way.
  */
 #include <stdlib.h>
 
 #include "protocol/sigv4_internal.h"
 
-/* botocore's list, and what the AWS SDK for JavaScript leaves out besides (but its prefixes, which no gateway sends). */
+/* botocore's list, and what the AWS SDK for JavaScript leaves out besides (but its prefixes, which no gateway sends).
+ */
 static const char *const never_signed[] = {
-    "authorization",       "cache-control",    "connection",       "expect",     "from",
-    "keep-alive",          "max-forwards",     "pragma",           "referer",    "proxy-authenticate",
-    "proxy-authorization", "proxy-connection", "te",               "trailer",    "transfer-encoding",
-    "upgrade",             "user-agent",       "x-amzn-trace-id",
+    "authorization",
+    "cache-control",
+    "connection",
+    "expect",
+    "from",
+    "keep-alive",
+    "max-forwards",
+    "pragma",
+    "referer",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "x-amzn-trace-id",
 };
 
 void sigv4_signed_init(struct sigv4_signed *r)
 {
     memset(r, 0, sizeof *r);
-    struct buf *const bufs[] = {&r->canonical, &r->string_to_sign, &r->signed_headers,
-                                &r->authorization, &r->query, &r->token};
+    struct buf *const bufs[] = {&r->canonical,     &r->string_to_sign, &r->signed_headers,
+                                &r->authorization, &r->query,          &r->token};
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_init(bufs[i], SIGV4_CANONICAL_MAX);
 }

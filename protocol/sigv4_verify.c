@@ -154,8 +154,8 @@ static enum err check_signature(struct sigv4 *s, const struct sigv4_request *r, 
     return OK;
 }
 
-enum err sigv4_judge(struct sigv4 *s, const struct sigv4_request *r, const struct sigv4_policy *policy, struct span skip,
-                     struct sigv4_verdict *v, struct note *note)
+enum err sigv4_judge(struct sigv4 *s, const struct sigv4_request *r, const struct sigv4_policy *policy,
+                     struct span skip, struct sigv4_verdict *v, struct note *note)
 {
     v->reason = check_scope(policy, v);
     if (v->reason == SIGV4_OK)

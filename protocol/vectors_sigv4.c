@@ -1,9 +1,9 @@
 /* vectors_sigv4.c: every entry of fixtures/vectors/sigv4-*.json against our signer and our verifier.
  *
- * A request to sign must give, byte for byte, its canonical request, string to sign, signature and Authorization. What we
- * signed, and the published presigned query where there is one, must then pass our verifier, and must not pass once
- * the last digit of its signature is another. A request to verify must give its verdict and, where AWS's answer is known,
- * the error type and the firm pieces of its text. The form of the files is told in fixtures/vectors/README.md.
+ * A request to sign must give, byte for byte, its canonical request, string to sign, signature and Authorization. What
+ * we signed, and the published presigned query where there is one, must then pass our verifier, and must not pass once
+ * the last digit of its signature is another. A request to verify must give its verdict and, where AWS's answer is
+ * known, the error type and the firm pieces of its text. The form of the files is told in fixtures/vectors/README.md.
  */
 #include "protocol/vectors.h"
 

@@ -12,10 +12,10 @@
 #include "unit.h"
 
 #define ACCESS_KEY "AKIDEXAMPLE"
-#define SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-#define NOW_S 1749990645 /* 20250615T123045Z */
-#define BODY "{\"b\":1,\"a\":\"x, y: \\\"z\\\"\"}"
-#define PATH "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse"
+#define SECRET     "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+#define NOW_S      1749990645 /* 20250615T123045Z */
+#define BODY       "{\"b\":1,\"a\":\"x, y: \\\"z\\\"\"}"
+#define PATH       "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse"
 
 /* ---- vectors ---- */
 
@@ -130,7 +130,7 @@ struct scene {
     enum sigv4_path_form form, server_form;
     unsigned quirks;
     const char *secret, *region, *service, *token;
-    bool keep_dots, payload_empty, payload_unsigned, token_unsigned, upper;
+    bool keep_dots, payload_empty, payload_unsigned, token_unsigned, upper, lost;
     const char *find, *replace; /* in the Authorization value */
     void (*edit)(struct buf *canonical);
     void (*edit_text)(struct buf *string_to_sign);
@@ -159,7 +159,10 @@ static void later_second(struct buf *text)
     text->data[strlen("AWS4-HMAC-SHA256\n20250615T12304")]++;
 }
 
-#define ONE(name, ...) {.id = name, __VA_ARGS__}
+#define ONE(name, ...)                                                                                                 \
+    {                                                                                                                  \
+        .id = name, __VA_ARGS__                                                                                        \
+    }
 #define HOST_SEEN .arrives.host
 
 static const struct scene scenes[] = {
@@ -212,9 +215,13 @@ static const struct scene scenes[] = {
     ONE("lines-crlf", .quirks = SIGV4_LINES_CRLF),
     ONE("canonical-line-end", .quirks = SIGV4_LINE_END),
     ONE("canonical-space-end", .quirks = SIGV4_SPACE_END),
-    ONE("secret-whitespace", .secret = SECRET "\n"),
-    ONE("secret-whitespace", .secret = " " SECRET),
-    ONE("secret-whitespace", .secret = "wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY"),
+    ONE("secret-altered", .secret = SECRET "\n"),
+    ONE("secret-altered", .secret = " " SECRET),
+    ONE("secret-altered", .secret = "wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY"),
+    ONE("secret-altered", .secret = ""),
+    ONE("query-unsorted", .signs.query = "b=2&a=1", .arrives.query = "a=1&b=2", .quirks = SIGV4_QUERY_UNSORTED),
+    ONE("query-parameter-added", .signs.query = "a=1", .arrives.query = "a=1&trace=on"),
+    ONE("signed-headers-changed", .find = "content-type;host", .replace = "host"),
     ONE("key-without-prefix", .key = KEY_NO_PREFIX),
     ONE("key-without-terminator", .key = KEY_NO_END),
     ONE("scope-region", .region = "us-west-2", .find = "/us-west-2/", .replace = "/us-east-1/"),
@@ -222,13 +229,15 @@ static const struct scene scenes[] = {
     ONE("scope-date", .key = KEY_YESTERDAY),
     ONE("clock-read-twice", .edit_text = later_second),
     ONE("signature-upper-case", .upper = true),
-    ONE("signed-header-missing", .find = "content-type;", .replace = "content-type;gone;"),
+    ONE("signed-header-missing", .extra_name = "x-extra", .signs.extra = "v", .lost = true),
+    ONE("signed-headers-changed", .find = "content-type;", .replace = "content-type;gone;"),
     ONE("unexplained", .secret = "another secret altogether"),
     ONE("path-encoded-once", .second = "host-without-port", .form = SIGV4_PATH_ONCE, .signs.host = "127.0.0.1",
         HOST_SEEN = "127.0.0.1:8080"),
-    ONE("path-decoded", .second = "secret-whitespace", .form = SIGV4_PATH_DECODED, .secret = SECRET " "),
-    ONE("body-reserialized", .second = "content-length-changed", .arrives.body = "{\"b\": 1, \"a\": \"x, y: \\\"z\\\"\"}",
-        .extra_name = "content-length", .signs.extra = "25", .arrives.extra = "27"),
+    ONE("path-decoded", .second = "secret-altered", .form = SIGV4_PATH_DECODED, .secret = SECRET " "),
+    ONE("body-reserialized", .second = "content-length-changed",
+        .arrives.body = "{\"b\": 1, \"a\": \"x, y: \\\"z\\\"\"}", .extra_name = "content-length", .signs.extra = "25",
+        .arrives.extra = "27"),
 };
 
 /* A scene, played: what arrives. The struct must not be moved. */
@@ -261,7 +270,8 @@ static struct sigv4_request seen_request(const struct scene *c, const struct see
         .headers = headers,
         .header_count = 2,
     };
-    headers[0] = (struct sigv4_header){SPAN_LIT("Host"), span_of(or_else(own->host, or_else(other->host, "localhost:1")))};
+    headers[0] =
+        (struct sigv4_header){SPAN_LIT("Host"), span_of(or_else(own->host, or_else(other->host, "localhost:1")))};
     headers[1] = (struct sigv4_header){SPAN_LIT("Content-Type"),
                                        span_of(or_else(own->type, or_else(other->type, "application/json")))};
     if (c->extra_name != NULL)
@@ -314,6 +324,7 @@ static void play(struct sigv4 *s, const struct scene *c, struct play *p)
     CLAIM(sigv4_sign(s, &signs, &how, &p->made, &note) == OK, "%s: %s", c->id, note.text);
     sign_again(s, c, &p->made);
     p->request = seen_request(c, &c->arrives, &c->signs, p->headers);
+    p->request.header_count -= c->lost;
     for (size_t i = 0; i + 1 < p->made.added_count; i++)
         p->headers[p->request.header_count++] = p->made.added[i];
     buf_add(&p->authorization, buf_span(&p->made.authorization));
@@ -344,8 +355,12 @@ static struct sigv4_policy policy_for(const struct scene *c)
     static const char *const services[] = {"bedrock", NULL};
     static struct scene copy;
     copy = c == NULL ? (struct scene){.id = ""} : *c;
-    return (struct sigv4_policy){.now_s = NOW_S, .region = "us-east-1", .services = services,
-                                 .path_form = copy.server_form, .lookup = know, .ctx = &copy};
+    return (struct sigv4_policy){.now_s = NOW_S,
+                                 .region = "us-east-1",
+                                 .services = services,
+                                 .path_form = copy.server_form,
+                                 .lookup = know,
+                                 .ctx = &copy};
 }
 
 static void names_each_mistake_and_pairs_of_them(void)
@@ -364,7 +379,8 @@ static void names_each_mistake_and_pairs_of_them(void)
         CLAIM(strcmp(d.id, c->id) == 0, "scene %zu: diagnosed %s, not %s", i, d.id, c->id);
         CLAIM(strcmp(or_else(d.second, ""), or_else(c->second, "")) == 0, "scene %zu, %s: the second is %s", i, c->id,
               or_else(d.second, "none"));
-        CLAIM(strstr(d.sentence, "wJalr") == NULL && strstr(d.sentence, "TOKEN") == NULL, "%s: a secret is told", c->id);
+        CLAIM(strstr(d.sentence, "wJalr") == NULL && strstr(d.sentence, "TOKEN") == NULL, "%s: a secret is told",
+              c->id);
     }
 }
 
@@ -389,8 +405,8 @@ static void a_right_signature_over_a_changed_body_is_told_apart(void)
     char hash[SIGV4_HEX];
     sigv4_sha256_hex(s, SPAN_LIT(BODY), hash);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct scene c = {.id = rows[i].id, .extra_name = "x-amz-content-sha256", .signs.extra = hash,
-                          .arrives.body = rows[i].body};
+        struct scene c = {
+            .id = rows[i].id, .extra_name = "x-amz-content-sha256", .signs.extra = hash, .arrives.body = rows[i].body};
         CLEANUP(play_release) struct play p;
         struct sigv4_verdict v;
         struct sigv4_diagnosis d;
@@ -431,8 +447,11 @@ static enum sigv4_reason verdict_on(const char *authorization, const char *query
     struct sigv4_header headers[] = {{SPAN_LIT("host"), SPAN_LIT("h")},
                                      {SPAN_LIT("x-amz-date"), SPAN_LIT("20250615T123045Z")},
                                      {SPAN_LIT("authorization"), span_of(authorization)}};
-    struct sigv4_request r = {.method = SPAN_LIT("GET"), .path = SPAN_LIT("/"), .query = span_of(query),
-                              .headers = headers, .header_count = authorization == NULL ? 2U : 3U};
+    struct sigv4_request r = {.method = SPAN_LIT("GET"),
+                              .path = SPAN_LIT("/"),
+                              .query = span_of(query),
+                              .headers = headers,
+                              .header_count = authorization == NULL ? 2U : 3U};
     struct sigv4_policy policy = policy_for(NULL);
     struct sigv4_verdict v;
     CU_ASSERT_EQUAL(sigv4_verify(s, &r, &policy, &v, NULL), OK);
@@ -451,11 +470,21 @@ static void odd_claims_get_their_reason(void)
         enum sigv4_reason want;
         const char *authorization, *query;
     } rows[] = {
-        {SIGV4_TERMINATOR, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250615/us-east-1/bedrock/aws3_request, SignedHeaders=host, " SIG, ""},
-        {SIGV4_INCOMPLETE, "AWS4-HMAC-SHA256 Credential=A/20250615/us-east-1/bedrock/aws4_request, Credential=B, SignedHeaders=host, " SIG, ""},
-        {SIGV4_SIGNATURE, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250615/us-east-1/bedrock/aws4_request,SignedHeaders=host," SIG, ""},
-        {SIGV4_SIGNATURE, "AWS4-HMAC-SHA256\tCredential=AKIDEXAMPLE/20250615/us-east-1/bedrock/aws4_request,\tSignedHeaders=host , X=y, " SIG, ""},
-        {SIGV4_INCOMPLETE, "AWS4-HMAC-SHA256 Credential=/20250615/us-east-1/bedrock/aws4_request, SignedHeaders=host, " SIG, ""},
+        {SIGV4_TERMINATOR,
+         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250615/us-east-1/bedrock/aws3_request, SignedHeaders=host, " SIG,
+         ""},
+        {SIGV4_INCOMPLETE,
+         "AWS4-HMAC-SHA256 Credential=A/20250615/us-east-1/bedrock/aws4_request, Credential=B, "
+         "SignedHeaders=host, " SIG,
+         ""},
+        {SIGV4_SIGNATURE,
+         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250615/us-east-1/bedrock/aws4_request,SignedHeaders=host," SIG, ""},
+        {SIGV4_SIGNATURE,
+         "AWS4-HMAC-SHA256\tCredential=AKIDEXAMPLE/20250615/us-east-1/bedrock/aws4_request,\tSignedHeaders=host , "
+         "X=y, " SIG,
+         ""},
+        {SIGV4_INCOMPLETE,
+         "AWS4-HMAC-SHA256 Credential=/20250615/us-east-1/bedrock/aws4_request, SignedHeaders=host, " SIG, ""},
         {SIGV4_INCOMPLETE, NULL, "X-Amz-Signature=1"},
         {SIGV4_INCOMPLETE, NULL, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Algorithm=AWS4-HMAC-SHA256"},
         {SIGV4_MISSING_AUTH, NULL, "x-amz-signature=1"},
@@ -463,9 +492,15 @@ static void odd_claims_get_their_reason(void)
         {SIGV4_BEARER, "bearer x", ""},
         {SIGV4_BEARER, "Bearer bedrock-api-key-", ""},
         {SIGV4_BEARER, "Bearer bedrock-api-key-%%%%", ""},
-        {SIGV4_NO_DATE, NULL, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb%2Fc%2Fd%2Fe&X-Amz-SignedHeaders=host&X-Amz-Signature=1&X-Amz-Expires=1"},
-        {SIGV4_EXPIRES_PARAM, NULL, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb%2Fc%2Fd%2Fe&X-Amz-SignedHeaders=host&X-Amz-Signature=1&X-Amz-Date=20250615T123045Z&X-Amz-Expires=99999999999999999999"},
-        {SIGV4_EXPIRES_PARAM, NULL, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb%2Fc%2Fd%2Fe&X-Amz-SignedHeaders=host&X-Amz-Signature=1&X-Amz-Date=20250615T123045Z&X-Amz-Expires=0"},
+        {SIGV4_NO_DATE, NULL,
+         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb%2Fc%2Fd%2Fe&X-Amz-SignedHeaders=host&X-Amz-Signature="
+         "1&X-Amz-Expires=1"},
+        {SIGV4_EXPIRES_PARAM, NULL,
+         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb%2Fc%2Fd%2Fe&X-Amz-SignedHeaders=host&X-Amz-Signature="
+         "1&X-Amz-Date=20250615T123045Z&X-Amz-Expires=99999999999999999999"},
+        {SIGV4_EXPIRES_PARAM, NULL,
+         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb%2Fc%2Fd%2Fe&X-Amz-SignedHeaders=host&X-Amz-Signature="
+         "1&X-Amz-Date=20250615T123045Z&X-Amz-Expires=0"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         enum sigv4_reason got = verdict_on(rows[i].authorization, rows[i].query);
@@ -482,8 +517,10 @@ static void words_say_both_times(void)
         const char *text;
     } rows[] = {
         {301, "Signature expired: 20250615T123045Z is now earlier than 20250615T123046Z (20250615T123546Z - 5 min.)"},
-        {-301, "Signature not yet current: 20250615T123045Z is still later than 20250615T123044Z (20250615T122544Z + 5 min.)"},
-        {300, ""}, {-300, ""},
+        {-301, "Signature not yet current: 20250615T123045Z is still later than 20250615T123044Z (20250615T122544Z + 5 "
+               "min.)"},
+        {300, ""},
+        {-300, ""},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(play_release) struct play p;
@@ -508,7 +545,8 @@ static void a_mismatch_can_be_spelt_out(void)
     play(s, &scenes[0], &p);
     CU_ASSERT_EQUAL(sigv4_verify(s, &p.request, &policy, &v, NULL), OK);
     CU_ASSERT_EQUAL(sigv4_refuse(&v, true, &refusal), OK);
-    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&refusal.text), "have been\n'POST\n/model/anthropic.claude-3-haiku-20240307-v1%253A0"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(buf_text(&refusal.text), "have been\n'POST\n/model/anthropic.claude-3-haiku-20240307-v1%253A0"));
     CU_ASSERT_STRING_EQUAL(refusal.id, "signature-mismatch-long");
 }
 
@@ -583,7 +621,8 @@ static void keys_are_derived_once_and_never_mixed_up(void)
         }
     }
     /* The parts run together alike: "ab"+"c" and "a"+"bc". */
-    struct sigv4_scope one = {SPAN_LIT("d"), SPAN_LIT("ab"), SPAN_LIT("c")}, two = {SPAN_LIT("d"), SPAN_LIT("a"), SPAN_LIT("bc")};
+    struct sigv4_scope one = {SPAN_LIT("d"), SPAN_LIT("ab"), SPAN_LIT("c")},
+                       two = {SPAN_LIT("d"), SPAN_LIT("a"), SPAN_LIT("bc")};
     CU_ASSERT_EQUAL(sigv4_signature(s, SPAN_LIT(SECRET), &one, SPAN_LIT("x"), first), OK);
     CU_ASSERT_EQUAL(sigv4_signature(s, SPAN_LIT(SECRET), &two, SPAN_LIT("x"), again), OK);
     CU_ASSERT_STRING_NOT_EQUAL(first, again);
@@ -597,15 +636,16 @@ static enum err verify_with(struct span path, struct span query, struct span nam
     CLEANUP(buf_release) struct buf authorization = BUF_INIT(BUF_ANY);
     struct sigv4_verdict v;
     struct sigv4_policy policy = policy_for(NULL);
-    buf_addf(&authorization, "AWS4-HMAC-SHA256 Credential=" ACCESS_KEY
-                             "/20250615/us-east-1/bedrock/aws4_request, SignedHeaders=host%.*s, " SIG,
+    buf_addf(&authorization,
+             "AWS4-HMAC-SHA256 Credential=" ACCESS_KEY
+             "/20250615/us-east-1/bedrock/aws4_request, SignedHeaders=host%.*s, " SIG,
              (int)names.n, names.n == 0 ? "" : (const char *)names.p);
     headers[0] = (struct sigv4_header){SPAN_LIT("authorization"), buf_span(&authorization)};
     headers[1] = (struct sigv4_header){SPAN_LIT("x-amz-date"), SPAN_LIT("20250615T123045Z")};
     for (size_t i = 0; i < extra_headers; i++)
         headers[i + 2] = (struct sigv4_header){SPAN_LIT("host"), SPAN_LIT("h")};
-    struct sigv4_request r = {.method = SPAN_LIT("GET"), .path = path, .query = query, .headers = headers,
-                              .header_count = extra_headers + 2};
+    struct sigv4_request r = {
+        .method = SPAN_LIT("GET"), .path = path, .query = query, .headers = headers, .header_count = extra_headers + 2};
     enum err e = sigv4_verify(s, &r, &policy, &v, NULL);
     *reason = v.reason;
     return e;
@@ -643,12 +683,12 @@ static void dates_go_both_ways(void)
     static const struct {
         const char *text;
         int64_t at_s; /* -1: refused */
-    } rows[] = {{"19700101T000000Z", 0},          {"20250615T123045Z", NOW_S},    {"20240229T235959Z", 1709251199},
-                {"19991231T235959Z", 946684799},  {"20000301T000000Z", 951868800}, {"99991231T235959Z", 253402300799},
-                {"20230229T000000Z", -1},         {"21000229T000000Z", -1},        {"20251301T000000Z", -1},
-                {"20250100T000000Z", -1},         {"20250101T240000Z", -1},        {"20250101T006000Z", -1},
-                {"20250101T000060Z", -1},         {"20250101t000000Z", -1},        {"20250101T000000z", -1},
-                {"20250101T000000", -1},          {"2025O101T000000Z", -1},        {"", -1}};
+    } rows[] = {{"19700101T000000Z", 0},         {"20250615T123045Z", NOW_S},     {"20240229T235959Z", 1709251199},
+                {"19991231T235959Z", 946684799}, {"20000301T000000Z", 951868800}, {"99991231T235959Z", 253402300799},
+                {"20230229T000000Z", -1},        {"21000229T000000Z", -1},        {"20251301T000000Z", -1},
+                {"20250100T000000Z", -1},        {"20250101T240000Z", -1},        {"20250101T006000Z", -1},
+                {"20250101T000060Z", -1},        {"20250101t000000Z", -1},        {"20250101T000000z", -1},
+                {"20250101T000000", -1},         {"2025O101T000000Z", -1},        {"", -1}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         int64_t at_s = -1;
         char back[SIGV4_DATE];
@@ -679,7 +719,8 @@ static void hmac_agrees_with_rfc_4231(void)
     sigv4_hmac(s, SPAN_LIT("Jefe"), SPAN_LIT("what do ya want for nothing?"), out);
     sigv4_hex(out, hex);
     CU_ASSERT_STRING_EQUAL(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-    sigv4_hmac(s, (struct span){key, sizeof key}, SPAN_LIT("Test Using Larger Than Block-Size Key - Hash Key First"), out);
+    sigv4_hmac(s, (struct span){key, sizeof key}, SPAN_LIT("Test Using Larger Than Block-Size Key - Hash Key First"),
+               out);
     sigv4_hex(out, hex);
     CU_ASSERT_STRING_EQUAL(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
@@ -699,7 +740,8 @@ static void verifies_fast_enough_for_a_load_test(void)
     uint64_t each = (now_ns() - begin) / 2000;
     (void)printf("    %llu ns per verification\n", (unsigned long long)each);
     CU_ASSERT_EQUAL(right, 2000);
-    CU_ASSERT(each < 1000000); /* far above what any machine needs: a fetch per digest, or a lost cache, is seen by eye */
+    CU_ASSERT(each <
+              1000000); /* far above what any machine needs: a fetch per digest, or a lost cache, is seen by eye */
 }
 
 int main(void)
