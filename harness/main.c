@@ -15,6 +15,8 @@
 const struct verb *const verbs[] = {
     &verb_cost,
     &verb_report,
+    &verb_sign,
+    &verb_verify,
     &verb_frames,
     &verb_help,
     NULL,
