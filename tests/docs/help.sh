@@ -1,0 +1,8 @@
+# Every example of every --help runs as it stands there, and every verb has help and a manual page.
+. "$SOURCE/tests/docs/run_example.bash"
+verbs=$(mohs --help | sed -nE 's/^  ([a-z]+) {2,}.*/\1/p')
+for verb in $verbs; do
+  mohs help --man "$verb" | grep -q '^\.TH' || { echo "FAILED: no manual page for $verb"; failed=$((failed + 1)); }
+  while IFS= read -r line; do try "$line"; done < <(mohs "$verb" --help | awk '/^Examples:/ { inside = 1; next } inside && /^  mohs / { sub(/^  /, ""); print }')
+done
+finish 8
