@@ -13,6 +13,7 @@
 #include "reports/exit.h"
 
 const struct verb *const verbs[] = {
+    &verb_mock,
     &verb_cost,
     &verb_report,
     &verb_sign,

@@ -8,6 +8,7 @@ extern const struct verb verb_cost;
 extern const struct verb verb_frames;
 extern const struct verb verb_help;
 extern const struct verb verb_mock;
+extern const struct verb verb_mock;
 extern const struct verb verb_report;
 extern const struct verb verb_sign;
 extern const struct verb verb_verify;
