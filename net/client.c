@@ -207,6 +207,10 @@ static enum err error_of(CURLcode code, const char *text)
 static void finish_as_curl_says(struct call *call, CURLcode code)
 {
     char text[sizeof call->result.text] = "";
+    if (code == CURLE_OK && call->result.head_at_ns == 0) {
+        finish(call, ERR_CLOSED, "the connection was closed within the response head"); /* curl takes it for whole */
+        return;
+    }
     if (code != CURLE_OK)
         (void)snprintf(text, sizeof text, "%s", call->curl_text[0] ? call->curl_text : curl_easy_strerror(code));
     finish(call, error_of(code, text), text);
