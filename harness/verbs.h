@@ -4,6 +4,7 @@
 
 #include "harness/option.h"
 
+extern const struct verb verb_bench;
 extern const struct verb verb_cost;
 extern const struct verb verb_frames;
 extern const struct verb verb_help;
