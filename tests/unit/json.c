@@ -74,6 +74,7 @@ static void refuses_what_is_not_json_and_says_where(void)
         {"\"\\u12g4\"", "column 2: expected four hex", ERR_SYNTAX},
         {"\"\\u12\"", "column 2: expected four hex", ERR_SYNTAX},
         {"\"\\ud800\"", "column 2: a surrogate", ERR_SYNTAX},
+        {"\"\\udc00\\udc00\"", "column 2: a surrogate", ERR_SYNTAX},
         {"\"\\udc00\\ud800\"", "column 2: a surrogate", ERR_SYNTAX},
         {"\"\\ud800\\u0041\"", "column 2: a surrogate", ERR_SYNTAX},
         {"\"\xC3\xA9\xC0\x80\"", "column 3: expected UTF-8", ERR_SYNTAX},

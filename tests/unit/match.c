@@ -68,6 +68,7 @@ static const struct {
     {"{\"$num\":{\"min\":1,\"max\":2}}", "2.0", NULL, NULL},
     {"{\"$num\":{\"min\":1,\"max\":2}}", "2.0000000000000000001", "", "a number with {\"min\":1,\"max\":2}"},
     {"{\"$num\":{\"above\":1}}", "1", "", "a number with"},
+    {"{\"$num\":{\"below\":1}}", "1", "", "a number with"},
     {"{\"$num\":{\"below\":1}}", "0", NULL, NULL},
     {"{\"$num\":{\"whole\":true}}", "0.5", "", "a number with"},
     {"{\"$num\":{}}", "\"1\"", "", "a number with"},
