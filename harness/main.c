@@ -14,6 +14,7 @@
 
 const struct verb *const verbs[] = {
     &verb_mock,
+    &verb_gateway,
     &verb_bench,
     &verb_cost,
     &verb_report,

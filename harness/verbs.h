@@ -7,8 +7,8 @@
 extern const struct verb verb_bench;
 extern const struct verb verb_cost;
 extern const struct verb verb_frames;
+extern const struct verb verb_gateway;
 extern const struct verb verb_help;
-extern const struct verb verb_mock;
 extern const struct verb verb_mock;
 extern const struct verb verb_report;
 extern const struct verb verb_sign;
