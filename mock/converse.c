@@ -8,7 +8,7 @@
 
 #include "protocol/eventstream.h"
 #include "protocol/probe.h"
-#include "mock/tokens.h"
+#include "protocol/token.h"
 
 #define DELTA_STEPS_MAX ((size_t)1 << 20)
 
@@ -277,14 +277,13 @@ static void write_pieces(struct writer *w, const struct block *b, const char *te
         cJSON_ArrayForEach(item, b->deltas) piece(w, span_of(item->valuestring));
         return;
     }
-    struct span rest = span_of(text);
-    size_t steps = 0;
+    struct span all = span_of(text);
+    size_t at = 0, steps = 0;
     do {
-        size_t n = steps + 1 < DELTA_STEPS_MAX ? tokens_next(rest) : rest.n;
-        piece(w, span_cut(rest, 0, n));
-        rest = span_from(rest, n);
-        steps++;
-    } while (rest.n > 0 && !w->plan->failed);
+        size_t n = ++steps < DELTA_STEPS_MAX ? token_next(all, at) : all.n - at;
+        piece(w, span_cut(all, at, n));
+        at += n;
+    } while (at < all.n && !w->plan->failed);
 }
 
 static void emit_start(struct writer *w, struct span start)

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "mock/schema_sample.h"
-#include "mock/tokens.h"
 #include "protocol/probe.h"
+#include "protocol/token.h"
 
 #define QUOTE_MAX       160 /* bytes of the question that are repeated */
 #define STAMPS_DEFAULT  16
@@ -120,6 +120,15 @@ static void compose(const struct visit *v, const cJSON *message, struct rng *rng
 
 /* ---- where it ends ---- */
 
+/* Bytes of the first `most` tokens; *counted becomes how many there were. */
+static size_t cut_tokens(struct span text, uint64_t most, uint64_t *counted)
+{
+    size_t n = token_prefix(text, most > SIZE_MAX ? SIZE_MAX : (size_t)most);
+    *counted = token_count(span_cut(text, 0, n));
+    return n;
+}
+
+
 static const char *first_stop(const struct visit *v, const char *text, size_t *at)
 {
     const cJSON *stop;
@@ -152,7 +161,7 @@ static size_t ends_at(const struct visit *v, struct answer *a, const char *text)
         size = n;
         answer_stop(a, "stop_sequence");
     }
-    n = tokens_cut((struct span){(const unsigned char *)text, size}, tokens_left(v, a), &counted);
+    n = cut_tokens((struct span){(const unsigned char *)text, size}, tokens_left(v, a), &counted);
     a->output_tokens += counted;
     if (n < size)
         answer_stop(a, "max_tokens");
@@ -190,7 +199,7 @@ static void add_reasoning(const struct visit *v, struct answer *a, const cJSON *
     rng_base64(&a->rng, signature, SIGNATURE_CHARS);
     signature[SIGNATURE_CHARS] = '\0';
     uint64_t counted;
-    size_t n = tokens_cut(buf_span(&text), tokens_left(v, a), &counted);
+    size_t n = cut_tokens(buf_span(&text), tokens_left(v, a), &counted);
     a->output_tokens += counted;
     if (n < text.len)
         answer_stop(a, "max_tokens");
@@ -229,7 +238,7 @@ static bool add_tool(const struct visit *v, struct answer *a, const cJSON *messa
         schema_sample(json_at(spec, "/inputSchema/json"), buf_text(&hint), &a->rng);
     uint64_t before = a->output_tokens, left = tokens_left(v, a);
     struct block *b = answer_tool(a, NULL, member(spec, "name")->valuestring, cJSON_IsObject(input) ? input : NULL);
-    uint64_t cost = b == NULL ? 0 : tokens_count(span_of(b->name)) + tokens_count(span_of(b->input));
+    uint64_t cost = b == NULL ? 0 : TOKENS_PER_TOOL_BLOCK + token_count(span_of(b->name)) + token_count(span_of(b->input));
     a->output_tokens = before + (cost < left ? cost : left);
     answer_stop(a, cost <= left ? "tool_use" : "max_tokens");
     return true;

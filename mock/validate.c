@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mock/tokens.h"
+#include "protocol/token.h"
 #include "protocol/utf8.h"
 
 #define CACHE_POINTS_MAX 4
@@ -114,14 +114,13 @@ static bool hot_thinking(const struct visit *v, struct finding *f)
            (t->valuedouble < 1 || t->valuedouble > 1);
 }
 
-/* A token is a byte at least, so short bodies need not be counted. */
+/* A body of fewer bytes than that need not be counted. */
 static bool context_full(const struct visit *v, struct finding *f, bool claude)
 {
     f->max = is_known(v) && v->model.row->claude == claude ? v->model.row->context : 0;
     if (f->max == 0 || v->request->body.n <= f->max)
         return false;
-    f->n = tokens_of_tree(messages(v)) + tokens_of_tree(member(v->body, "system")) +
-           tokens_of_tree(member(v->body, "toolConfig"));
+    f->n = token_count_request(v->body);
     return f->n > f->max;
 }
 
