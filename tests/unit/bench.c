@@ -345,7 +345,8 @@ static void what_could_not_be_sent_is_counted(void)
     const struct bench_tally *t = &r->sides[0];
     CLAIM(t->planned == 50 && t->sent + t->dropped == 50 && t->sent <= 12 && t->sent >= 4, "planned %llu sent %llu dropped %llu",
           (unsigned long long)t->planned, (unsigned long long)t->sent, (unsigned long long)t->dropped);
-    CU_ASSERT_EQUAL(t->completed, t->sent);
+    CLAIM(t->completed == t->sent, "sent %llu good %llu failed %llu (%s %s)", (unsigned long long)t->sent, (unsigned long long)t->completed,
+          (unsigned long long)t->failed, t->error_count > 0 ? bench_class_name(t->errors[0].class) : "", t->errors[0].code);
 }
 
 static void warm_up_is_excluded(void)
