@@ -30,8 +30,8 @@ struct peer {
     pthread_t thread;
     const struct step *steps; /* played for each request; a CLOSE or RESET row ends the connection */
     size_t step_count;
-    size_t connections;       /* how many to accept */
-    size_t body;              /* bytes of body to wait for behind each head */
+    size_t connections; /* how many to accept */
+    size_t body;        /* bytes of body to wait for behind each head */
     atomic_size_t accepted, requests, closed_by_client;
     struct buf seen;
 };
@@ -244,7 +244,8 @@ static void requests_go_out_exactly_as_given(void)
     setenv("http_proxy", "http://127.0.0.1:1", 1);
     peer_start(&peer, fine, COUNT_OF(fine), 1);
     caller_init(&c);
-    call(&c, &peer, "/model/a%2Fb:0/../x%20y/converse?a=%41&b", (struct client_request){.headers = &h, .body = SPAN_LIT("body")});
+    call(&c, &peer, "/model/a%2Fb:0/../x%20y/converse?a=%41&b",
+         (struct client_request){.headers = &h, .body = SPAN_LIT("body")});
     finish(&c);
     (void)snprintf(want, sizeof want,
                    "POST /model/a%%2Fb:0/../x%%20y/converse?a=%%41&b HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-Zed: 1\r\n"
@@ -265,7 +266,8 @@ static void methods_are_what_was_asked(void)
 {
     static const struct {
         const char *method, *line;
-    } rows[] = {{NULL, "GET / "}, {"GET", "GET / "}, {"DELETE", "DELETE / "}, {"PUT", "PUT / "}, {"HEAD", "HEAD / "}, {"POST", "POST / "}};
+    } rows[] = {{NULL, "GET / "},  {"GET", "GET / "},   {"DELETE", "DELETE / "},
+                {"PUT", "PUT / "}, {"HEAD", "HEAD / "}, {"POST", "POST / "}};
     static const struct step bare[] = {{SAY, "HTTP/1.1 204 No Content\r\n\r\n", 0}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct peer peer = {0};
@@ -286,7 +288,8 @@ static void methods_are_what_was_asked(void)
 
 #define HEAD_CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-static const struct step whole[] = {{SAY, HEAD_CHUNKED "2\r\nab\r\n", 0}, {WAIT_MS, NULL, 10}, {SAY, "1\r\nc\r\n0\r\n\r\n", 0}};
+static const struct step whole[] = {
+    {SAY, HEAD_CHUNKED "2\r\nab\r\n", 0}, {WAIT_MS, NULL, 10}, {SAY, "1\r\nc\r\n0\r\n\r\n", 0}};
 static const struct step cut_fin[] = {{SAY, HEAD_CHUNKED "2\r\nab\r\n", 0}, {CLOSE, NULL, 0}};
 static const struct step cut_in_chunk[] = {{SAY, HEAD_CHUNKED "9\r\nab", 0}, {CLOSE, NULL, 0}};
 static const struct step cut_rst[] = {{SAY, HEAD_CHUNKED "2\r\nab\r\n", 0}, {RESET, NULL, 0}};
@@ -297,10 +300,15 @@ static const struct step half_head[] = {{SAY, "HTTP/1.1 200 OK\r\nX: ", 0}, {CLO
 static const struct step not_http[] = {{SAY, "hello there\r\n\r\n", 0}, {CLOSE, NULL, 0}};
 static const struct step bad_chunk[] = {{SAY, HEAD_CHUNKED "zz\r\nab\r\n", 0}, {READ_TO_END, NULL, 0}};
 static const struct step slow[] = {{SAY, HEAD_CHUNKED "2\r\nab\r\n", 0}, {READ_TO_END, NULL, 0}};
-static const struct step drip[] = {{SAY, HEAD_CHUNKED "1\r\na\r\n", 0}, {WAIT_MS, NULL, 60}, {SAY, "1\r\nb\r\n", 0},
-                                   {WAIT_MS, NULL, 60}, {SAY, "1\r\nc\r\n0\r\n\r\n", 0}};
-static const struct step early_hint[] = {
-    {SAY, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 429 Slow\r\nb: 2\r\nA:  1 \r\nb: 3\r\nContent-Length: 0\r\n\r\n", 0}};
+static const struct step drip[] = {{SAY, HEAD_CHUNKED "1\r\na\r\n", 0},
+                                   {WAIT_MS, NULL, 60},
+                                   {SAY, "1\r\nb\r\n", 0},
+                                   {WAIT_MS, NULL, 60},
+                                   {SAY, "1\r\nc\r\n0\r\n\r\n", 0}};
+static const struct step early_hint[] = {{SAY,
+                                          "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 429 Slow\r\nb: 2\r\nA:  "
+                                          "1 \r\nb: 3\r\nContent-Length: 0\r\n\r\n",
+                                          0}};
 static const struct step trailer[] = {{SAY, HEAD_CHUNKED "2\r\nab\r\n0\r\nX-Late: 1\r\n\r\n", 0}};
 static const struct step redirect[] = {{SAY, "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", 0}};
 
@@ -328,7 +336,8 @@ static void every_end_has_its_name(void)
         {"too long as a whole", slow, COUNT_OF(slow), 80, 0, ERR_TIMEOUT, 200, "ab", NULL},
         {"too long a silence", slow, COUNT_OF(slow), 0, 80, ERR_TIMEOUT, 200, "ab", NULL},
         {"slow but never silent", drip, COUNT_OF(drip), 0, 100, OK, 200, "abc", NULL},
-        {"an interim answer first", early_hint, COUNT_OF(early_hint), 0, 0, OK, 429, "", "429|b=2|A=1|b=3|Content-Length=0"},
+        {"an interim answer first", early_hint, COUNT_OF(early_hint), 0, 0, OK, 429, "",
+         "429|b=2|A=1|b=3|Content-Length=0"},
         {"a trailer", trailer, COUNT_OF(trailer), 0, 0, OK, 200, "ab", "200|Transfer-Encoding=chunked"},
         {"a redirect is not followed", redirect, COUNT_OF(redirect), 0, 0, OK, 302, "", NULL},
     };
@@ -337,14 +346,17 @@ static void every_end_has_its_name(void)
         struct caller c;
         peer_start(&peer, rows[i].steps, rows[i].count, 1);
         caller_init(&c);
-        call(&c, &peer, "/", (struct client_request){.timeout_ms = rows[i].timeout_ms, .idle_timeout_ms = rows[i].idle_ms});
+        call(&c, &peer, "/",
+             (struct client_request){.timeout_ms = rows[i].timeout_ms, .idle_timeout_ms = rows[i].idle_ms});
         finish(&c);
         CLAIM(c.result.error == rows[i].error, "%s: %s (%s)", rows[i].name, err_name(c.result.error), c.result.text);
         CLAIM(c.result.status == rows[i].status, "%s: status %d", rows[i].name, c.result.status);
         CLAIM(strcmp(buf_text(&c.body), rows[i].body) == 0, "%s: body %s", rows[i].name, buf_text(&c.body));
-        CLAIM(!rows[i].head || strcmp(buf_text(&c.head), rows[i].head) == 0, "%s: head %s", rows[i].name, buf_text(&c.head));
+        CLAIM(!rows[i].head || strcmp(buf_text(&c.head), rows[i].head) == 0, "%s: head %s", rows[i].name,
+              buf_text(&c.head));
         CLAIM(c.dones == 1 && c.result.bytes == c.body.len, "%s: %zu dones", rows[i].name, c.dones);
-        CLAIM(c.result.ended_at_ns >= c.result.first_byte_at_ns && c.result.head_at_ns <= c.result.ended_at_ns, "%s: times", rows[i].name);
+        CLAIM(c.result.ended_at_ns >= c.result.first_byte_at_ns && c.result.head_at_ns <= c.result.ended_at_ns,
+              "%s: times", rows[i].name);
         caller_release(&c);
         peer_stop(&peer);
     }
@@ -376,7 +388,8 @@ static void a_paused_body_comes_again_whole(void)
     peer_start(&peer, drip, COUNT_OF(drip), 1);
     caller_init(&c);
     c.pause_after = 2;
-    call(&c, &peer, "/", (struct client_request){.idle_timeout_ms = 150}); /* a pause of ours is no silence of the peer's */
+    call(&c, &peer, "/",
+         (struct client_request){.idle_timeout_ms = 150}); /* a pause of ours is no silence of the peer's */
     finish(&c);
     CLAIM(c.result.error == OK && strcmp(buf_text(&c.body), "abc") == 0, "%s: %s", c.result.text, buf_text(&c.body));
     caller_release(&c);

@@ -87,8 +87,8 @@ static struct plan *plan_echo(const struct http_request *r)
     buf_addf(&b, "%.*s|%.*s|%.*s|%llu|", (int)r->method.n, (const char *)r->method.p, (int)r->path.n,
              (const char *)r->path.p, (int)r->query.n, (const char *)r->query.p, (unsigned long long)r->on_connection);
     for (size_t i = 0; i < r->field_count; i++)
-        buf_addf(&b, "%.*s=%.*s;", (int)r->fields[i].name.n, (const char *)r->fields[i].name.p, (int)r->fields[i].value.n,
-                 (const char *)r->fields[i].value.p);
+        buf_addf(&b, "%.*s=%.*s;", (int)r->fields[i].name.n, (const char *)r->fields[i].name.p,
+                 (int)r->fields[i].value.n, (const char *)r->fields[i].value.p);
     buf_addc(&b, '|');
     buf_add(&b, r->body);
     return text(buf_text(&b));
@@ -217,11 +217,21 @@ static const struct {
     const char *path;
     struct plan *(*make)(const struct http_request *r);
 } scripts[] = {
-    {"/joined", plan_joined},   {"/stamped", plan_stamped},       {"/paced", plan_paced},
-    {"/alone", plan_alone},     {"/fin", plan_fin},               {"/rst", plan_rst},
-    {"/rst-length", plan_rst_length}, {"/fin-length", plan_fin_length}, {"/short", plan_short},
-    {"/hang", plan_hang},       {"/stall", plan_stall},           {"/gated", plan_gated},
-    {"/slow-unary", plan_slow_unary}, {"/failed", plan_failed},   {"/big", plan_big},
+    {"/joined", plan_joined},
+    {"/stamped", plan_stamped},
+    {"/paced", plan_paced},
+    {"/alone", plan_alone},
+    {"/fin", plan_fin},
+    {"/rst", plan_rst},
+    {"/rst-length", plan_rst_length},
+    {"/fin-length", plan_fin_length},
+    {"/short", plan_short},
+    {"/hang", plan_hang},
+    {"/stall", plan_stall},
+    {"/gated", plan_gated},
+    {"/slow-unary", plan_slow_unary},
+    {"/failed", plan_failed},
+    {"/big", plan_big},
 };
 
 /* ---- answers that are not one plan ---- */
@@ -397,7 +407,8 @@ static void ask(int fd, const char *path)
     say(fd, request);
 }
 
-/* Read until `end` is the end of what came, the peer closes, or 5 s; the errno of the last read, 0 for an orderly end. */
+/* Read until `end` is the end of what came, the peer closes, or 5 s; the errno of the last read, 0 for an orderly end.
+ */
 static int hear(int fd, struct buf *in, const char *end)
 {
     size_t n = end ? strlen(end) : 0;
@@ -440,7 +451,8 @@ static void the_request_arrives_undecoded_and_in_order(void)
     usleep(5000);
     say(fd, "dy");
     (void)hear(fd, &in, "|body");
-    const char *want = "POST|/echo/a%2Fb/../c%20+|x=%41&y+z&=|1|Host=h;X-b=1;x-A=two words;X-B=3;Content-Length=4;x-empty=;|body";
+    const char *want =
+        "POST|/echo/a%2Fb/../c%20+|x=%41&y+z&=|1|Host=h;X-b=1;x-A=two words;X-B=3;Content-Length=4;x-empty=;|body";
     CLAIM(strcmp(body_of(&in), want) == 0, "got %s", body_of(&in));
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "\r\nDate: "));
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "\r\nContent-Type: text/plain\r\n"));
@@ -458,7 +470,8 @@ static void pipelined_requests_are_answered_in_order(void)
     rig_start();
     CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
     int fd = dial();
-    say(fd, "GET /paced HTTP/1.1\r\nHost: h\r\n\r\nGET /joined HTTP/1.1\r\nHost: h\r\n\r\nGET /echo-end HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET /paced HTTP/1.1\r\nHost: h\r\n\r\nGET /joined HTTP/1.1\r\nHost: h\r\n\r\nGET /echo-end "
+            "HTTP/1.1\r\nHost: h\r\n\r\n");
     (void)hear(fd, &in, "Host=h;|");
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "/echo-end||3|"));
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "\r\n1e\r\n012345678901234567890123456789\r\n0\r\n\r\nHTTP/1.1 200"));
@@ -485,7 +498,8 @@ static void http_1_0_and_head_get_no_chunks(void)
     fd = dial();
     say(fd, "GET /paced HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     CU_ASSERT_EQUAL(hear(fd, &in, NULL), 0);
-    CLAIM(strncmp(body_of(&in), "a\r\n0123456789\r\n", 15) == 0 && strstr(body_of(&in), "\r\n0\r\n\r\n"), "got %s", body_of(&in));
+    CLAIM(strncmp(body_of(&in), "a\r\n0123456789\r\n", 15) == 0 && strstr(body_of(&in), "\r\n0\r\n\r\n"), "got %s",
+          body_of(&in));
     close(fd);
     rig_stop();
 }
@@ -504,12 +518,12 @@ static void bad_requests_are_refused_and_nothing_hangs(void)
         {"a body far too large", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n", 0, " 413 "},
         {"a body too large, asked first",
          "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n\r\n", 0, " 413 "},
-        {"chunks too large", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n186a1\r\n", 100001, " 413 "},
+        {"chunks too large", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n186a1\r\n", 100001,
+         " 413 "},
         {"a length that is no number", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", 0, " 400 "},
     };
     rig_start();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
         CLEANUP(free_ptr) char *fill = malloc(rows[i].fill + 32);
         int fd = dial();
         say(fd, rows[i].start);
@@ -530,7 +544,8 @@ static void bad_requests_are_refused_and_nothing_hangs(void)
 static void slow_and_silent_senders_are_closed(void)
 {
     rig_start_with((struct server_config){.idle_timeout_ms = 1000});
-    static const char *const beginnings[] = {"", "P", "PRI *", "GET /ec", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"};
+    static const char *const beginnings[] = {"", "P", "PRI *", "GET /ec",
+                                             "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"};
     int fds[COUNT_OF(beginnings)];
     for (size_t i = 0; i < COUNT_OF(beginnings); i++) {
         fds[i] = dial();
@@ -587,7 +602,8 @@ static void pieces_due_together_are_one_chunk_unless_alone(void)
         (void)once(rows[i].path, &in, "\r\n0\r\n\r\n");
         CLAIM(strcmp(body_of(&in), rows[i].body) == 0, "%s: %s", rows[i].path, body_of(&in));
         struct delivery d = delivery_of(i + 1);
-        CLAIM(d.end == DELIVERY_COMPLETE && d.head_at_ns && d.last_at_ns >= d.head_at_ns && d.ended_at_ns >= d.last_at_ns,
+        CLAIM(d.end == DELIVERY_COMPLETE && d.head_at_ns && d.last_at_ns >= d.head_at_ns &&
+                  d.ended_at_ns >= d.last_at_ns,
               "%s: delivery %d", rows[i].path, (int)d.end);
     }
     rig_stop();
@@ -603,7 +619,8 @@ static void frames_arrive_when_they_are_due(void)
     for (uint64_t i = 1; i <= 4; i++) {
         char end[] = "a\r\n0123456789\r\n";
         size_t had = in.len;
-        while (in.len == had || in.len < sizeof end || memcmp(in.data + in.len - sizeof end + 1, end, sizeof end - 1) != 0) {
+        while (in.len == had || in.len < sizeof end ||
+               memcmp(in.data + in.len - sizeof end + 1, end, sizeof end - 1) != 0) {
             char part[1024];
             ssize_t n = recv(fd, part, sizeof part, 0);
             if (n <= 0)
@@ -634,8 +651,8 @@ static void a_promised_length_can_be_paced_too(void)
     uint64_t first = now_ns() - start;
     (void)hear(fd, &in, "3456789");
     uint64_t second = now_ns() - start;
-    CLAIM(first >= 20 * MS && second >= 40 * MS && second < 80 * MS, "after %llu and %llu us", (unsigned long long)first / 1000,
-          (unsigned long long)second / 1000);
+    CLAIM(first >= 20 * MS && second >= 40 * MS && second < 80 * MS, "after %llu and %llu us",
+          (unsigned long long)first / 1000, (unsigned long long)second / 1000);
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "Content-Length: 10\r\n"));
     struct delivery d = delivery_of(1);
     CLAIM(d.end == DELIVERY_COMPLETE && d.bytes == 10, "%llu bytes", (unsigned long long)d.bytes);
@@ -722,7 +739,8 @@ static void a_slow_reader_gets_everything(void)
 
 static void a_peer_that_leaves_is_noticed_at_once(void)
 {
-    static const char *const paths[] = {"/stall", "/hang", "/unanswered", "/later", "/gated", "/big", "/flood", "/paced", "/slow-unary"};
+    static const char *const paths[] = {"/stall", "/hang",  "/unanswered", "/later",     "/gated",
+                                        "/big",   "/flood", "/paced",      "/slow-unary"};
     rig_start_with((struct server_config){.hang_limit_ms = 60000});
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         int fd = dial();
@@ -736,8 +754,8 @@ static void a_peer_that_leaves_is_noticed_at_once(void)
         else
             close(fd);
         struct delivery d = delivery_of(i + 1);
-        CLAIM(d.end == DELIVERY_PEER_CLOSED && d.ended_at_ns - left < 500 * MS, "%s: end %d after %llu us", paths[i], (int)d.end,
-              (unsigned long long)(d.ended_at_ns - left) / 1000);
+        CLAIM(d.end == DELIVERY_PEER_CLOSED && d.ended_at_ns - left < 500 * MS, "%s: end %d after %llu us", paths[i],
+              (int)d.end, (unsigned long long)(d.ended_at_ns - left) / 1000);
         if (i % 2)
             close(fd);
     }
@@ -773,7 +791,8 @@ static void later_and_failed_answers_come(void)
 
 static void stopping_ends_every_exchange_once(void)
 {
-    static const char *const paths[] = {"/stall", "/hang", "/unanswered", "/gated", "/big", "/flood", "/paced", "/echo", "/later", "/slow-unary"};
+    static const char *const paths[] = {"/stall", "/hang",  "/unanswered", "/gated", "/big",
+                                        "/flood", "/paced", "/echo",       "/later", "/slow-unary"};
     rig_start_with((struct server_config){.workers = 2});
     int fds[COUNT_OF(paths) * 4];
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
