@@ -390,7 +390,7 @@ enum err price_cost(const struct price_book *book, const struct price_query *que
     enum err e = find_entry(book, query, &model, &entry, note);
     if (e == OK)
         e = find_factor(book, query, &thousandths, &out->tier, note);
-    if (e != OK)
+    if (e != OK || model == NULL || entry == NULL)
         return e;
     out->model = model->id;
     out->scope = entry->scope;
