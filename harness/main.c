@@ -13,6 +13,7 @@
 #include "reports/exit.h"
 
 const struct verb *const verbs[] = {
+    &verb_demo,
     &verb_mock,
     &verb_gateway,
     &verb_bench,

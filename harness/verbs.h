@@ -6,6 +6,7 @@
 
 extern const struct verb verb_bench;
 extern const struct verb verb_cost;
+extern const struct verb verb_demo;
 extern const struct verb verb_frames;
 extern const struct verb verb_gateway;
 extern const struct verb verb_help;
