@@ -26,7 +26,7 @@ cli 2 "strict" mock --auth maybe
 cli 2 "admin-port" mock --admin-port x
 cli 2 "ACCESS_KEY:SECRET" mock --port 0 --key nocolon
 cli 2 "rule" mock --port 0 --admin-port 0 --rule no-such-rule
-cli 2 "upstream" gateway --port 0
+cli 2 "not-a-url" gateway --port 0 --upstream not-a-url
 cli 2 "duration" bench -z 10
 cli 2 "must lie between 1" bench -c 0
 cli 2 "at least 0" bench -R -5
