@@ -166,7 +166,7 @@ static bool on_data(void *ctx, struct span bytes, uint64_t at_ns)
         return true;
     }
     if (c->pause_after == c->parts) {
-        timer_set(c->loop, &c->timer, now_ns() + 60 * MS, resume_later, c);
+        timer_set(c->loop, &c->timer, now_ns() + 300 * MS, resume_later, c);
         return false;
     }
     buf_add(&c->body, bytes);
@@ -389,7 +389,7 @@ static void a_paused_body_comes_again_whole(void)
     caller_init(&c);
     c.pause_after = 2;
     call(&c, &peer, "/",
-         (struct client_request){.idle_timeout_ms = 150}); /* a pause of ours is no silence of the peer's */
+         (struct client_request){.idle_timeout_ms = 200}); /* a pause of ours is no silence of the peer's */
     finish(&c);
     CLAIM(c.result.error == OK && strcmp(buf_text(&c.body), "abc") == 0, "%s: %s", c.result.text, buf_text(&c.body));
     caller_release(&c);

@@ -213,6 +213,13 @@ static struct plan *plan_big(const struct http_request *r)
     return plan;
 }
 
+static struct plan *plan_big_rst(const struct http_request *r)
+{
+    struct plan *plan = plan_big(r);
+    plan_cut_at_byte(plan, 5000000, PLAN_END_RST);
+    return plan;
+}
+
 static const struct {
     const char *path;
     struct plan *(*make)(const struct http_request *r);
@@ -232,6 +239,7 @@ static const struct {
     {"/slow-unary", plan_slow_unary},
     {"/failed", plan_failed},
     {"/big", plan_big},
+    {"/big-rst", plan_big_rst},
 };
 
 /* ---- answers that are not one plan ---- */
@@ -693,6 +701,20 @@ static void cuts_deliver_every_byte_before_them(void)
     rig_stop();
 }
 
+static void a_reset_waits_for_a_slow_reader(void)
+{
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int fd = dial();
+    ask(fd, "/big-rst");
+    usleep(100000);
+    CU_ASSERT_EQUAL(hear(fd, &in, NULL), ECONNRESET);
+    close(fd);
+    CLAIM(in.len > 5000000, "only %zu bytes came through", in.len);
+    CLAIM(delivery_of(1).bytes == 5000000 && delivery_of(1).events == 4, "%zu events", delivery_of(1).events);
+    rig_stop();
+}
+
 static void a_gate_holds_head_and_pieces(void)
 {
     rig_start();
@@ -762,6 +784,22 @@ static void a_peer_that_leaves_is_noticed_at_once(void)
     rig_stop();
 }
 
+static void a_peer_that_asks_and_leaves_in_one_breath_is_noticed(void)
+{
+    rig_start_with((struct server_config){.hang_limit_ms = 60000});
+    for (size_t i = 0; i < 20; i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        int fd = dial();
+        ask(fd, "/echo");
+        (void)hear(fd, &in, "Host=h;|");
+        ask(fd, i % 2 ? "/unanswered" : "/stall");
+        close(fd);
+        struct delivery d = delivery_of(2 * i + 2);
+        CLAIM(d.end == DELIVERY_PEER_CLOSED, "end %d", (int)d.end);
+    }
+    rig_stop();
+}
+
 static void silence_has_a_limit(void)
 {
     static const char *const paths[] = {"/stall", "/hang"};
@@ -783,6 +821,7 @@ static void later_and_failed_answers_come(void)
     CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
     (void)once("/later", &in, "later");
     CU_ASSERT_STRING_EQUAL(body_of(&in), "later");
+    CU_ASSERT_EQUAL(delivery_of(1).bytes, 5);
     buf_reset(&in);
     (void)once("/failed", &in, "}");
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "HTTP/1.1 500 "));
@@ -857,9 +896,11 @@ int main(void)
         {"frames arrive when they are due", frames_arrive_when_they_are_due},
         {"a promised length can be paced too", a_promised_length_can_be_paced_too},
         {"cuts deliver every byte before them", cuts_deliver_every_byte_before_them},
+        {"a reset waits for a slow reader", a_reset_waits_for_a_slow_reader},
         {"a gate holds head and pieces", a_gate_holds_head_and_pieces},
         {"a slow reader gets everything", a_slow_reader_gets_everything},
         {"a peer that leaves is noticed at once", a_peer_that_leaves_is_noticed_at_once},
+        {"a peer that asks and leaves in one breath is noticed", a_peer_that_asks_and_leaves_in_one_breath_is_noticed},
         {"silence has a limit", silence_has_a_limit},
         {"later and failed answers come", later_and_failed_answers_come},
         {"stopping ends every exchange once", stopping_ends_every_exchange_once},
