@@ -130,6 +130,7 @@ static void counts_every_class_of_error_exactly(void)
         {EVENTSTREAM, BAD_CRC, BENCH_ERR_PROTOCOL, "message_crc", "body"},
         {EVENTSTREAM, ERROR_EVENT, BENCH_ERR_IN_STREAM, "throttlingException", "body"},
         {EVENTSTREAM, NO_END, BENCH_ERR_TRUNCATED, "no_message_stop", "body"},
+        {EVENTSTREAM, HALF_FRAME, BENCH_ERR_TRUNCATED, "inside_frame", "body"},
         {EVENTSTREAM, CUT, BENCH_ERR_TRUNCATED, "stream_cut", "body"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -24,7 +24,7 @@
 enum form { UNARY, SSE, EVENTSTREAM };
 
 enum fault {
-    NONE, DROP, DOUBLE, SWAP, ALTER, LEAK, CUT, RESET, STATUS, ERROR_EVENT, SILENCE, CLOSE_BEFORE, NOT_STREAM, GARBAGE, BAD_CRC, NO_END, WRONG_ID
+    NONE, DROP, DOUBLE, SWAP, ALTER, LEAK, CUT, RESET, STATUS, ERROR_EVENT, SILENCE, CLOSE_BEFORE, NOT_STREAM, GARBAGE, BAD_CRC, NO_END, HALF_FRAME, WRONG_ID
 };
 
 struct act {
@@ -202,6 +202,7 @@ static bool answer_stream(const struct act *a, enum fault fault, int fd, uint64_
     }
     if (fault != NO_END && fault != ERROR_EVENT)
         add_end(a, &b);
+    b.len -= fault == HALF_FRAME ? 10 : 0; /* the body itself ends as it should */
     return put_chunked(fd, buf_span(&b), (size_t)a->split) && put(fd, SPAN_LIT("0\r\n\r\n"));
 }
 
