@@ -14,7 +14,7 @@
 struct gateway {
     struct gateway_config config;
     struct upstream upstream;
-    struct buf origin, host;
+    struct buf origin, host, prefix;
     struct server *server, *control;
     pthread_mutex_t lock; /* of `mutations` */
     struct mutations *mutations;
@@ -321,8 +321,9 @@ static enum err read_upstream(struct gateway *g, struct note *note)
         buf_add(&g->origin, host);
         bool spelled = n > own && span_is(span_from(host, n - own), schemes[i].port);
         buf_add(&g->host, spelled ? span_cut(host, 0, n - own) : host);
-        g->upstream.prefix = strcmp(url + at + n, "/") == 0 ? "" : url + at + n;
-        return buf_error(&g->origin) != OK ? buf_error(&g->origin) : buf_error(&g->host);
+        buf_adds(&g->prefix, strcmp(url + at + n, "/") == 0 ? "" : url + at + n);
+        bool starved = buf_error(&g->origin) != OK || buf_error(&g->host) != OK || buf_error(&g->prefix) != OK;
+        return starved ? note_set(note, ERR_NOMEM, "out of memory") : OK;
     }
     return note_set(note, ERR_INVALID, "upstream '%.200s' is no http:// or https:// address", url);
 }
@@ -333,6 +334,7 @@ static enum err set_up(struct gateway *g, struct note *note)
     enum err e = read_upstream(g, note);
     g->upstream.origin = buf_text(&g->origin);
     g->upstream.host = buf_text(&g->host);
+    g->upstream.prefix = buf_text(&g->prefix);
     g->upstream.region = c->region != NULL ? c->region : "us-east-1";
     g->upstream.access_key = c->access_key;
     g->upstream.secret = c->secret;
@@ -367,6 +369,7 @@ enum err gateway_start(const struct gateway_config *config, struct gateway **out
     g->config = *config;
     buf_init(&g->origin, BUF_ANY);
     buf_init(&g->host, BUF_ANY);
+    buf_init(&g->prefix, BUF_ANY);
     (void)pthread_mutex_init(&g->lock, NULL);
     enum err e = set_up(g, note);
     if (e == OK)
@@ -398,5 +401,6 @@ void gateway_stop(struct gateway *g)
     (void)pthread_mutex_destroy(&g->lock);
     buf_release(&g->origin);
     buf_release(&g->host);
+    buf_release(&g->prefix);
     free(g);
 }

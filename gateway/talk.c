@@ -166,6 +166,7 @@ static void drained(void *ctx)
 {
     struct talk *t = ctx;
     t->blocked = false;
+    t->sink.waiting = 0; /* what the last write said is past; half a frame writes nothing and must not read it again */
     if (t->paused && t->call != NULL) {
         t->paused = false;
         upstream_resume(t->call);
