@@ -122,7 +122,7 @@ static enum MHD_Result queue_head(struct connection *c, bool http_1_1)
 static enum MHD_Result refuse(struct connection *c)
 {
     const char *what = c->x.refused == MHD_HTTP_CONTENT_TOO_LARGE                 ? "body is larger"
-                       : c->x.refused == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ? "has more header fields"
+                       : c->x.refused == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ? "has a larger header"
                                                                                   : "needs more memory";
     char message[128];
     int n = snprintf(message, sizeof message, "{\"message\":\"The request %s than this server takes.\"}", what);
@@ -179,6 +179,15 @@ static size_t promised_length(const struct http_request *r)
     return n;
 }
 
+static size_t head_size(const struct http_request *r)
+{
+    enum { LINE_EXTRA = 4 }; /* ": " and the line end */
+    size_t n = r->method.n + r->target.n + LINE_EXTRA;
+    for (size_t i = 0; i < r->field_count; i++)
+        n += r->fields[i].name.n + r->fields[i].value.n + LINE_EXTRA;
+    return n;
+}
+
 static enum MHD_Result read_head(struct connection *c, const char *method)
 {
     struct exchange *x = &c->x;
@@ -192,6 +201,8 @@ static enum MHD_Result read_head(struct connection *c, const char *method)
     r->connection = c->number;
     r->on_connection = ++c->requests;
     size_t length = promised_length(r);
+    if (head_size(r) > c->worker->server->config.max_header)
+        x->refused = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE; /* MHD's pool is a little larger, so that this can be said */
     if (length <= x->body.max) {
         if (length > 0 && length <= (size_t)1024 * 1024)
             (void)buf_reserve(&x->body, length);
