@@ -14,6 +14,7 @@
 
 const struct verb *const verbs[] = {
     &verb_demo,
+    &verb_check,
     &verb_mock,
     &verb_gateway,
     &verb_bench,

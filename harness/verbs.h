@@ -5,6 +5,7 @@
 #include "harness/option.h"
 
 extern const struct verb verb_bench;
+extern const struct verb verb_check;
 extern const struct verb verb_cost;
 extern const struct verb verb_demo;
 extern const struct verb verb_frames;

@@ -1,0 +1,219 @@
+/* rig.c: bringing the parties up, in the order in which they need one another: mock, then target.
+ *
+ * The mock takes everybody and refuses nothing (auth none, validation record): what it thinks of a request is in its
+ * journal, where the checks read it, and a case sees the whole conversation instead of its first mistake.
+ */
+#include "harness/rig.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/expand.h"
+#include "harness/interrupt.h"
+
+#define OWN_PROGRAM "/proc/self/exe"
+#define ACCESS_KEY  "AKIAIOSFODNN7EXAMPLE"
+#define SECRET      "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+enum { READY_MS = 15000, HEALTH_STEP_MS = 50 };
+
+static char *url_of(unsigned port)
+{
+    char text[48];
+    (void)snprintf(text, sizeof text, "http://127.0.0.1:%u", port);
+    return span_dup(span_of(text));
+}
+
+static enum err start_mock(struct rig *rig, const struct rig_config *config, struct note *note)
+{
+    if (config->mock_url != NULL) {
+        rig->mock_url = span_dup(span_of(config->mock_url));
+        rig->admin_url = span_dup(span_of(config->admin_url));
+        return OK;
+    }
+    char port[16];
+    (void)snprintf(port, sizeof port, "%d", (int)config->mock_port);
+    const char *const argv[] = {OWN_PROGRAM, "mock", "--port", port, "--admin-port", "next", "--auth", "none", "--validation", "record",
+                                "--models", "any", "--key", ACCESS_KEY ":" SECRET, "--quiet", "--parent-watch", "--ready-fd", "3", NULL};
+    unsigned serves = 0, admin = 0;
+    enum err e = spawn_start(&rig->mock, &(struct spawn_config){.argv = argv, .ready = true}, note);
+    if (e == OK)
+        e = spawn_wait_ready(&rig->mock, READY_MS, &serves, &admin, note);
+    if (e != OK) {
+        note_prefix(note, "the mock");
+        return e;
+    }
+    rig->mock_url = url_of(serves);
+    rig->admin_url = url_of(admin);
+    return OK;
+}
+
+static enum err start_gateway(struct rig *rig, const struct rig_config *config, struct note *note)
+{
+    char region[96];
+    (void)snprintf(region, sizeof region, "AWS_REGION=%s", config->region);
+    const char *const argv[] = {OWN_PROGRAM, "gateway", "--upstream", rig->mock_url, "--port", "0", "--control-port", "0",
+                                "--parent-watch", "--ready-fd", "3", NULL};
+    const char *const env[] = {"AWS_ACCESS_KEY_ID=" ACCESS_KEY, "AWS_SECRET_ACCESS_KEY=" SECRET, region, NULL};
+    unsigned serves = 0, control = 0;
+    enum err e = spawn_start(&rig->target, &(struct spawn_config){.argv = argv, .env = env, .ready = true}, note);
+    if (e == OK)
+        e = spawn_wait_ready(&rig->target, READY_MS, &serves, &control, note);
+    if (e != OK) {
+        note_prefix(note, "the reference gateway");
+        return e;
+    }
+    rig->target_url = url_of(serves);
+    rig->control_url = url_of(control);
+    return OK;
+}
+
+/* ---- a target of somebody else ---- */
+
+static cJSON *start_names(const struct rig *rig, const struct rig_config *config, unsigned port)
+{
+    cJSON *names = cJSON_CreateObject();
+    (void)json_set_string(names, "mock_url", rig->mock_url);
+    (void)json_set_int(names, "port", port);
+    (void)json_set_string(names, "region", config->region);
+    (void)json_set_string(names, "access_key", ACCESS_KEY);
+    (void)json_set_string(names, "secret", SECRET);
+    (void)json_set_string(names, "client_key", config->profile->client_key != NULL ? config->profile->client_key : "");
+    (void)json_set_string(names, "target_url", rig->target_url);
+    return names;
+}
+
+static enum err wait_healthy(struct rig *rig, const char *path, unsigned ready_ms, struct note *note)
+{
+    CLEANUP(buf_release) struct buf url = BUF_INIT(4096);
+    buf_addf(&url, "%s%s", rig->target_url, path);
+    uint64_t deadline = now_ns() + (uint64_t)ready_ms * 1000000u;
+    for (;;) {
+        CLEANUP(client_response_release) struct client_response r = {0};
+        struct client_request request = {.url = buf_text(&url), .timeout_ms = 2000};
+        if (client_fetch(&request, &r, note) == OK && r.status < 500)
+            return OK;
+        CLEANUP(buf_release) struct buf log = BUF_INIT(BUF_ANY);
+        if (!spawn_alive(&rig->target)) {
+            spawn_log(&rig->target, 400, &log);
+            return note_set(note, ERR_CLOSED, "the started target ended; the end of what it wrote: %s", buf_text(&log));
+        }
+        if (now_ns() > deadline || interrupt_seen()) {
+            spawn_log(&rig->target, 400, &log);
+            return note_set(note, ERR_TIMEOUT, "%s did not answer within %u ms; the end of what the target wrote: %s", buf_text(&url), ready_ms, buf_text(&log));
+        }
+        (void)poll(NULL, 0, HEALTH_STEP_MS);
+    }
+}
+
+/* "NAME=value" for each member; *count of them, NULL-ended. */
+static enum err expand_env(const struct expansion *x, const cJSON *given, char **env, size_t room, struct note *note)
+{
+    size_t n = 0;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, given)
+    {
+        struct buf pair = BUF_INIT(65536);
+        buf_addf(&pair, "%s=", one->string);
+        enum err e = expand_text(x, one->valuestring, &pair, note);
+        if (e != OK || n + 1 >= room) {
+            buf_release(&pair);
+            return e != OK ? e : note_set(note, ERR_LIMIT, "/start/env: at most %zu names", room - 1);
+        }
+        env[n++] = buf_take(&pair);
+    }
+    return OK;
+}
+
+static enum err start_command(struct rig *rig, const struct rig_config *config, struct note *note)
+{
+    enum { MOST_ENV = 64 };
+    const cJSON *start = json_member(config->profile->root, "start");
+    bool own = strcmp(config->start, "profile") == 0;
+    const char *command = own ? json_str(start, "command") : config->start;
+    if (command == NULL)
+        return note_set(note, ERR_INVALID, "--start profile: %s has no /start/command", config->profile->path);
+    const char *port = strrchr(rig->target_url, ':');
+    CLEANUP(json_free) cJSON *names = start_names(rig, config, port != NULL ? (unsigned)atoi(port + 1) : 0);
+    struct expansion x = {names, NULL};
+    CLEANUP(buf_release) struct buf line = BUF_INIT(65536);
+    char *env[MOST_ENV] = {NULL};
+    enum err e = expand_text(&x, command, &line, note);
+    if (e == OK)
+        e = expand_env(&x, json_member(start, "env"), env, MOST_ENV, note);
+    const char *const argv[] = {"/bin/sh", "-c", buf_text(&line), NULL};
+    const char *borrowed[MOST_ENV] = {NULL};
+    for (size_t i = 0; i < MOST_ENV; i++)
+        borrowed[i] = env[i];
+    if (e == OK)
+        e = spawn_start(&rig->target, &(struct spawn_config){.argv = argv, .env = borrowed}, note);
+    for (size_t i = 0; i < MOST_ENV; i++)
+        free(env[i]);
+    int64_t ready_ms = 30000;
+    const cJSON *given = json_member(start, "ready_ms");
+    if (given != NULL)
+        (void)json_int64(given, &ready_ms);
+    const char *health = json_str(start, "health");
+    return e == OK ? wait_healthy(rig, health != NULL ? health : "/", (unsigned)ready_ms, note) : e;
+}
+
+static enum err find_target(struct rig *rig, const struct rig_config *config, struct note *note)
+{
+    const char *url = config->target != NULL ? config->target : json_str(config->profile->root, "target");
+    if (config->target == NULL && config->profile->self == SELF_GATEWAY)
+        return start_gateway(rig, config, note);
+    if (config->target == NULL && config->profile->self == SELF_MOCK)
+        url = rig->mock_url;
+    if (url == NULL)
+        return note_set(note, ERR_INVALID, "where is the target? Give --target URL; profile %s names none", config->profile->name);
+    rig->target_url = span_dup(span_of(url));
+    size_t n = rig->target_url == NULL ? 0 : strlen(rig->target_url);
+    if (n > 0 && rig->target_url[n - 1] == '/')
+        rig->target_url[n - 1] = '\0';
+    return config->start != NULL ? start_command(rig, config, note) : OK;
+}
+
+enum err rig_start(struct rig *rig, const struct rig_config *config, struct note *note)
+{
+    *rig = (struct rig){.profile = config->profile, .mock = SPAWN_INIT, .target = SPAWN_INIT};
+    enum err e = start_mock(rig, config, note);
+    if (e == OK)
+        e = find_target(rig, config, note);
+    if (e != OK)
+        return e;
+    rig->loop = loop_new(note);
+    rig->client = rig->loop == NULL ? NULL : client_new(rig->loop, note);
+    rig->signer = sigv4_new();
+    return rig->client != NULL && rig->signer != NULL ? OK : ERR_IO;
+}
+
+void rig_stop(struct rig *rig)
+{
+    if (rig == NULL)
+        return;
+    client_free(rig->client);
+    loop_free(rig->loop);
+    sigv4_free(rig->signer);
+    spawn_stop(&rig->target);
+    spawn_stop(&rig->mock);
+    free(rig->mock_url);
+    free(rig->admin_url);
+    free(rig->target_url);
+    free(rig->control_url);
+    *rig = (struct rig){.mock = SPAWN_INIT, .target = SPAWN_INIT};
+}
+
+void rig_trouble(struct rig *rig, struct buf *out)
+{
+    struct {
+        const char *name;
+        struct spawn *s;
+    } rows[] = {{"the mock", &rig->mock}, {"the target", &rig->target}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bool started = rows[i].s->log >= 0;
+        if (!started || spawn_alive(rows[i].s))
+            continue;
+        buf_addf(out, "%s%s has ended; the end of what it wrote: ", out->len > 0 ? "; " : "", rows[i].name);
+        spawn_log(rows[i].s, 2000, out);
+    }
+}

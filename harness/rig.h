@@ -1,0 +1,41 @@
+/* rig.h: a mock and a target, started or found, and the loop and client that speak to them. One rig belongs to one thread.
+ *
+ * Without a target the mock and the reference gateway are children of this very program; with --target only the mock is
+ * ours, on a port the target was told; with --mock-url and --admin-url nothing is; with --start the target is a child too.
+ */
+#ifndef MOHS_RIG_H
+#define MOHS_RIG_H
+
+#include "harness/profile.h"
+#include "harness/spawn.h"
+#include "net/client.h"
+#include "protocol/sigv4.h"
+
+struct rig_config {
+    const struct profile *profile;
+    const char *target;    /* NULL: by the profile's "self", else its "target" */
+    const char *mock_url;  /* of a running mock, with admin_url; NULL: start one */
+    const char *admin_url;
+    int64_t mock_port;     /* 0: any */
+    const char *start;     /* shell command; NULL: none. "profile": that of the profile */
+    const char *region;
+};
+
+struct rig {
+    const struct profile *profile;
+    char *mock_url, *admin_url, *target_url;
+    char *control_url; /* of the reference gateway's mutations; NULL: not ours */
+    struct spawn mock, target;
+    struct loop *loop;
+    struct client *client;
+    struct sigv4 *signer;
+    uint64_t nonces;
+};
+
+/* ERR_IO, ERR_TIMEOUT: the note says what did not come up, with the end of its log. */
+enum err rig_start(struct rig *rig, const struct rig_config *config, struct note *note) MUST_USE;
+void rig_stop(struct rig *rig);
+/* Why a rig that worked does not any more: "" when everything runs. */
+void rig_trouble(struct rig *rig, struct buf *out);
+
+#endif
