@@ -318,14 +318,13 @@ bool journal_pass(struct journal *j, struct journal_wait *w)
     w->posted = false;
     for (const struct entry *e = j->last; e != NULL && e->seq > w->since; e = e->prev)
         w->have += e->ended;
-    bool enough = w->have >= w->count;
-    w->waiting = !enough;
-    if (!enough) {
+    w->waiting = w->have < w->count;
+    if (w->waiting) {
         w->next = j->waits;
         j->waits = w;
     }
     (void)pthread_mutex_unlock(&j->lock);
-    return enough;
+    return w->have >= w->count;
 }
 
 bool journal_forget(struct journal *j, struct journal_wait *w)

@@ -1,0 +1,2 @@
+/* Holds the place of this folder until its first source lands. */
+typedef int empty_gateway_t;
