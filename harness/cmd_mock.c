@@ -1,228 +1,205 @@
-/* cmd_mock.c: `mohs mock`, the Bedrock of your laptop, as a program.
- *
- * Everything it can do lives in mock/; here are its flags, the line that says where it listens, and the wait for the end.
- * A mistake, a busy port included, is one sentence and exit 2. The end by Ctrl-C is how a server is meant to end: exit 0.
- */
-#include <stddef.h>
+/* cmd_mock.c: `mohs mock`: serve a Bedrock until told to stop. */
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "reports/result.h"
+#include "harness/credentials.h"
 #include "harness/interrupt.h"
 #include "harness/option.h"
 #include "harness/serve.h"
 #include "harness/verbs.h"
 #include "mock/mock.h"
+#include "reports/exit.h"
+
+enum { KEYS_MAX = 64 };
 
 struct mock_options {
-    int64_t port;
-    const char *host;
-    const char *admin_port;
-    int64_t workers;
-    const char *auth;
-    const char *validation;
-    const char *models;
-    int64_t seed;
-    int64_t journal;
-    struct option_list keys;
-    struct option_list bearer_keys;
-    const char *region;
-    int64_t latency_ms, ttft_ms, itl_ms;
-    int64_t probe_deltas;
-    struct option_list rules_on, rules_off;
-    int64_t ready_fd;
+    const char *host, *auth, *validation, *models, *region, *admin_port;
+    int64_t port, workers, seed, journal, latency_ms, ttft_ms, itl_ms, probe_deltas, max_body, ready_fd;
+    struct option_list keys, bearer_keys, rules_on, rules_off;
     bool parent_watch;
-    bool quiet;
 };
 
 #define AT(member) offsetof(struct mock_options, member)
 
 static const struct option_row rows[] = {
-    {"port", 'p', "PORT", OPTION_INT, AT(port), "9555", 0, 65535, NULL, "Port of the Bedrock API; 0 takes any free one."},
-    {"host", 0, "ADDRESS", OPTION_STRING, AT(host), "127.0.0.1", 0, 0, NULL, "Address to listen on."},
-    {"admin-port", 0, "PORT", OPTION_STRING, AT(admin_port), "next", 0, 0, NULL,
-     "Port of the admin API: a number, 'next' (the Bedrock port + 1; any free one when that was 0), or 'off'."},
-    {"workers", 'w', "N", OPTION_INT, AT(workers), "1", 1, 256, NULL, "Threads that serve."},
-    {"auth", 0, "MODE", OPTION_STRING, AT(auth), "lenient", 0, 0, "lenient|strict|none|bearer",
-     "Who may ask. lenient: signatures of known keys must hold, unknown keys are let in and noted. The journal holds the "
-     "verdict in every mode."},
-    {"validation", 0, "MODE", OPTION_STRING, AT(validation), "strict", 0, 0, "strict|lenient|record",
-     "strict: refuse what Bedrock refuses. lenient: only what breaks the API model. record: refuse nothing, note it."},
-    {"models", 0, "WHICH", OPTION_STRING, AT(models), "any", 0, 0, "any|known", "Which model ids exist."},
-    {"key", 0, "AK:SECRET", OPTION_LIST, AT(keys), NULL, 0, 0, NULL,
-     "A key that signatures are judged by, with :TOKEN behind for a session; may be repeated. Without one: the example "
-     "key of the AWS documentation, " MOCK_DEFAULT_ACCESS_KEY "."},
-    {"bearer-key", 0, "KEY", OPTION_LIST, AT(bearer_keys), NULL, 0, 0, NULL, "A Bedrock API key that is known; may be repeated."},
-    {"region", 0, "REGION", OPTION_STRING, AT(region), NULL, 0, 0, NULL, "The only region whose signatures hold; without it, any."},
-    {"seed", 0, "N", OPTION_INT, AT(seed), "1", 0, INT64_MAX, NULL, "Seed of ids, paddings and the default answers."},
-    {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), "64M", 0, 0, NULL, "Memory for the journal; 0 keeps none."},
-    {"latency", 'l', "MS", OPTION_MS, AT(latency_ms), "0", 0, 0, NULL, "Wait before every answer."},
-    {"ttft", 0, "MS", OPTION_MS, AT(ttft_ms), "0", 0, 0, NULL, "Wait before the first delta of a stream."},
-    {"itl", 0, "MS", OPTION_MS, AT(itl_ms), "0", 0, 0, NULL, "Wait between the deltas of a stream."},
-    {"probe-deltas", 0, "N", OPTION_INT, AT(probe_deltas), "0", 0, 1000000, NULL,
-     "Deltas in the streams that answer a load test's requests; 0: as many as maxTokens says, else 16."},
-    {"rule-on", 0, "ID", OPTION_LIST, AT(rules_on), NULL, 0, 0, NULL, "Switch a validation rule on (mohs list --rules)."},
-    {"rule-off", 0, "ID", OPTION_LIST, AT(rules_off), NULL, 0, 0, NULL, "Switch a validation rule off."},
-    {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), "-1", -1, 1 << 20, NULL, "Write 'PORT ADMINPORT' to this file descriptor once listening."},
-    {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), NULL, 0, 0, NULL, "End when standard input closes."},
-    {"quiet", 'q', NULL, OPTION_FLAG, AT(quiet), NULL, 0, 0, NULL, "Say nothing about refused requests."},
+    {"port", 'p', "PORT", OPTION_INT, AT(port), .fallback = "9555", .max = 65535, .help = "Port to serve Bedrock on; 0 takes any free one."},
+    {"host", 0, "ADDRESS", OPTION_STRING, AT(host), .fallback = "127.0.0.1", .help = "Address to listen on."},
+    {"admin-port", 0, "PORT", OPTION_STRING, AT(admin_port), .fallback = "next",
+     .help = "Port of the admin API; next is the one after --port, 0 takes any free one, off has none."},
+    {"workers", 0, "N", OPTION_INT, AT(workers), .fallback = "1", .min = 1, .max = 256, .help = "Threads that serve, each with its own connections."},
+    {"auth", 0, "MODE", OPTION_STRING, AT(auth), .fallback = "lenient", .choices = "lenient|strict|none|bearer",
+     .help = "Who may ask. lenient: known keys must sign rightly, unknown ones are let in. strict: known keys only. none: nobody is refused. "
+             "bearer: API keys only. Every signature is judged for the journal, whatever the mode."},
+    {"validation", 0, "MODE", OPTION_STRING, AT(validation), .fallback = "strict", .choices = "strict|lenient|record",
+     .help = "strict refuses what Bedrock refuses; lenient only what breaks the API model; record refuses nothing and notes it in the journal."},
+    {"models", 0, "WHICH", OPTION_STRING, AT(models), .fallback = "any", .choices = "any|known",
+     .help = "any: every id of a known provider and every ARN; known: only those of the catalogue."},
+    {"key", 0, "AK:SECRET[:TOKEN]", OPTION_LIST, AT(keys),
+     .help = "A key whose signatures are verified; may be repeated. Default: " MOCK_DEFAULT_ACCESS_KEY " with the secret of AWS's documentation."},
+    {"bearer-key", 0, "KEY", OPTION_LIST, AT(bearer_keys), .help = "A long-term API key that is known; may be repeated."},
+    {"region", 0, "REGION", OPTION_STRING, AT(region), .help = "The only region whose signatures hold; any when not given."},
+    {"latency", 'l', "MS", OPTION_MS, AT(latency_ms), .help = "Wait before each answer."},
+    {"ttft", 0, "MS", OPTION_MS, AT(ttft_ms), .help = "Wait before the first delta of a stream."},
+    {"itl", 0, "MS", OPTION_MS, AT(itl_ms), .help = "Wait between the deltas of a stream."},
+    {"probe-deltas", 0, "N", OPTION_INT, AT(probe_deltas), .max = 1000000,
+     .help = "Deltas of a stream that answers a load probe; 0: as many as maxTokens says, else 16."},
+    {"seed", 0, "N", OPTION_INT, AT(seed), .fallback = "1", .help = "Seed of ids, paddings and default answers; the same seed gives the same bytes."},
+    {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), .fallback = "64M", .help = "Room for the journal; 0 switches it off."},
+    {"max-body", 0, "BYTES", OPTION_BYTES, AT(max_body), .fallback = "32M", .help = "Largest request body; larger ones get 413."},
+    {"rule", 0, "ID", OPTION_LIST, AT(rules_on), .help = "Switch a semantic rule on; may be repeated. mohs list --rules shows them."},
+    {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
+    {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
+     .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
+    {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), .help = "Stop when standard input ends."},
 };
 
-static int position(const char *word, const char *const *words, size_t count)
+static enum err admin_port_of(const char *text, int *out, struct note *note)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(word, words[i]) == 0)
-            return (int)i;
-    return 0;
-}
-
-static enum err admin_port(const struct mock_options *o, int *out, struct note *note)
-{
-    if (strcmp(o->admin_port, "next") == 0) {
-        *out = o->port == 0 ? 0 : MOCK_ADMIN_NEXT;
-        return OK;
-    }
-    if (strcmp(o->admin_port, "off") == 0) {
-        *out = MOCK_ADMIN_OFF;
-        return OK;
-    }
+    static const struct { const char *word; int port; } words[] = {{"next", MOCK_ADMIN_NEXT}, {"off", MOCK_ADMIN_OFF}};
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (strcmp(text, words[i].word) == 0) {
+            *out = words[i].port;
+            return OK;
+        }
     char *end;
-    long port = strtol(o->admin_port, &end, 10);
-    if (*o->admin_port == '\0' || *end != '\0' || port < 0 || port > 65535)
-        return note_set(note, ERR_INVALID, "--admin-port is '%s', but must be a port, 'next' or 'off'", o->admin_port);
+    long port = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || port < 0 || port > 65535)
+        return note_set(note, ERR_INVALID, "--admin-port %s: expected a port from 0 to 65535, next or off", text);
     *out = (int)port;
     return OK;
 }
 
-/* Cuts "AK:SECRET[:TOKEN]" where the text lies; `text` is ours. */
-static enum err split_key(char *text, struct mock_key *out, struct note *note)
+/* Position of a word among "a|b|c"; the option's choices have made sure that it is there. */
+static unsigned choice(const char *word, const char *choices)
 {
-    char *secret = strchr(text, ':');
-    if (secret == NULL || secret == text || secret[1] == '\0')
-        return note_set(note, ERR_INVALID, "--key must be ACCESSKEY:SECRET or ACCESSKEY:SECRET:TOKEN");
-    *secret++ = '\0';
-    char *token = strchr(secret, ':');
-    if (token != NULL)
-        *token++ = '\0';
-    *out = (struct mock_key){.access_key = text, .secret = secret, .session_token = token};
-    return OK;
+    struct span rest = span_of(choices), one;
+    for (unsigned i = 0;; i++) {
+        bool more = span_split(rest, '|', &one, &rest);
+        if (span_is(one, word) || !more)
+            return i;
+    }
 }
 
-/* What mock_start borrows. */
-struct lists {
-    struct mock_key *keys;
-    char **texts;
-    size_t count;
-    const char **on, **off;
+/* The keys with NUL-ended parts: the mock takes strings. */
+struct known_keys {
+    struct mock_key keys[KEYS_MAX];
+    char *owned[3 * KEYS_MAX];
+    size_t count, owned_count;
 };
 
-static void lists_release(struct lists *l)
+static void known_keys_release(struct known_keys *k)
 {
-    for (size_t i = 0; i < l->count; i++)
-        free(l->texts[i]);
-    free(l->texts);
-    free(l->keys);
-    free(l->on);
-    free(l->off);
+    for (size_t i = 0; i < k->owned_count; i++)
+        free(k->owned[i]);
 }
 
-static const char **null_ended(const struct option_list *list)
+static enum err take_keys(const struct option_list *list, struct known_keys *out, struct note *note)
 {
-    const char **out = calloc(list->count + 1, sizeof *out);
-    if (out != NULL && list->count > 0)
-        memcpy(out, list->items, list->count * sizeof *out);
-    return out;
-}
-
-static enum err lists_fill(const struct mock_options *o, struct lists *l, struct note *note)
-{
-    l->keys = calloc(o->keys.count + 1, sizeof *l->keys);
-    l->texts = calloc(o->keys.count + 1, sizeof *l->texts);
-    l->on = null_ended(&o->rules_on);
-    l->off = null_ended(&o->rules_off);
-    if (l->keys == NULL || l->texts == NULL || l->on == NULL || l->off == NULL)
-        return note_set(note, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < o->keys.count; i++) {
-        l->texts[l->count] = span_dup(span_of(o->keys.items[i]));
-        if (l->texts[l->count] == NULL)
-            return note_set(note, ERR_NOMEM, "out of memory");
-        enum err e = split_key(l->texts[l->count++], &l->keys[i], note);
+    if (list->count > KEYS_MAX)
+        return note_set(note, ERR_LIMIT, "--key: at most %d", KEYS_MAX);
+    for (size_t i = 0; i < list->count; i++) {
+        struct credentials c;
+        enum err e = credentials_read(list->items[i], &c, note);
         if (e != OK)
             return e;
+        char **part = &out->owned[out->owned_count];
+        part[0] = span_dup(c.access_key);
+        part[1] = span_dup(c.secret);
+        part[2] = c.session_token.n > 0 ? span_dup(c.session_token) : NULL;
+        out->owned_count += 3;
+        if (part[0] == NULL || part[1] == NULL)
+            return note_set(note, ERR_NOMEM, "out of memory");
+        out->keys[out->count++] = (struct mock_key){part[0], part[1], part[2]};
     }
     return OK;
 }
 
-static enum err start(const struct mock_options *o, const struct lists *l, struct mock **out, struct note *note)
+static enum err configure(const struct mock_options *o, struct known_keys *keys, struct mock_config *config, struct note *note)
 {
-    static const char *const auths[] = {"lenient", "strict", "none", "bearer"};
-    static const char *const validations[] = {"strict", "lenient", "record"};
-    static const char *const models[] = {"any", "known"};
     static char prefix[] = "mohs mock";
-    struct mock_config config = {
+    *config = (struct mock_config){
         .host = o->host,
         .port = (uint16_t)o->port,
         .workers = (unsigned)o->workers,
-        .auth = (enum mock_auth)position(o->auth, auths, COUNT_OF(auths)),
-        .validation = (enum mock_validation)position(o->validation, validations, COUNT_OF(validations)),
-        .models = (enum mock_models)position(o->models, models, COUNT_OF(models)),
-        .keys = o->keys.count > 0 ? l->keys : NULL,
-        .key_count = o->keys.count,
+        .auth = (enum mock_auth)choice(o->auth, "lenient|strict|none|bearer"),
+        .validation = (enum mock_validation)choice(o->validation, "strict|lenient|record"),
+        .models = (enum mock_models)choice(o->models, "any|known"),
+        .region = o->region,
         .bearer_keys = o->bearer_keys.items,
         .bearer_key_count = o->bearer_keys.count,
-        .region = o->region,
         .journal_bytes = o->journal == 0 ? MOCK_JOURNAL_OFF : (size_t)o->journal,
         .seed = (uint64_t)o->seed,
         .latency_ms = (unsigned)o->latency_ms,
         .ttft_ms = (unsigned)o->ttft_ms,
         .itl_ms = (unsigned)o->itl_ms,
         .probe_deltas = (unsigned)o->probe_deltas,
-        .rules_on = l->on,
-        .rules_off = l->off,
-        .log = o->quiet ? NULL : serve_log,
+        .max_body = (size_t)o->max_body,
+        .log = serve_log,
         .log_ctx = prefix,
     };
-    enum err e = admin_port(o, &config.admin_port, note);
-    return e == OK ? mock_start(&config, out, note) : e;
+    enum err e = admin_port_of(o->admin_port, &config->admin_port, note);
+    if (e == OK)
+        e = take_keys(&o->keys, keys, note);
+    config->keys = keys->keys;
+    config->key_count = keys->count;
+    return e;
+}
+
+/* The list with a NULL behind it, as the mock wants it; the caller frees. */
+static const char **ended(const struct option_list *list)
+{
+    const char **copy = calloc(list->count + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < list->count; i++)
+        copy[i] = list->items[i];
+    return copy;
+}
+
+static enum err announce(const struct mock_options *o, const struct mock *mock, struct note *note)
+{
+    if (mock_admin_port(mock) != 0)
+        (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, admin on http://%s:%u\n", o->host, mock_port(mock), o->host,
+                      mock_admin_port(mock));
+    else
+        (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, no admin API\n", o->host, mock_port(mock));
+    return serve_ready(o->ready_fd, mock_port(mock), mock_admin_port(mock), note);
 }
 
 static int run(const void *settings, const struct option_list *operands)
 {
     (void)operands;
     const struct mock_options *o = settings;
-    CLEANUP(lists_release) struct lists lists = {0};
-    struct mock *mock = NULL;
     struct note note = {""};
-    enum err e = interrupt_install(&note);
+    struct mock_config config;
+    CLEANUP(known_keys_release) struct known_keys keys = {.count = 0};
+    CLEANUP(free_ptr) const char **on = ended(&o->rules_on);
+    CLEANUP(free_ptr) const char **off = ended(&o->rules_off);
+    struct mock *mock = NULL;
+    enum err e = configure(o, &keys, &config, &note);
+    config.rules_on = on;
+    config.rules_off = off;
     if (e == OK)
-        e = lists_fill(o, &lists, &note);
+        e = interrupt_install(&note);
     if (e == OK)
-        e = start(o, &lists, &mock, &note);
-    if (e != OK) {
-        (void)fprintf(stderr, "mohs mock: %s\n", note.text);
-        return EXIT_USAGE;
-    }
-    unsigned port = mock_port(mock), admin = mock_admin_port(mock);
-    if (admin != 0)
-        (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, admin on http://127.0.0.1:%u\n", o->host, port, admin);
-    else
-        (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, no admin API\n", o->host, port);
-    e = serve_ready(o->ready_fd, port, admin, &note);
+        e = mock_start(&config, &mock, &note);
+    if (e == OK)
+        e = announce(o, mock, &note);
     if (e == OK)
         serve_until_told(o->parent_watch);
-    else
-        (void)fprintf(stderr, "mohs mock: %s\n", note.text);
     mock_stop(mock);
+    if (e != OK)
+        (void)fprintf(stderr, "mohs mock: %s\n", note.text);
     return e == OK ? EXIT_HELD : EXIT_USAGE;
 }
 
 const struct verb verb_mock = {
     .name = "mock",
-    .summary = "serve a Bedrock that every AWS SDK believes",
-    .about = "Answers the Bedrock runtime API on one port: it judges each signature, validates each request against the "
-             "API model, and answers as the service does, streams included. On a second port, the admin API scripts "
-             "replies and faults, opens gates, and reads the journal of what came in and went out.",
-    .examples = "mohs mock\tthen set AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://127.0.0.1:9555\n"
-                "mohs mock -p 0 --latency 40 --itl 15 --auth none\tany free port, with the pace of a real model\n",
+    .summary = "serve a mock Amazon Bedrock",
+    .about = "A Bedrock on this machine: Converse and ConverseStream with the service's own wire shapes, validation and error texts,\n"
+             "signatures verified, and an admin API to say what it answers and how it misbehaves (docs/mock-admin.md).\n\n"
+             "It runs until it is interrupted. Without a script it answers by itself, always the same for the same request.",
+    .examples = "mohs mock\tBedrock on port 9555, the admin API on 9556.\n"
+                "mohs mock --auth strict --ttft 200 --itl 20\tOnly signed requests, at the pace of a real model.\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct mock_options),

@@ -13,8 +13,11 @@
 #include "reports/exit.h"
 
 const struct verb *const verbs[] = {
+    &verb_demo,
     &verb_check,
     &verb_mock,
+    &verb_gateway,
+    &verb_bench,
     &verb_cost,
     &verb_report,
     &verb_sign,

@@ -12,17 +12,7 @@
 #include "harness/expand.h"
 #include "harness/interrupt.h"
 
-#define OWN_PROGRAM "/proc/self/exe"
-#define ACCESS_KEY  "AKIAIOSFODNN7EXAMPLE"
-#define SECRET      "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-enum { READY_MS = 15000, HEALTH_STEP_MS = 50 };
-
-static char *url_of(unsigned port)
-{
-    char text[48];
-    (void)snprintf(text, sizeof text, "http://127.0.0.1:%u", port);
-    return span_dup(span_of(text));
-}
+enum { HEALTH_STEP_MS = 50 };
 
 static enum err start_mock(struct rig *rig, const struct rig_config *config, struct note *note)
 {
@@ -33,38 +23,24 @@ static enum err start_mock(struct rig *rig, const struct rig_config *config, str
     }
     char port[16];
     (void)snprintf(port, sizeof port, "%d", (int)config->mock_port);
-    const char *const argv[] = {OWN_PROGRAM, "mock", "--port", port, "--admin-port", "next", "--auth", "none", "--validation", "record",
-                                "--models", "any", "--key", ACCESS_KEY ":" SECRET, "--quiet", "--parent-watch", "--ready-fd", "3", NULL};
-    unsigned serves = 0, admin = 0;
-    enum err e = spawn_start(&rig->mock, &(struct spawn_config){.argv = argv, .ready = true}, note);
-    if (e == OK)
-        e = spawn_wait_ready(&rig->mock, READY_MS, &serves, &admin, note);
-    if (e != OK) {
-        note_prefix(note, "the mock");
+    const char *const more[] = {"--port", port, NULL};
+    enum err e = own_start(&rig->mock, OWN_MOCK, NULL, more, note);
+    if (e != OK)
         return e;
-    }
-    rig->mock_url = url_of(serves);
-    rig->admin_url = url_of(admin);
+    rig->mock_url = span_dup(span_of(rig->mock.url));
+    rig->admin_url = span_dup(span_of(rig->mock.admin));
     return OK;
 }
 
 static enum err start_gateway(struct rig *rig, const struct rig_config *config, struct note *note)
 {
-    char region[96];
-    (void)snprintf(region, sizeof region, "AWS_REGION=%s", config->region);
-    const char *const argv[] = {OWN_PROGRAM, "gateway", "--upstream", rig->mock_url, "--port", "0", "--control-port", "0",
-                                "--parent-watch", "--ready-fd", "3", NULL};
-    const char *const env[] = {"AWS_ACCESS_KEY_ID=" ACCESS_KEY, "AWS_SECRET_ACCESS_KEY=" SECRET, region, NULL};
-    unsigned serves = 0, control = 0;
-    enum err e = spawn_start(&rig->target, &(struct spawn_config){.argv = argv, .env = env, .ready = true}, note);
-    if (e == OK)
-        e = spawn_wait_ready(&rig->target, READY_MS, &serves, &control, note);
-    if (e != OK) {
-        note_prefix(note, "the reference gateway");
+    const char *key = config->profile->client_key;
+    const char *const more[] = {"--region", config->region, key == NULL ? NULL : "--client-key", key, NULL};
+    enum err e = own_start(&rig->target, OWN_GATEWAY, rig->mock_url, more, note);
+    if (e != OK)
         return e;
-    }
-    rig->target_url = url_of(serves);
-    rig->control_url = url_of(control);
+    rig->target_url = span_dup(span_of(rig->target.url));
+    rig->control_url = span_dup(span_of(rig->target.admin));
     return OK;
 }
 
@@ -76,8 +52,8 @@ static cJSON *start_names(const struct rig *rig, const struct rig_config *config
     (void)json_set_string(names, "mock_url", rig->mock_url);
     (void)json_set_int(names, "port", port);
     (void)json_set_string(names, "region", config->region);
-    (void)json_set_string(names, "access_key", ACCESS_KEY);
-    (void)json_set_string(names, "secret", SECRET);
+    (void)json_set_string(names, "access_key", OWN_ACCESS_KEY);
+    (void)json_set_string(names, "secret", OWN_SECRET);
     (void)json_set_string(names, "client_key", config->profile->client_key != NULL ? config->profile->client_key : "");
     (void)json_set_string(names, "target_url", rig->target_url);
     return names;
@@ -94,12 +70,12 @@ static enum err wait_healthy(struct rig *rig, const char *path, unsigned ready_m
         if (client_fetch(&request, &r, note) == OK && r.status < 500)
             return OK;
         CLEANUP(buf_release) struct buf log = BUF_INIT(BUF_ANY);
-        if (!spawn_alive(&rig->target)) {
-            spawn_log(&rig->target, 400, &log);
+        if (!spawn_alive(&rig->target.child)) {
+            spawn_log(&rig->target.child, 400, &log);
             return note_set(note, ERR_CLOSED, "the started target ended; the end of what it wrote: %s", buf_text(&log));
         }
         if (now_ns() > deadline || interrupt_seen()) {
-            spawn_log(&rig->target, 400, &log);
+            spawn_log(&rig->target.child, 400, &log);
             return note_set(note, ERR_TIMEOUT, "%s did not answer within %u ms; the end of what the target wrote: %s", buf_text(&url), ready_ms, buf_text(&log));
         }
         (void)poll(NULL, 0, HEALTH_STEP_MS);
@@ -146,7 +122,7 @@ static enum err start_command(struct rig *rig, const struct rig_config *config, 
     for (size_t i = 0; i < MOST_ENV; i++)
         borrowed[i] = env[i];
     if (e == OK)
-        e = spawn_start(&rig->target, &(struct spawn_config){.argv = argv, .env = borrowed}, note);
+        e = spawn_start(&rig->target.child, &(struct spawn_config){.argv = argv, .env = borrowed}, note);
     for (size_t i = 0; i < MOST_ENV; i++)
         free(env[i]);
     int64_t ready_ms = 30000;
@@ -175,7 +151,7 @@ static enum err find_target(struct rig *rig, const struct rig_config *config, st
 
 enum err rig_start(struct rig *rig, const struct rig_config *config, struct note *note)
 {
-    *rig = (struct rig){.profile = config->profile, .mock = SPAWN_INIT, .target = SPAWN_INIT};
+    *rig = (struct rig){.profile = config->profile, .mock = OWN_INIT, .target = OWN_INIT};
     enum err e = start_mock(rig, config, note);
     if (e == OK)
         e = find_target(rig, config, note);
@@ -194,13 +170,13 @@ void rig_stop(struct rig *rig)
     client_free(rig->client);
     loop_free(rig->loop);
     sigv4_free(rig->signer);
-    spawn_stop(&rig->target);
-    spawn_stop(&rig->mock);
+    own_stop(&rig->target);
+    own_stop(&rig->mock);
     free(rig->mock_url);
     free(rig->admin_url);
     free(rig->target_url);
     free(rig->control_url);
-    *rig = (struct rig){.mock = SPAWN_INIT, .target = SPAWN_INIT};
+    *rig = (struct rig){.mock = OWN_INIT, .target = OWN_INIT};
 }
 
 void rig_trouble(struct rig *rig, struct buf *out)
@@ -208,7 +184,7 @@ void rig_trouble(struct rig *rig, struct buf *out)
     struct {
         const char *name;
         struct spawn *s;
-    } rows[] = {{"the mock", &rig->mock}, {"the target", &rig->target}};
+    } rows[] = {{"the mock", &rig->mock.child}, {"the target", &rig->target.child}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         bool started = rows[i].s->log >= 0;
         if (!started || spawn_alive(rows[i].s))

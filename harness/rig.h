@@ -7,7 +7,7 @@
 #define MOHS_RIG_H
 
 #include "harness/profile.h"
-#include "harness/spawn.h"
+#include "harness/own.h"
 #include "net/client.h"
 #include "protocol/sigv4.h"
 
@@ -25,7 +25,7 @@ struct rig {
     const struct profile *profile;
     char *mock_url, *admin_url, *target_url;
     char *control_url; /* of the reference gateway's mutations; NULL: not ours */
-    struct spawn mock, target;
+    struct own mock, target; /* never started where they are somebody else's */
     struct loop *loop;
     struct client *client;
     struct sigv4 *signer;

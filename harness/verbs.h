@@ -4,9 +4,12 @@
 
 #include "harness/option.h"
 
+extern const struct verb verb_bench;
 extern const struct verb verb_check;
 extern const struct verb verb_cost;
+extern const struct verb verb_demo;
 extern const struct verb verb_frames;
+extern const struct verb verb_gateway;
 extern const struct verb verb_help;
 extern const struct verb verb_mock;
 extern const struct verb verb_report;

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "mock/tokens.h"
+#include "protocol/token.h"
 
 void answer_init(struct answer *a, uint64_t seed)
 {
@@ -232,7 +232,8 @@ void answer_count(struct answer *a)
     uint64_t total = 0;
     for (size_t i = 0; i < a->count; i++) {
         const struct block *b = &a->blocks[i];
-        total += tokens_count(span_of(b->text)) + tokens_count(span_of(b->name)) + tokens_count(span_of(b->input));
+        total += token_count(span_of(b->text)) + token_count(span_of(b->name)) + token_count(span_of(b->input));
+        total += b->kind == BLOCK_TOOL_USE ? TOKENS_PER_TOOL_BLOCK : 0;
     }
     a->output_tokens = total;
 }

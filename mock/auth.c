@@ -124,16 +124,23 @@ static void member(struct buf *out, const char *key, struct span value)
     if (value.n == 0)
         return;
     CLEANUP(buf_release) struct buf ascii = BUF_INIT(BUF_ANY);
+    bool clean = true;
     for (size_t i = 0; i < value.n; i++)
+        clean = clean && value.p[i] >= 0x20 && value.p[i] < 0x7f;
+    for (size_t i = 0; !clean && i < value.n; i++)
         buf_addc(&ascii, value.p[i] >= 0x20 && value.p[i] < 0x7f ? (char)value.p[i] : '?');
-    buf_addf(out, ",\"%s\":", key);
-    json_quote(buf_span(&ascii), out);
+    buf_adds(out, ",\"");
+    buf_adds(out, key);
+    buf_adds(out, "\":");
+    json_quote(clean ? value : buf_span(&ascii), out);
 }
 
 void visit_print_signature(const struct visit *v, struct buf *out)
 {
     const struct sigv4_verdict *d = &v->verdict;
-    buf_addf(out, "{\"verdict\":\"%s\"", d->reason == SIGV4_OK ? "valid" : sigv4_reason_name(d->reason));
+    buf_adds(out, "{\"verdict\":\"");
+    buf_adds(out, d->reason == SIGV4_OK ? "valid" : sigv4_reason_name(d->reason));
+    buf_addc(out, '"');
     if (d->form == SIGV4_FORM_BEARER)
         buf_addf(out, ",\"form\":\"bearer\"");
     if (d->reason == SIGV4_BEARER && d->inner != SIGV4_OK)

@@ -93,7 +93,7 @@ static void insert_event(struct plan *p, size_t at, struct span frame)
 {
     CLEANUP(buf_release) struct buf copy = BUF_INIT(BUF_ANY);
     buf_add(&copy, frame); /* it may lie in p->bytes, which grows */
-    size_t i = event_begin(p, at), last = plan_add(p, buf_span(&copy), 0, 0);
+    size_t i = event_begin(p, at), last = plan_add(p, buf_span(&copy), 0, event_count(p));
     if (p->failed || buf_error(&copy) != OK) {
         p->failed = true;
         return;

@@ -318,13 +318,14 @@ bool journal_pass(struct journal *j, struct journal_wait *w)
     w->posted = false;
     for (const struct entry *e = j->last; e != NULL && e->seq > w->since; e = e->prev)
         w->have += e->ended;
-    w->waiting = w->have < w->count;
-    if (w->waiting) {
+    bool enough = w->have >= w->count;
+    w->waiting = !enough;
+    if (!enough) {
         w->next = j->waits;
         j->waits = w;
     }
     (void)pthread_mutex_unlock(&j->lock);
-    return w->have >= w->count;
+    return enough;
 }
 
 bool journal_forget(struct journal *j, struct journal_wait *w)

@@ -11,7 +11,7 @@
 #include "mock/converse.h"
 #include "mock/fault.h"
 #include "mock/scripted.h"
-#include "mock/tokens.h"
+#include "protocol/token.h"
 
 #define SCRATCH_MAX BUF_ANY
 
@@ -25,9 +25,7 @@ static void begin_answer(const struct visit *v, struct answer *a)
     a->ttft_ms = c->ttft_ms;
     a->itl_ms = c->itl_ms;
     a->has_cache = v->model.row != NULL && v->model.row->caching;
-    a->input_tokens = tokens_of_tree(cJSON_GetObjectItemCaseSensitive(v->body, "messages")) +
-                      tokens_of_tree(cJSON_GetObjectItemCaseSensitive(v->body, "system")) +
-                      tokens_of_tree(cJSON_GetObjectItemCaseSensitive(v->body, "toolConfig"));
+    a->input_tokens = v->body == NULL ? 0 : token_count_request(v->body);
 }
 
 static struct plan *answer_converse(struct visit *v, const cJSON *reply)

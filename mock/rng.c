@@ -1,8 +1,6 @@
 /* rng.c: see rng.h. The hash is over eight bytes at a time, as a request body is hashed for every default answer. */
 #include "mock/rng.h"
 
-#include <stdio.h>
-
 const char padding_alphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 static uint64_t mix(uint64_t z)
@@ -40,10 +38,19 @@ uint64_t rng_hash(uint64_t seed, struct span bytes)
 
 void rng_uuid(struct rng *r, char out[UUID_SIZE])
 {
-    uint64_t a = rng_next(r), b = rng_next(r);
-    (void)snprintf(out, UUID_SIZE, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32), (unsigned)(a >> 16 & 0xffff),
-                   (unsigned)(a & 0xfff), (unsigned)(0x8000 | (b >> 48 & 0x3fff)),
-                   (unsigned long long)(b & 0xffffffffffffu));
+    static const char form[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx", hex[] = "0123456789abcdef";
+    uint64_t bits = 0;
+    unsigned left = 0;
+    for (size_t i = 0; i < UUID_SIZE; i++) {
+        if (left == 0) {
+            bits = rng_next(r);
+            left = 16;
+        }
+        bool digit = form[i] == 'x' || form[i] == 'y';
+        out[i] = digit ? hex[form[i] == 'y' ? 8 | (bits & 3) : bits & 15] : form[i];
+        bits >>= digit ? 4 : 0;
+        left -= digit;
+    }
 }
 
 static void fill(struct rng *r, const char *alphabet, char *out, size_t n)

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mock/tokens.h"
+#include "protocol/token.h"
 #include "protocol/utf8.h"
 
 #define CACHE_POINTS_MAX 4
@@ -22,6 +22,17 @@ struct finding {
     uint64_t n, max;
     const char *word; /* {kind}, {field}, {model_id} */
     struct buf whole; /* the whole text, when no template fits */
+};
+
+/* What a request holds. Most hold little, so most rules need not look. */
+enum holds {
+    HOLDS_TOOL_BLOCKS = 1,
+    HOLDS_MEDIA = 2,
+    HOLDS_POINTS = 4,
+    HOLDS_INFERENCE = 8,
+    HOLDS_TOOL_CONFIG = 16,
+    HOLDS_SYSTEM = 32,
+    HOLDS_FIELDS = 64
 };
 
 typedef bool broken(const struct visit *v, struct finding *f);
@@ -114,14 +125,13 @@ static bool hot_thinking(const struct visit *v, struct finding *f)
            (t->valuedouble < 1 || t->valuedouble > 1);
 }
 
-/* A token is a byte at least, so short bodies need not be counted. */
+/* A body of fewer bytes than that need not be counted. */
 static bool context_full(const struct visit *v, struct finding *f, bool claude)
 {
     f->max = is_known(v) && v->model.row->claude == claude ? v->model.row->context : 0;
     if (f->max == 0 || v->request->body.n <= f->max)
         return false;
-    f->n = tokens_of_tree(messages(v)) + tokens_of_tree(member(v->body, "system")) +
-           tokens_of_tree(member(v->body, "toolConfig"));
+    f->n = token_count_request(v->body);
     return f->n > f->max;
 }
 
@@ -561,37 +571,38 @@ static const struct {
     const char *text; /* id in errors.json */
     broken *broken;
     enum refusal_layer layer;
+    unsigned needs; /* enum holds: at least one of these must be there for the rule to be broken; 0: look always */
 } checks[] = {
-    {"on-demand-unsupported", needs_profile, REFUSAL_MODEL},
-    {"model-no-stream", cannot_stream, REFUSAL_SEMANTIC},
-    {"converse-start-user", starts_otherwise, REFUSAL_SEMANTIC},
-    {"converse-alternate", does_not_alternate, REFUSAL_SEMANTIC},
-    {"converse-empty-content", has_empty_content, REFUSAL_SEMANTIC},
-    {"converse-blank-text", has_blank_text, REFUSAL_SEMANTIC},
-    {"converse-tool-config-missing", tool_config_missing, REFUSAL_SEMANTIC},
-    {"converse-too-many-results", too_many_results, REFUSAL_SEMANTIC},
-    {"converse-missing-results", results_missing, REFUSAL_SEMANTIC},
-    {"converse-mixed-result-turn", mixed_result_turn, REFUSAL_SEMANTIC},
-    {"converse-mixed-use-turn", mixed_use_turn, REFUSAL_SEMANTIC},
-    {"converse-result-json-not-object", has_result_not_object, REFUSAL_SEMANTIC},
-    {"converse-empty-error-result", has_empty_error, REFUSAL_SEMANTIC},
-    {"converse-doc-name", has_document_misnamed, REFUSAL_SEMANTIC},
-    {"converse-doc-duplicate", has_document_twice, REFUSAL_SEMANTIC},
-    {"converse-doc-needs-text", has_document_alone, REFUSAL_SEMANTIC},
-    {"no-content-block", has_block_not_supported, REFUSAL_SEMANTIC},
-    {"max-tokens-over-limit", too_many_tokens_asked, REFUSAL_SEMANTIC},
-    {"no-stop-sequences", no_stop_sequences, REFUSAL_SEMANTIC},
-    {"no-system", no_system, REFUSAL_SEMANTIC},
-    {"no-tools", no_tools, REFUSAL_SEMANTIC},
-    {"no-stream-tools", cannot_stream_tools, REFUSAL_SEMANTIC},
-    {"model-temp-topp", two_samplers, REFUSAL_SEMANTIC},
-    {"model-thinking-temp", hot_thinking, REFUSAL_SEMANTIC},
-    {"model-too-many-images", too_many_images, REFUSAL_SEMANTIC},
-    {"model-cache-max-4", too_many_points, REFUSAL_SEMANTIC},
-    {"model-cache-ttl-order", hour_after_minutes, REFUSAL_SEMANTIC},
-    {"caching-not-allowed", points_on_other_model, REFUSAL_SEMANTIC},
-    {"model-ctx-claude", context_full_claude, REFUSAL_SEMANTIC},
-    {"model-ctx-generic", context_full_other, REFUSAL_SEMANTIC},
+    {"on-demand-unsupported", needs_profile, REFUSAL_MODEL, 0},
+    {"model-no-stream", cannot_stream, REFUSAL_SEMANTIC, 0},
+    {"converse-start-user", starts_otherwise, REFUSAL_SEMANTIC, 0},
+    {"converse-alternate", does_not_alternate, REFUSAL_SEMANTIC, 0},
+    {"converse-empty-content", has_empty_content, REFUSAL_SEMANTIC, 0},
+    {"converse-blank-text", has_blank_text, REFUSAL_SEMANTIC, 0},
+    {"converse-tool-config-missing", tool_config_missing, REFUSAL_SEMANTIC, HOLDS_TOOL_BLOCKS},
+    {"converse-too-many-results", too_many_results, REFUSAL_SEMANTIC, HOLDS_TOOL_BLOCKS},
+    {"converse-missing-results", results_missing, REFUSAL_SEMANTIC, HOLDS_TOOL_BLOCKS},
+    {"converse-mixed-result-turn", mixed_result_turn, REFUSAL_SEMANTIC, HOLDS_TOOL_BLOCKS},
+    {"converse-mixed-use-turn", mixed_use_turn, REFUSAL_SEMANTIC, HOLDS_TOOL_BLOCKS},
+    {"converse-result-json-not-object", has_result_not_object, REFUSAL_SEMANTIC, HOLDS_TOOL_BLOCKS},
+    {"converse-empty-error-result", has_empty_error, REFUSAL_SEMANTIC, HOLDS_TOOL_BLOCKS},
+    {"converse-doc-name", has_document_misnamed, REFUSAL_SEMANTIC, HOLDS_MEDIA},
+    {"converse-doc-duplicate", has_document_twice, REFUSAL_SEMANTIC, HOLDS_MEDIA},
+    {"converse-doc-needs-text", has_document_alone, REFUSAL_SEMANTIC, HOLDS_MEDIA},
+    {"no-content-block", has_block_not_supported, REFUSAL_SEMANTIC, HOLDS_MEDIA},
+    {"max-tokens-over-limit", too_many_tokens_asked, REFUSAL_SEMANTIC, HOLDS_INFERENCE},
+    {"no-stop-sequences", no_stop_sequences, REFUSAL_SEMANTIC, HOLDS_INFERENCE},
+    {"no-system", no_system, REFUSAL_SEMANTIC, HOLDS_SYSTEM},
+    {"no-tools", no_tools, REFUSAL_SEMANTIC, HOLDS_TOOL_CONFIG},
+    {"no-stream-tools", cannot_stream_tools, REFUSAL_SEMANTIC, HOLDS_TOOL_CONFIG},
+    {"model-temp-topp", two_samplers, REFUSAL_SEMANTIC, HOLDS_INFERENCE},
+    {"model-thinking-temp", hot_thinking, REFUSAL_SEMANTIC, HOLDS_FIELDS},
+    {"model-too-many-images", too_many_images, REFUSAL_SEMANTIC, HOLDS_MEDIA},
+    {"model-cache-max-4", too_many_points, REFUSAL_SEMANTIC, HOLDS_POINTS},
+    {"model-cache-ttl-order", hour_after_minutes, REFUSAL_SEMANTIC, HOLDS_POINTS},
+    {"caching-not-allowed", points_on_other_model, REFUSAL_SEMANTIC, HOLDS_POINTS},
+    {"model-ctx-claude", context_full_claude, REFUSAL_SEMANTIC, 0},
+    {"model-ctx-generic", context_full_other, REFUSAL_SEMANTIC, 0},
 };
 _Static_assert(COUNT_OF(rows) == COUNT_OF(checks), "one check a row");
 
@@ -663,11 +674,51 @@ static void say(struct visit *v, size_t row, struct finding *f)
     (void)snprintf(v->refusal.rule, sizeof v->refusal.rule, "%s", rows[row].id);
 }
 
+struct word_bit {
+    const char *word;
+    unsigned bit;
+};
+
+static unsigned bits_of(const cJSON *object, const struct word_bit *words, size_t n)
+{
+    unsigned bits = 0;
+    const cJSON *child, *members = cJSON_IsObject(object) ? object : NULL;
+    cJSON_ArrayForEach(child, members)
+    {
+        for (size_t i = 0; i < n; i++)
+            if (strcmp(words[i].word, child->string) == 0)
+                bits |= words[i].bit;
+    }
+    return bits;
+}
+
+static unsigned what_it_holds(const struct visit *v)
+{
+    static const struct word_bit members[] = {{"inferenceConfig", HOLDS_INFERENCE},
+                                              {"toolConfig", HOLDS_TOOL_CONFIG},
+                                              {"system", HOLDS_SYSTEM},
+                                              {"additionalModelRequestFields", HOLDS_FIELDS}};
+    static const struct word_bit blocks[] = {{"toolUse", HOLDS_TOOL_BLOCKS}, {"toolResult", HOLDS_TOOL_BLOCKS},
+                                             {"image", HOLDS_MEDIA},         {"document", HOLDS_MEDIA},
+                                             {"video", HOLDS_MEDIA},         {"cachePoint", HOLDS_POINTS}};
+    unsigned bits = bits_of(v->body, members, COUNT_OF(members));
+    const cJSON *m, *b;
+    cJSON_ArrayForEach(m, messages(v))
+    {
+        cJSON_ArrayForEach(b, member(m, "content")) bits |= bits_of(b, blocks, COUNT_OF(blocks));
+    }
+    if ((bits & (HOLDS_TOOL_CONFIG | HOLDS_SYSTEM)) != 0 && cache_points(v) > 0)
+        bits |= HOLDS_POINTS;
+    return bits;
+}
+
 static void check_rules(struct visit *v)
 {
+    unsigned holds = what_it_holds(v);
     for (size_t row = 0; row < COUNT_OF(rows) && v->refusal.layer == REFUSAL_NONE; row++) {
         struct finding f = {.whole = BUF_INIT(REFUSAL_TEXT_MAX)};
-        if (v->mock->rules[row] && checks[row].broken(v, &f))
+        bool applies = checks[row].needs == 0 || (checks[row].needs & holds) != 0;
+        if (applies && v->mock->rules[row] && checks[row].broken(v, &f))
             say(v, row, &f);
         buf_release(&f.whole);
     }
@@ -709,12 +760,24 @@ static bool mode_refuses(const struct visit *v)
     return true;
 }
 
+static void resolve_model(struct visit *v)
+{
+    struct worker *w = v->worker;
+    if (v->model_id == NULL)
+        return;
+    if (w->last_model[0] == '\0' || strcmp(w->last_model, v->model_id) != 0) {
+        w->last_ref = models_resolve(v->mock->models, v->model_id, v->mock->config.models == MOCK_MODELS_KNOWN);
+        size_t n = strlen(v->model_id);
+        memcpy(w->last_model, n < sizeof w->last_model ? v->model_id : "", n < sizeof w->last_model ? n + 1 : 1);
+    }
+    v->model = w->last_ref;
+}
+
 void visit_validate(struct visit *v)
 {
     if (v->refusal.layer != REFUSAL_NONE)
         return;
-    if (v->model_id != NULL)
-        v->model = models_resolve(v->mock->models, v->model_id, v->mock->config.models == MOCK_MODELS_KNOWN);
+    resolve_model(v);
     check_constraints(v);
     if (v->model.row == NULL)
         refusal_set(&v->refusal, REFUSAL_MODEL, "ValidationException", "%s",

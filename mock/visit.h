@@ -48,7 +48,11 @@ struct worker {
     struct sigv4 *sigv4;
     struct rng rng;
     struct buf scratch, text, model;
+    char last_model[256]; /* and what it meant: load tests ask for one model again and again */
+    struct model_ref last_ref;
     struct sigv4_header headers[SIGV4_HEADERS_MAX];
+    uint64_t counted_hash, counted; /* tokens of the text last counted */
+    size_t counted_size;
     uint64_t diagnosed_since_ns;
     unsigned diagnosed;
 };

@@ -24,8 +24,8 @@ struct client {
     CURLM *multi;
     struct timer timer;
     struct call *calls;
-    int depth;       /* how often curl is on the stack */
-    bool unsettled;  /* a call was noted for start, cancel or resume */
+    int depth;      /* how often curl is on the stack */
+    bool unsettled; /* a call was noted for start, cancel or resume */
     struct socket_watch *watches;
 };
 
@@ -47,7 +47,7 @@ struct call {
     struct client_result result;
     struct timer timer;
     uint64_t timeout_ns, idle_ns, active_at_ns;
-    bool head_open;   /* a status line was read, its blank line not yet */
+    bool head_open; /* a status line was read, its blank line not yet */
     bool paused, resume, cancelled, unstarted;
     char curl_text[CURL_ERROR_SIZE];
 };
@@ -68,7 +68,8 @@ static void enter(struct client *client, curl_socket_t fd, int what)
 static void socket_ready(void *ctx, uint32_t events)
 {
     struct socket_watch *sw = ctx;
-    int what = (events & (uint32_t)EPOLLIN ? CURL_CSELECT_IN : 0) | (events & (uint32_t)EPOLLOUT ? CURL_CSELECT_OUT : 0);
+    int what =
+        (events & (uint32_t)EPOLLIN ? CURL_CSELECT_IN : 0) | (events & (uint32_t)EPOLLOUT ? CURL_CSELECT_OUT : 0);
     if (events & ((uint32_t)EPOLLERR | (uint32_t)EPOLLHUP))
         what |= CURL_CSELECT_ERR;
     enter(sw->client, sw->watch.fd, what);
@@ -167,7 +168,8 @@ static void finish(struct call *call, enum err error, const char *text)
     call->events = (struct client_events){NULL, NULL, NULL};
     timer_cancel(&call->timer);
     if (error != OK) {
-        (void)curl_multi_remove_handle(call->client->multi, call->easy); /* before done(): the connection is closed then */
+        (void)curl_multi_remove_handle(call->client->multi,
+                                       call->easy); /* before done(): the connection is closed then */
         curl_easy_cleanup(call->easy);
         call->easy = NULL;
     }
@@ -207,6 +209,10 @@ static enum err error_of(CURLcode code, const char *text)
 static void finish_as_curl_says(struct call *call, CURLcode code)
 {
     char text[sizeof call->result.text] = "";
+    if (code == CURLE_OK && call->result.head_at_ns == 0) {
+        finish(call, ERR_CLOSED, "the connection was closed within the response head"); /* curl takes it for whole */
+        return;
+    }
     if (code != CURLE_OK)
         (void)snprintf(text, sizeof text, "%s", call->curl_text[0] ? call->curl_text : curl_easy_strerror(code));
     finish(call, error_of(code, text), text);
@@ -486,8 +492,8 @@ static void set_options(struct call *call, const struct client_request *r)
     set_method(easy, r);
 }
 
-struct call *client_start(struct client *client, const struct client_request *request, const struct client_events *events,
-                          void *ctx, struct note *note)
+struct call *client_start(struct client *client, const struct client_request *request,
+                          const struct client_events *events, void *ctx, struct note *note)
 {
     if (check_url(request->url, note) != OK)
         return NULL;

@@ -1,8 +1,8 @@
 /* client.h: the HTTP client of check, gateway and admin calls: libcurl's multi interface on our loop.
  *
- * Requests go out as they are given: method, path (never normalised), headers in their order and none added but Host and
- * Content-Length; an `Expect` is never sent. No proxy from the environment, no redirects, no cookies, no netrc.
- * A kept connection that turns out to be closed is replaced and the request sent again (libcurl's rule: only when not one
+ * Requests go out as they are given: method, path (never normalised), headers in their order and none added but Host
+ * and Content-Length; an `Expect` is never sent. No proxy from the environment, no redirects, no cookies, no netrc. A
+ * kept connection that turns out to be closed is replaced and the request sent again (libcurl's rule: only when not one
  * byte of an answer came); where that would blur a verdict, ask for a fresh connection.
  * The load engine does not use this (see harness/bench).
  */
@@ -26,26 +26,27 @@ struct client_request {
 };
 
 struct client_result {
-    enum err error;   /* OK: a whole response was read. ERR_CLOSED: cut short. ERR_TIMEOUT. ERR_SYNTAX: not HTTP.
-                       * ERR_IO: never connected */
-    char text[256];   /* libcurl's words, for the note */
-    int status;       /* 0: no response line was read */
+    enum err error; /* OK: a whole response was read. ERR_CLOSED: cut short. ERR_TIMEOUT. ERR_SYNTAX: not HTTP.
+                     * ERR_IO: never connected */
+    char text[256]; /* libcurl's words, for the note */
+    int status;     /* 0: no response line was read */
     uint64_t started_at_ns, head_at_ns, first_byte_at_ns, ended_at_ns; /* 0: never came */
-    uint64_t bytes;   /* of body */
+    uint64_t bytes;                                                    /* of body */
 };
 
 /* Any callback may be NULL. They may start, cancel and resume calls, their own too, but not free the client. */
 struct client_events {
     void (*head)(void *ctx, int status, const struct http_headers *headers);
-    bool (*data)(void *ctx, struct span bytes, uint64_t at_ns); /* false: pause; the same bytes come again after call_resume() */
+    bool (*data)(void *ctx, struct span bytes,
+                 uint64_t at_ns); /* false: pause; the same bytes come again after call_resume() */
     void (*done)(void *ctx, const struct client_result *result); /* the call is gone when it returns */
 };
 
 struct client *client_new(struct loop *loop, struct note *note);
 void client_free(struct client *client); /* cancels what runs, without callbacks */
 /* NULL, and a note, only for a request that cannot be started (bad URL, out of memory); then no callback comes. */
-struct call *client_start(struct client *client, const struct client_request *request, const struct client_events *events,
-                          void *ctx, struct note *note);
+struct call *client_start(struct client *client, const struct client_request *request,
+                          const struct client_events *events, void *ctx, struct note *note);
 void call_cancel(struct call *call); /* closes the connection at once; no callback afterwards */
 void call_resume(struct call *call); /* nothing when it is not paused */
 

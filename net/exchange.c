@@ -16,12 +16,12 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define BATCH_MAX    ((size_t)256 * 1024)       /* pieces joined in one write */
-#define OUT_MAX      ((size_t)64 * 1024 * 1024) /* bytes that wait for a reader slower than the writer */
-#define BODY_KEEP    ((size_t)64 * 1024)        /* buffers above this are given back between requests */
-#define RESET_LOOK   200000U                    /* ns between looks at the send queue before a reset */
-#define RESET_PATIENCE 5000000000U              /* ns until a reset stops waiting for a peer that does not read */
-#define CHUNK_FRAME  ((size_t)24)               /* sixteen digits and two line ends */
+#define BATCH_MAX      ((size_t)256 * 1024)       /* pieces joined in one write */
+#define OUT_MAX        ((size_t)64 * 1024 * 1024) /* bytes that wait for a reader slower than the writer */
+#define BODY_KEEP      ((size_t)64 * 1024)        /* buffers above this are given back between requests */
+#define RESET_LOOK     200000U                    /* ns between looks at the send queue before a reset */
+#define RESET_PATIENCE 5000000000U                /* ns until a reset stops waiting for a peer that does not read */
+#define CHUNK_FRAME    ((size_t)24)               /* sixteen digits and two line ends */
 
 static const struct server_config *config_of(const struct exchange *x)
 {
@@ -142,7 +142,8 @@ void *exchange_worker(const struct exchange *x)
     return x->connection->worker->user;
 }
 
-void exchange_on_done(struct exchange *x, void (*done)(void *ctx, struct exchange *x, const struct delivery *d), void *ctx)
+void exchange_on_done(struct exchange *x, void (*done)(void *ctx, struct exchange *x, const struct delivery *d),
+                      void *ctx)
 {
     x->done = done;
     x->done_ctx = ctx;

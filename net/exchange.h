@@ -45,10 +45,10 @@ struct exchange {
     enum exchange_phase phase;
     enum body_way way;
     enum plan_end ending;
-    bool framed;  /* direct writes are chunks */
+    bool framed;   /* direct writes are chunks */
     bool bodiless; /* HEAD was asked */
-    bool broken;  /* the socket refused a write */
-    bool hanging; /* the timer is the limit of a silence that was asked for */
+    bool broken;   /* the socket refused a write */
+    bool hanging;  /* the timer is the limit of a silence that was asked for */
 
     /* the request as it is read */
     bool head_seen;
@@ -127,14 +127,14 @@ void connection_want_write(struct connection *c, bool yes);
 /* ---- exchange.c ---- */
 void exchange_init(struct exchange *x, struct connection *c);
 void exchange_release(struct exchange *x);
-void exchange_reset(struct exchange *x); /* ready for the next request */
+void exchange_reset(struct exchange *x);  /* ready for the next request */
 void exchange_handle(struct exchange *x); /* the request is whole */
 void exchange_head_sent(struct exchange *x);
-void exchange_pump(struct exchange *x);   /* write what is due */
+void exchange_pump(struct exchange *x);                       /* write what is due */
 size_t exchange_pull(struct exchange *x, char *to, size_t n); /* BODY_PULLED: 0: not now */
 void exchange_choose_way(struct exchange *x, bool http_1_1);
 struct span exchange_whole_body(struct exchange *x); /* BODY_WHOLE: its bytes, stamped */
-void exchange_skip_body(struct exchange *x); /* the head is all there will be */
+void exchange_skip_body(struct exchange *x);         /* the head is all there will be */
 void exchange_writable(struct exchange *x);
 void exchange_finish(struct exchange *x, enum delivery_end end); /* done(), once; nothing when it was called */
 

@@ -2,9 +2,9 @@
  *
  * A gate is opened by one thread and its waiters live on the loops of others, in memory that the waiter may give up at
  * any moment. So nothing ever points at a waiter but the lists in here, behind one lock: opening moves the waiters to
- * the list of their loop (their "seat") and posts that loop a note to look; the loop takes them from the list one by one
- * and calls them without the lock. gate_forget() unlinks from whichever list it is. A posted note that finds an empty
- * list does nothing, so a late one is harmless.
+ * the list of their loop (their "seat") and posts that loop a note to look; the loop takes them from the list one by
+ * one and calls them without the lock. gate_forget() unlinks from whichever list it is. A posted note that finds an
+ * empty list does nothing, so a late one is harmless.
  */
 #include "net/gate.h"
 

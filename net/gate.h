@@ -21,14 +21,15 @@ struct gate_wait { /* owned by the waiter, in place while waiting */
     struct gate *gate;
     bool waiting;
 };
-/* True: the gate is open already, go on. False: open(ctx) will be called once on `loop` when it opens. Out of memory, or
- * past 65,536 names, a gate counts as open: a reply must not hang on a mishap of ours. */
+/* True: the gate is open already, go on. False: open(ctx) will be called once on `loop` when it opens. Out of memory,
+ * or past 65,536 names, a gate counts as open: a reply must not hang on a mishap of ours. */
 bool gate_pass(struct gates *gates, const char *name, struct gate_wait *w);
 void gate_forget(struct gates *gates, struct gate_wait *w); /* no call will come; fine when not waiting */
 void gate_open(struct gates *gates, const char *name);
 /* Opens nothing: forgets which gates are open; those who wait keep waiting for a fresh open of the name. */
 void gates_reset(struct gates *gates);
-/* For the admin API: fn per gate, under the lock (it must not call the gates); waiting = how many replies stand before it. */
+/* For the admin API: fn per gate, under the lock (it must not call the gates); waiting = how many replies stand before
+ * it. */
 void gates_each(struct gates *gates, void (*fn)(void *ctx, const char *name, bool open, size_t waiting), void *ctx);
 
 #endif

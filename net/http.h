@@ -35,7 +35,7 @@ struct http_headers {
     struct http_pair {
         char *name;
         char *value;
-    } *items;
+    } * items;
     size_t count;
     size_t cap;
     bool failed; /* an addition ran out of memory; the rest is as it was */

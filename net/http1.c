@@ -17,10 +17,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define FIELDS_MAX  1024                          /* header fields of a request; more: 431 */
-#define DRAIN_MAX   ((size_t)64 * 1024 * 1024)    /* read past max_body so that the 413 reaches the sender */
-#define POOL_EXTRA  ((size_t)4 * 1024)            /* MHD keeps the reply's head in the pool of the request's */
-#define PULL_BLOCK  ((size_t)32 * 1024)
+#define FIELDS_MAX 1024                       /* header fields of a request; more: 431 */
+#define DRAIN_MAX  ((size_t)64 * 1024 * 1024) /* read past max_body so that the 413 reaches the sender */
+#define POOL_EXTRA ((size_t)4 * 1024)         /* MHD keeps the reply's head in the pool of the request's */
+#define PULL_BLOCK ((size_t)32 * 1024)
 
 struct http1 {
     struct worker *worker;
@@ -114,16 +114,15 @@ static enum MHD_Result queue_head(struct connection *c, bool http_1_1)
     if (!response)
         return MHD_NO;
     add_headers(response, x->plan ? &x->plan->headers : &x->headers);
-    enum MHD_Result queued =
-        MHD_queue_response(c->mhd, (unsigned)(x->plan ? x->plan->status : x->status), response);
+    enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)(x->plan ? x->plan->status : x->status), response);
     MHD_destroy_response(response);
     return queued;
 }
 
 static enum MHD_Result refuse(struct connection *c)
 {
-    const char *what = c->x.refused == MHD_HTTP_CONTENT_TOO_LARGE               ? "body is larger"
-                       : c->x.refused == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ? "has more header fields"
+    const char *what = c->x.refused == MHD_HTTP_CONTENT_TOO_LARGE                 ? "body is larger"
+                       : c->x.refused == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ? "has a larger header"
                                                                                   : "needs more memory";
     char message[128];
     int n = snprintf(message, sizeof message, "{\"message\":\"The request %s than this server takes.\"}", what);
@@ -162,7 +161,7 @@ static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char
         x->fields = fields;
         x->field_cap = cap;
     }
-    x->fields[x->request.field_count++] = 
+    x->fields[x->request.field_count++] =
         (struct http_field){nul_ended(key, key_n), span_trim(nul_ended(value, value_n))}; /* RFC 9110 section 5.5 */
     return MHD_YES;
 }
@@ -180,6 +179,15 @@ static size_t promised_length(const struct http_request *r)
     return n;
 }
 
+static size_t head_size(const struct http_request *r)
+{
+    enum { LINE_EXTRA = 4 }; /* ": " and the line end */
+    size_t n = r->method.n + r->target.n + LINE_EXTRA;
+    for (size_t i = 0; i < r->field_count; i++)
+        n += r->fields[i].name.n + r->fields[i].value.n + LINE_EXTRA;
+    return n;
+}
+
 static enum MHD_Result read_head(struct connection *c, const char *method)
 {
     struct exchange *x = &c->x;
@@ -193,6 +201,8 @@ static enum MHD_Result read_head(struct connection *c, const char *method)
     r->connection = c->number;
     r->on_connection = ++c->requests;
     size_t length = promised_length(r);
+    if (head_size(r) > c->worker->server->config.max_header)
+        x->refused = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE; /* MHD's pool is a little larger, so that this can be said */
     if (length <= x->body.max) {
         if (length > 0 && length <= (size_t)1024 * 1024)
             (void)buf_reserve(&x->body, length);
@@ -262,8 +272,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
     return c;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *mhd, void **request,
-                         enum MHD_RequestTerminationCode why)
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode why)
 {
     static const enum delivery_end ends[] = {
         [MHD_REQUEST_TERMINATED_COMPLETED_OK] = DELIVERY_COMPLETE,
@@ -347,14 +356,14 @@ static struct MHD_Daemon *start_daemon(struct http1 *h)
     const struct server_config *config = &h->worker->server->config;
     unsigned flags = (unsigned)MHD_USE_NO_LISTEN_SOCKET | (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME;
     unsigned idle_s = (config->idle_timeout_ms + 999) / 1000;
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h,                                         //
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,                              //
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,                                //
-                            MHD_OPTION_URI_LOG_CALLBACK, on_target, h,                                   //
-                            MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, h,                              //
-                            MHD_OPTION_CONNECTION_TIMEOUT, idle_s,                                       //
-                            MHD_OPTION_CONNECTION_LIMIT, config->max_connections,                        //
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->max_header + POOL_EXTRA,         //
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h,                                 //
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,                      //
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,                        //
+                            MHD_OPTION_URI_LOG_CALLBACK, on_target, h,                           //
+                            MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, h,                      //
+                            MHD_OPTION_CONNECTION_TIMEOUT, idle_s,                               //
+                            MHD_OPTION_CONNECTION_LIMIT, config->max_connections,                //
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->max_header + POOL_EXTRA, //
                             MHD_OPTION_END);
 }
 

@@ -21,13 +21,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define TICK_SHIFT   14
-#define LEVEL_SHIFT  6
-#define SLOTS        64
-#define LEVELS       9 /* 64 - 14 bits of tick, six at a time */
-#define FIRING       ((size_t)LEVELS * SLOTS)
-#define EVENTS_A_TURN 256 /* more stay ready in the kernel for the next turn */
-#define FOREVER_NS   ((uint64_t)3600 * 1000000000U) /* epoll takes a bounded sleep */
+#define TICK_SHIFT    14
+#define LEVEL_SHIFT   6
+#define SLOTS         64
+#define LEVELS        9 /* 64 - 14 bits of tick, six at a time */
+#define FIRING        ((size_t)LEVELS * SLOTS)
+#define EVENTS_A_TURN 256                            /* more stay ready in the kernel for the next turn */
+#define FOREVER_NS    ((uint64_t)3600 * 1000000000U) /* epoll takes a bounded sleep */
 
 struct timer_list {
     struct timer *first, *last;
@@ -48,7 +48,7 @@ struct loop {
     struct post *mail_first, **mail_last;
     uint64_t (*turn)(void *ctx);
     void *turn_ctx;
-    uint64_t base; /* the tick the wheel has been turned to */
+    uint64_t base;         /* the tick the wheel has been turned to */
     uint64_t used[LEVELS]; /* bit s: slot s of that level may hold timers */
     struct timer_list lists[LEVELS * SLOTS + 1];
     struct epoll_event events[EVENTS_A_TURN];

@@ -22,7 +22,8 @@ enum err loop_run_until(struct loop *loop, bool (*done)(void *ctx), void *ctx, u
 /* Run fn(ctx) on the loop's thread, in order. Any thread. ERR_NOMEM when it could not be queued. */
 enum err loop_post(struct loop *loop, void (*fn)(void *ctx), void *ctx) MUST_USE;
 
-/* An fd to watch. The caller owns the struct and keeps it in place while it is added. Level-triggered unless EPOLLET. */
+/* An fd to watch. The caller owns the struct and keeps it in place while it is added. Level-triggered unless EPOLLET.
+ */
 struct watch {
     int fd;
     void (*ready)(void *ctx, uint32_t events);
@@ -48,7 +49,8 @@ struct timer {
 void timer_set(struct loop *loop, struct timer *t, uint64_t due_ns, void (*fire)(void *ctx), void *ctx);
 void timer_cancel(struct timer *t); /* fine when not set */
 
-/* Called once every turn before the loop sleeps; returns the latest instant to wake at (UINT64_MAX: no wish). One a loop. */
+/* Called once every turn before the loop sleeps; returns the latest instant to wake at (UINT64_MAX: no wish). One a
+ * loop. */
 void loop_on_turn(struct loop *loop, uint64_t (*turn)(void *ctx), void *ctx);
 
 #endif

@@ -73,7 +73,8 @@ static void truncate_pieces(struct plan *plan, size_t count)
         release_gate(&plan->pieces[--plan->count]);
 }
 
-/* Piece i becomes two, the first of n bytes; the time, gate and place stay with the first, the event with the second. */
+/* Piece i becomes two, the first of n bytes; the time, gate and place stay with the first, the event with the second.
+ */
 static bool split_piece(struct plan *plan, size_t i, size_t n)
 {
     if (!has_room(plan, 1))
@@ -140,8 +141,8 @@ static size_t append_piece(struct plan *plan, struct span bytes, uint64_t after_
         plan->failed = true;
         return plan->count;
     }
-    plan->pieces[plan->count] =
-        (struct plan_piece){.from = from, .n = bytes.n, .after_ns = after_ns, .gate = NULL, .alone = false, .event = event};
+    plan->pieces[plan->count] = (struct plan_piece){
+        .from = from, .n = bytes.n, .after_ns = after_ns, .gate = NULL, .alone = false, .event = event};
     return plan->count++;
 }
 

@@ -10,8 +10,8 @@
 
 #include "net/http.h"
 
-#define PLAN_CHUNKED ((int64_t)-1)   /* content_length of a body of unknown length */
-#define PLAN_NEVER UINT64_MAX        /* after_ns of a piece that is never sent: silence until the peer leaves */
+#define PLAN_CHUNKED  ((int64_t)-1) /* content_length of a body of unknown length */
+#define PLAN_NEVER    UINT64_MAX    /* after_ns of a piece that is never sent: silence until the peer leaves */
 #define PLAN_NO_EVENT SIZE_MAX
 
 enum plan_end {
@@ -23,25 +23,26 @@ enum plan_end {
 
 /* Bytes that fall due together. */
 struct plan_piece {
-    size_t from, n;     /* in plan->bytes */
-    uint64_t after_ns;  /* counted from the due instant of the piece before (of the head, for the first); 0: at once */
-    char *gate;         /* hold here until this gate opens, then count after_ns from that instant; owned by the plan */
-    bool alone;         /* its own write: never joined with neighbours due at the same time */
-    size_t event;       /* number of the event that ends with this piece, or PLAN_NO_EVENT; for the journal. Event
-                         * numbers start at 0 and are unique in a plan. */
+    size_t from, n;    /* in plan->bytes */
+    uint64_t after_ns; /* counted from the due instant of the piece before (of the head, for the first); 0: at once */
+    char *gate;        /* hold here until this gate opens, then count after_ns from that instant; owned by the plan */
+    bool alone;        /* its own write: never joined with neighbours due at the same time */
+    size_t event;      /* number of the event that ends with this piece, or PLAN_NO_EVENT; for the journal. Event
+                        * numbers start at 0 and are unique in a plan. */
 };
 
 struct plan {
     int status;
-    struct http_headers headers; /* all but Date, Content-Length, Transfer-Encoding and Connection, which the server makes */
-    uint64_t head_after_ns;      /* the wait before the status line; counted from exchange_reply() */
-    char *head_gate;             /* owned; hold the status line until it opens */
+    struct http_headers
+        headers;            /* all but Date, Content-Length, Transfer-Encoding and Connection, which the server makes */
+    uint64_t head_after_ns; /* the wait before the status line; counted from exchange_reply() */
+    char *head_gate;        /* owned; hold the status line until it opens */
     struct buf bytes;
     struct plan_piece *pieces;
     size_t count, cap;
     int64_t content_length; /* what the head promises, whatever the pieces hold; PLAN_CHUNKED for streams */
-    enum plan_end end; /* a CLEAN end that breaks the promise of content_length closes the connection, as FIN */
-    bool failed; /* something ran out of memory while it was made; the server answers 500 instead */
+    enum plan_end end;      /* a CLEAN end that breaks the promise of content_length closes the connection, as FIN */
+    bool failed;            /* something ran out of memory while it was made; the server answers 500 instead */
     /* Called once, just before piece i (as numbered then) is handed to the socket; may patch plan->bytes within the
      * piece (time stamps). */
     void (*before_send)(void *ctx, struct plan *plan, size_t i, uint64_t now_ns);
@@ -58,17 +59,17 @@ void plan_body(struct plan *plan, const char *content_type, struct span body);
 size_t plan_add(struct plan *plan, struct span bytes, uint64_t after_ns, size_t event);
 
 /* The plan-to-plan moves that faults are made of. Positions count bytes of the body from 0, over the pieces in their
- * order. A position beyond the body, or an event that is not there, changes nothing (but `end`, for a cut). None touches
- * content_length. A split leaves the event's number on the last of its pieces; the nameless pieces before it that lie
- * side by side with it in plan->bytes count as part of the event, too. */
-void plan_cut_at_byte(struct plan *plan, size_t at, enum plan_end how); /* beyond the end: only `end` changes */
+ * order. A position beyond the body, or an event that is not there, changes nothing (but `end`, for a cut). None
+ * touches content_length. A split leaves the event's number on the last of its pieces; the nameless pieces before it
+ * that lie side by side with it in plan->bytes count as part of the event, too. */
+void plan_cut_at_byte(struct plan *plan, size_t at, enum plan_end how);     /* beyond the end: only `end` changes */
 void plan_cut_at_event(struct plan *plan, size_t event, enum plan_end how); /* events before `event` stay */
-void plan_stall_at_event(struct plan *plan, size_t event);              /* that event and all behind it are never due */
+void plan_stall_at_event(struct plan *plan, size_t event); /* that event and all behind it are never due */
 void plan_split_at_byte(struct plan *plan, size_t at, uint64_t pause_ns); /* both halves `alone` */
-void plan_shred(struct plan *plan, size_t n);                            /* pieces of at most n bytes, each `alone` */
+void plan_shred(struct plan *plan, size_t n);                             /* pieces of at most n bytes, each `alone` */
 void plan_gate_event(struct plan *plan, size_t event, const char *gate);
 void plan_drop_event(struct plan *plan, size_t event); /* the others keep their instants: its wait and gate move on */
-void plan_merge(struct plan *plan); /* every piece due at once, joined; gates and stalls stay */
+void plan_merge(struct plan *plan);                    /* every piece due at once, joined; gates and stalls stay */
 struct span plan_event_bytes(const struct plan *plan, size_t event); /* the bytes of an event; empty if there is none */
 
 /* What became of a plan on the wire. */

@@ -95,7 +95,7 @@ static void socket_event(void *ctx, uint32_t events)
 static const char preface[] = "PRI * HTTP/2.0"; /* RFC 9113 section 3.4, its first line without the end */
 
 /* An empty SETTINGS frame, then GOAWAY, last stream 0, HTTP_1_1_REQUIRED (RFC 9113 sections 6.5, 6.8, 7). */
-static const unsigned char go_away[] = {0, 0, 0, 4, 0, 0, 0, 0, 0,                      //
+static const unsigned char go_away[] = {0, 0, 0, 4, 0, 0, 0, 0, 0, //
                                         0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0d};
 
 static void refuse_http2(struct connection *c)
@@ -230,6 +230,9 @@ static int bind_once(const struct addrinfo *address, uint16_t port, bool shared)
     if (fd < 0)
         return -1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    /* Inherited by the connections. Where the default is BBR the kernel would pace what we have paced already, for
+     * about a fifth of the time of a frame on loopback; Reno is always there and sends when told. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
     bool ok = (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
               bind(fd, (struct sockaddr *)&at, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
     if (ok)
@@ -246,7 +249,8 @@ static uint16_t port_of(int fd)
     socklen_t n = sizeof at;
     if (getsockname(fd, (struct sockaddr *)&at, &n) != 0)
         return 0;
-    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port : ((struct sockaddr_in *)&at)->sin_port);
+    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
+                                          : ((struct sockaddr_in *)&at)->sin_port);
 }
 
 /* SO_REUSEPORT would also share a port with another program of ours that somebody forgot; so with several workers the

@@ -22,16 +22,16 @@ struct exchange;
 struct server;
 
 struct server_config {
-    const char *host;            /* NULL: 127.0.0.1 */
-    uint16_t port;               /* 0: any free one; server_port() tells */
-    unsigned workers;            /* 0: 1 */
-    size_t max_body;             /* bytes; 0: 32 MiB. More: 413 */
-    size_t max_header;           /* bytes; 0: 16 KiB (each KiB is cleared for each request). More: 431 */
-    unsigned max_connections;    /* a worker; 0: as many as the file limit allows, less a reserve */
-    unsigned idle_timeout_ms;    /* keep-alive, a silent peer, the whole of a request from its first line on; rounded up
-                                  * to seconds; 0: 60,000 */
-    unsigned hang_limit_ms;      /* silence that a plan asks for (PLAN_NEVER, PLAN_END_HANG); 0: 600,000 */
-    struct gates *gates;         /* borrowed; NULL: plans with gates pass */
+    const char *host;         /* NULL: 127.0.0.1 */
+    uint16_t port;            /* 0: any free one; server_port() tells */
+    unsigned workers;         /* 0: 1 */
+    size_t max_body;          /* bytes; 0: 32 MiB. More: 413 */
+    size_t max_header;        /* bytes; 0: 16 KiB (each KiB is cleared for each request). More: 431 */
+    unsigned max_connections; /* a worker; 0: as many as the file limit allows, less a reserve */
+    unsigned idle_timeout_ms; /* keep-alive, a silent peer, the whole of a request from its first line on; rounded up
+                               * to seconds; 0: 60,000 */
+    unsigned hang_limit_ms;   /* silence that a plan asks for (PLAN_NEVER, PLAN_END_HANG); 0: 600,000 */
+    struct gates *gates;      /* borrowed; NULL: plans with gates pass */
     void (*handle)(void *ctx, struct exchange *x);
     /* Optional, on the worker's thread before its first request and after its last: what exchange_worker() returns. */
     void *(*worker_start)(void *ctx, struct loop *loop);
@@ -52,7 +52,8 @@ void *exchange_worker(const struct exchange *x);
 /* Called exactly once per exchange, also when the peer left before an answer; x is gone when it returns, so an answer
  * that is still being made must be dropped in it. Never called from within another exchange_ function or the handler.
  * Set it inside the handler. */
-void exchange_on_done(struct exchange *x, void (*done)(void *ctx, struct exchange *x, const struct delivery *d), void *ctx);
+void exchange_on_done(struct exchange *x, void (*done)(void *ctx, struct exchange *x, const struct delivery *d),
+                      void *ctx);
 
 void exchange_reply(struct exchange *x, struct plan *take); /* NULL, or a plan that failed: 500 */
 

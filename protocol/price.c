@@ -323,7 +323,7 @@ static enum err find_entry(const struct price_book *book, const struct price_que
     char today[32];
     time_t now = time(NULL);
     struct tm utc;
-    const char *id, *scope = "regional", *date = q->date;
+    const char *id = NULL, *scope = "regional", *date = q->date;
     if (date == NULL && gmtime_r(&now, &utc) != NULL && strftime(today, sizeof today, "%Y-%m-%d", &utc) > 0)
         date = today;
     if (date == NULL || !is_date(date))
@@ -383,14 +383,14 @@ static enum err add_line(struct price_bill *bill, const struct price_entry *entr
 enum err price_cost(const struct price_book *book, const struct price_query *query, const int64_t units[PRICE_DIMENSIONS],
                     struct price_bill *out, struct note *note)
 {
-    const struct price_model *model;
-    const struct price_entry *entry;
-    price_int thousandths;
+    const struct price_model *model = NULL;
+    const struct price_entry *entry = NULL;
+    price_int thousandths = 0;
     *out = (struct price_bill){0};
     enum err e = find_entry(book, query, &model, &entry, note);
     if (e == OK)
         e = find_factor(book, query, &thousandths, &out->tier, note);
-    if (e != OK)
+    if (e != OK || model == NULL || entry == NULL)
         return e;
     out->model = model->id;
     out->scope = entry->scope;

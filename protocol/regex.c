@@ -20,7 +20,9 @@ enum {
     BUCKETS = 256,
     REMEMBERED = 16,
     LONGEST_REMEMBERED = 160,
-    LONGEST_PATTERN = 64 << 10
+    LONGEST_PATTERN = 64 << 10,
+    DEEPEST_GROUP = 32,
+    MOST_PIECES = 8192
 };
 
 #define ANY_BEYOND "[\xC0-\xF4][\x80-\xBF]+" /* C0 leads the C0 80 that stands for U+0000 */
@@ -32,7 +34,16 @@ struct charset {
     size_t some_count;
 };
 
+/* What regcomp will have to build. It copies what {n,m} and + repeat, so that nested ones multiply: their product is
+ * counted and has a ceiling, because a pattern may come over the wire. */
+struct expansion {
+    size_t groups[DEEPEST_GROUP + 1]; /* pieces so far, per open group */
+    size_t depth;
+    size_t last; /* pieces of what a quantifier would repeat */
+};
+
 struct translation {
+    struct expansion size;
     const char *at;
     const char *whole;
     struct buf *out;
@@ -43,6 +54,43 @@ static enum err refuse(const struct translation *t, enum err e, const char *why)
 {
     return note_set(t->note, e, "the pattern %.200s, at character %zu: %s", t->whole, (size_t)(t->at - t->whole) + 1,
                     why);
+}
+
+static enum err count_piece(struct translation *t, size_t pieces)
+{
+    struct expansion *x = &t->size;
+    x->last = pieces;
+    x->groups[x->depth] += pieces;
+    return x->groups[x->depth] > MOST_PIECES ? refuse(t, ERR_LIMIT, "too large when its repetitions are written out")
+                                             : OK;
+}
+
+static enum err count_repeat(struct translation *t, size_t times)
+{
+    struct expansion *x = &t->size;
+    size_t once = x->last;
+    if (times > MOST_PIECES || (times > 1 && once > MOST_PIECES / times))
+        return refuse(t, ERR_LIMIT, "too large when its repetitions are written out");
+    enum err e = times > 1 ? count_piece(t, once * (times - 1)) : OK;
+    x->last = times > 1 ? once * times : once;
+    return e;
+}
+
+static enum err open_group(struct translation *t)
+{
+    struct expansion *x = &t->size;
+    if (x->depth == DEEPEST_GROUP)
+        return refuse(t, ERR_LIMIT, "too many groups inside one another");
+    x->groups[++x->depth] = 0;
+    return OK;
+}
+
+static enum err close_group(struct translation *t)
+{
+    struct expansion *x = &t->size;
+    if (x->depth == 0)
+        return refuse(t, ERR_SYNTAX, "a group is closed that was not opened");
+    return count_piece(t, x->groups[x->depth--] + 1);
 }
 
 /* -- Sets ------------------------------------------------ */
@@ -251,6 +299,9 @@ static enum err put_set(struct translation *t, const struct charset *set)
     size_t count = 0;
     for (size_t c = 1; c < ASCII; c++)
         count += set->ascii[c];
+    enum err e = count_piece(t, 1 + (set->beyond ? 3 : set->some_count));
+    if (e != OK)
+        return e;
     bool group = set->beyond || set->some_count > 0;
     if (count == 0 && !group)
         return refuse(t, ERR_UNSUPPORTED, "an empty class");
@@ -321,10 +372,11 @@ static enum err read_class(struct translation *t, struct charset *out)
 
 static enum err read_group(struct translation *t)
 {
+    enum err e = open_group(t);
     buf_addc(t->out, '(');
     t->at++;
-    if (*t->at != '?')
-        return OK;
+    if (e != OK || *t->at != '?')
+        return e;
     if (t->at[1] != ':')
         return refuse(t, ERR_UNSUPPORTED, "look-around and named groups are not served");
     t->at += 2;
@@ -332,12 +384,21 @@ static enum err read_group(struct translation *t)
 }
 
 /* * + ? {n,m}, and the ? of laziness behind them, which is dropped. */
-static void read_quantifier(struct translation *t)
+static enum err read_quantifier(struct translation *t)
 {
+    size_t times = *t->at == '+' ? 2 : 1;
+    if (*t->at == '{') {
+        char *end;
+        times = strtoul(t->at + 1, &end, 10);
+        size_t most = *end == ',' ? strtoul(end + 1, NULL, 10) : 0;
+        times = most > times ? most : times + 1;
+    }
+    enum err e = count_repeat(t, times);
     size_t n = *t->at == '{' ? strcspn(t->at, "}") + 1 : 1;
     buf_add(t->out, (struct span){(const unsigned char *)t->at, n});
     t->at += n;
     t->at += *t->at == '?';
+    return e;
 }
 
 static bool is_count(const char *at)
@@ -359,6 +420,8 @@ static enum err read_one(struct translation *t)
     case '(':
         return read_group(t);
     case ')':
+        buf_addc(t->out, *t->at++);
+        return close_group(t);
     case '|':
     case '^':
     case '$':
@@ -367,13 +430,10 @@ static enum err read_one(struct translation *t)
     case '*':
     case '+':
     case '?':
-        read_quantifier(t);
-        return OK;
+        return read_quantifier(t);
     case '{':
-        if (is_count(t->at)) {
-            read_quantifier(t);
-            return OK;
-        }
+        if (is_count(t->at))
+            return read_quantifier(t);
         break;
     case '.':
         t->at++;
@@ -396,7 +456,7 @@ static enum err read_one(struct translation *t)
     if (!single)
         return put_set(t, &set);
     put_literal(t->out, code);
-    return OK;
+    return count_piece(t, 1);
 }
 
 enum err regex_translate(const char *ecma, int flags, struct buf *out, struct note *note)

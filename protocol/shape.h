@@ -2,7 +2,7 @@
  *
  * The files are fixtures/api/{bedrock-runtime,bedrock,bedrock-agent-runtime}.json and errors.json (protocol/data.h).
  * api_load reads them once; all that it gives is read-only, lives until api_free and may be used from any thread.
- * Checking a value that is right allocates nothing.
+ * Checking a body that is right allocates nothing, but for the keys of maps.
  *
  * Two layers of faults, as the service has them:
  *   - a value of the wrong JSON type never reaches the constraints: SerializationException, 400, the first one met. The

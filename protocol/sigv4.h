@@ -19,7 +19,7 @@
 #include "protocol/base.h"
 #include "protocol/buf.h"
 
-#define SIGV4_CANONICAL_MAX         ((size_t)256 * 1024) /* a canonical request; servers take 64 KiB of headers or less */
+#define SIGV4_CANONICAL_MAX         ((size_t)256 * 1024) /* a canonical request; servers take 64 KiB of headers */
 #define SIGV4_HEADERS_MAX           256                  /* header fields of a request */
 #define SIGV4_SIGNED_MAX            128                  /* names in SignedHeaders; SDKs sign about ten */
 #define SIGV4_QUERY_MAX             256                  /* query parameters */

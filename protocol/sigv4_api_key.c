@@ -79,12 +79,10 @@ static enum err judge_query(struct sigv4 *s, struct span query, const struct sig
 enum err sigv4_api_key_verify(struct sigv4 *s, struct span token, const struct sigv4_policy *policy,
                               struct sigv4_verdict *v, struct note *note)
 {
+    sigv4_verdict_begin(v, policy);
     v->bearer = token;
     v->form = SIGV4_FORM_BEARER;
     v->reason = SIGV4_BEARER;
-    v->inner = SIGV4_OK;
-    v->now_s = policy->now_s;
-    v->window_s = policy->window_s == 0 ? SIGV4_WINDOW_S : policy->window_s;
     if (!span_has_prefix(token, SIGV4_API_KEY_PREFIX) || token.n > SIGV4_API_KEY_MAX)
         return OK;
     CLEANUP(buf_release) struct buf plain = BUF_INIT(SIGV4_API_KEY_MAX);

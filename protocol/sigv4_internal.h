@@ -47,6 +47,8 @@ enum err sigv4_http_date_parse(struct span text, int64_t *at_s) MUST_USE;
 /* Splits "a;b;c". False: too many. */
 bool sigv4_split_names(struct span list, struct sigv4_verdict *v);
 
+/* An empty verdict, with the policy's clock in it. */
+void sigv4_verdict_begin(struct sigv4_verdict *v, const struct sigv4_policy *policy);
 /* Reads what the client claims (who, when, where, which headers) out of header or query. sigv4_auth.c. */
 enum err sigv4_read_claim(struct sigv4 *s, const struct sigv4_request *r, struct sigv4_verdict *v,
                           struct note *note) MUST_USE;

@@ -173,6 +173,18 @@ enum err sigv4_judge(struct sigv4 *s, const struct sigv4_request *r, const struc
     return check_signature(s, r, policy, skip, &known, v, note);
 }
 
+void sigv4_verdict_begin(struct sigv4_verdict *v, const struct sigv4_policy *policy)
+{
+    /* The names are left as they are: only the first name_count of them mean anything, and there are two kilobytes. */
+    size_t names_at = offsetof(struct sigv4_verdict, names);
+    size_t names_end = names_at + sizeof v->names;
+    memset(v, 0, names_at);
+    memset((char *)v + names_end, 0, sizeof *v - names_end);
+    v->now_s = policy->now_s;
+    v->window_s = policy->window_s == 0 ? SIGV4_WINDOW_S : policy->window_s;
+    v->want_service = policy->services == NULL ? NULL : policy->services[0];
+}
+
 static enum err judge_bearer(struct sigv4 *s, const struct sigv4_policy *policy, struct sigv4_verdict *v,
                              struct note *note)
 {
@@ -190,14 +202,7 @@ static enum err judge_bearer(struct sigv4 *s, const struct sigv4_policy *policy,
 enum err sigv4_verify(struct sigv4 *s, const struct sigv4_request *r, const struct sigv4_policy *policy,
                       struct sigv4_verdict *verdict, struct note *note)
 {
-    /* The names are left as they are: only the first name_count of them mean anything, and there are two kilobytes. */
-    size_t names_at = offsetof(struct sigv4_verdict, names);
-    size_t names_end = names_at + sizeof verdict->names;
-    memset(verdict, 0, names_at);
-    memset((char *)verdict + names_end, 0, sizeof *verdict - names_end);
-    verdict->now_s = policy->now_s;
-    verdict->window_s = policy->window_s == 0 ? SIGV4_WINDOW_S : policy->window_s;
-    verdict->want_service = policy->services == NULL ? NULL : policy->services[0];
+    sigv4_verdict_begin(verdict, policy);
     enum err e = sigv4_read_claim(s, r, verdict, note);
     if (e != OK || verdict->reason != SIGV4_OK)
         return e;

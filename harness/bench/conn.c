@@ -155,10 +155,10 @@ static void finish(struct worker *w, struct conn *c, size_t left, uint64_t now)
 
 void conn_check_timeout(struct worker *w, struct conn *c, uint64_t now)
 {
-    uint64_t limit = w->config->timeout_ms * 1000000;
-    if (c->state == CONN_BUSY && now - c->started_ns > limit)
+    uint64_t limit = w->config->timeout_ms * 1000000; /* what began after `now` was taken is not late */
+    if (c->state == CONN_BUSY && now > c->started_ns + limit)
         conn_fail(w, c, BENCH_ERR_TIMEOUT, c->contents > 0 ? "inside_stream" : "no_answer", phase_of(c), SPAN_EMPTY);
-    else if (c->state == CONN_CONNECTING && now - c->connect_ns > limit)
+    else if (c->state == CONN_CONNECTING && now > c->connect_ns + limit)
         conn_fail(w, c, BENCH_ERR_CONNECT, "ETIMEDOUT", "connect", SPAN_EMPTY);
 }
 

@@ -80,10 +80,10 @@ static enum err resolve(const struct url *url, struct request *r, struct note *n
 
 /* ---- path and body by dialect ---- */
 
-static bool ends_with(const char *text, const char *end)
+static bool ends_with(struct span text, const char *end)
 {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
+    size_t m = strlen(end);
+    return text.n >= m && span_is(span_from(text, text.n - m), end);
 }
 
 static void add_percent_encoded(struct buf *out, const char *text)
@@ -105,9 +105,10 @@ static void add_path(const struct bench_config *c, enum bench_dialect dialect, c
         n--;
     if (dialect == BENCH_GET && prefix[0] != '/')
         buf_addc(out, '/');
-    buf_add(out, (struct span){(const unsigned char *)prefix, n});
+    struct span base = {(const unsigned char *)prefix, n};
+    buf_add(out, base);
     if (dialect == BENCH_OPENAI_CHAT) {
-        bool whole = ends_with(prefix, "/chat/completions"), version = ends_with(prefix, "/v1");
+        bool whole = ends_with(base, "/chat/completions"), version = ends_with(base, "/v1");
         buf_adds(out, whole ? "" : version ? "/chat/completions" : "/v1/chat/completions");
     } else if (dialect == BENCH_BEDROCK_CONVERSE) {
         buf_adds(out, "/model/");

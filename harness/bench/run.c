@@ -219,17 +219,16 @@ static void report_progress(struct crew *crew, uint64_t *last_ns, uint64_t *last
         c->progress(c->progress_ctx, &p);
 }
 
+/* Ten times a second until the last worker has gone home. The gate is held but for the waits. */
 static void watch(struct crew *crew)
 {
     const struct bench_config *c = crew->run.config;
     uint64_t last_ns = crew->run.started_ns, last_done = 0;
-    for (unsigned i = 0; i < crew->count;) {
+    while (crew->run.running > 0) {
         uint64_t at = now_ns() + PROGRESS_NS;
         struct timespec until = {(time_t)(at / 1000000000), (long)(at % 1000000000)};
-        if (pthread_clockjoin_np(crew->threads[i], NULL, CLOCK_MONOTONIC, &until) == 0) {
-            i++;
+        if (pthread_cond_clockwait(&crew->run.home, &crew->run.gate, CLOCK_MONOTONIC, &until) == 0)
             continue;
-        }
         if (c->stop != NULL && atomic_load(c->stop))
             atomic_store(&crew->run.stop, true);
         report_progress(crew, &last_ns, &last_done);
@@ -240,17 +239,22 @@ static enum err start_threads(struct crew *crew, struct note *note)
 {
     struct run *run = &crew->run;
     unsigned wanted = run->config->threads;
-    (void)pthread_mutex_init(&run->gate, NULL);
     if (pthread_barrier_init(&run->barrier, NULL, wanted) != 0)
         return note_set(note, ERR_IO, "no barrier for %u threads", wanted);
+    (void)pthread_mutex_init(&run->gate, NULL);
+    (void)pthread_cond_init(&run->home, NULL);
     (void)pthread_mutex_lock(&run->gate);
     run->started_ns = now_ns();
     while (crew->count < wanted && pthread_create(&crew->threads[crew->count], NULL, worker_main, crew->workers[crew->count]) == 0)
         crew->count++;
     run->aborted = crew->count < wanted;
-    (void)pthread_mutex_unlock(&run->gate);
+    run->running = crew->count;
     watch(crew);
+    (void)pthread_mutex_unlock(&run->gate);
+    for (unsigned i = 0; i < crew->count; i++)
+        (void)pthread_join(crew->threads[i], NULL);
     (void)pthread_barrier_destroy(&run->barrier);
+    (void)pthread_cond_destroy(&run->home);
     (void)pthread_mutex_destroy(&run->gate);
     return run->aborted ? note_set(note, ERR_IO, "only %u of %u threads could be started", crew->count, wanted) : OK;
 }

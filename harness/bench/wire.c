@@ -219,7 +219,7 @@ static const char *chunk_byte(struct wire *w, unsigned char c)
         w->state = AT_CHUNK_EXTENSION;
         if (w->digits == 0 || (c != '\r' && c != '\n' && c != ';' && c != ' ' && c != '\t'))
             return "chunk_size";
-        /* fall through */
+        __attribute__((fallthrough));
     case AT_CHUNK_EXTENSION:
         if (c == '\n') {
             w->state = w->left > 0 ? AT_CHUNK_DATA : AT_TRAILER;

@@ -344,15 +344,9 @@ static void run_block(struct worker *w, size_t index)
     block_end(w, b, index);
 }
 
-void *worker_main(void *worker)
+static void run_blocks(struct worker *w)
 {
-    struct worker *w = worker;
     struct run *run = w->run;
-    (void)pthread_mutex_lock(&run->gate);
-    bool aborted = run->aborted;
-    (void)pthread_mutex_unlock(&run->gate);
-    if (aborted)
-        return NULL;
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     for (size_t i = 0; i < run->block_count; i++) {
         if (pthread_barrier_wait(&run->barrier) == PTHREAD_BARRIER_SERIAL_THREAD) {
@@ -364,6 +358,21 @@ void *worker_main(void *worker)
             break;
         run_block(w, i);
     }
+}
+
+void *worker_main(void *worker)
+{
+    struct worker *w = worker;
+    struct run *run = w->run;
+    (void)pthread_mutex_lock(&run->gate);
+    bool aborted = run->aborted;
+    (void)pthread_mutex_unlock(&run->gate);
+    if (!aborted)
+        run_blocks(w);
+    (void)pthread_mutex_lock(&run->gate);
+    run->running--;
+    (void)pthread_cond_signal(&run->home);
+    (void)pthread_mutex_unlock(&run->gate);
     return NULL;
 }
 

@@ -34,8 +34,10 @@ struct run {
     uint64_t block_start_ns; /* written between two barriers by one thread */
     bool ended;              /* likewise: no further block */
     atomic_bool stop;
-    pthread_mutex_t gate; /* held until all workers exist */
-    bool aborted;         /* they do not: go home; written under the gate */
+    pthread_mutex_t gate; /* of the three below; held until all workers exist */
+    pthread_cond_t home;  /* a worker has ended */
+    unsigned running;
+    bool aborted;         /* not all could be started: go home at once */
 };
 
 struct worker; /* private */

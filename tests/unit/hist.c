@@ -161,6 +161,20 @@ static void exports_the_bytes_of_hdrhistogram(void)
     CU_ASSERT_EQUAL(hex.len, 30 + sizeof payload - 1 + 8);
 }
 
+/* One empty step is a zero count, two are the number -2, as the Java and C implementations write them. */
+static void exports_runs_of_empty_steps(void)
+{
+    CLEANUP(hist_free) struct hist *h = hist_new();
+    CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY), bytes = BUF_INIT(BUF_ANY), hex = BUF_INIT(BUF_ANY);
+    hist_record(h, 0);
+    hist_record(h, 2);
+    hist_record(h, 5);
+    hist_export(h, &text);
+    CU_ASSERT_EQUAL(buf_add_unbase64(&bytes, buf_span(&text)), OK);
+    buf_add_hex(&hex, span_cut(buf_span(&bytes), 8 + 2 + 5 + 40, 5));
+    CU_ASSERT_STRING_EQUAL(buf_text(&hex), "0200020302");
+}
+
 static void exports_an_empty_histogram(void)
 {
     CLEANUP(hist_free) struct hist *h = hist_new();
@@ -192,6 +206,7 @@ int main(int argc, char **argv)
         {"packed_and_added_again_it_is_the_same", packed_and_added_again_it_is_the_same},
         {"percentiles_without_ten_values_beyond_are_unsupported", percentiles_without_ten_values_beyond_are_unsupported},
         {"exports_the_bytes_of_hdrhistogram", exports_the_bytes_of_hdrhistogram},
+        {"exports_runs_of_empty_steps", exports_runs_of_empty_steps},
         {"exports_an_empty_histogram", exports_an_empty_histogram},
         CU_TEST_INFO_NULL,
     };

@@ -1,4 +1,5 @@
-/* JSON: what is refused and where, what is kept (digits, U+0000, order), pointers, patches, and running out of memory. */
+/* JSON: what is refused and where, what is kept (digits, U+0000, order), pointers, patches, and running out of memory.
+ */
 #include "protocol/json.h"
 
 #include "unit.h"
@@ -15,9 +16,24 @@ static cJSON *tree_of(const char *text)
 static void keeps_what_it_reads(void)
 {
     static const char *const rows[] = {
-        "{}", "[]", "null", "true", "false", "0", "-0", "9007199254740993", "1e400", "0.1000", "-1.5E+10",
-        "123456789012345678901234567890", "\"\"", "\"a\\u0000b\"", "\"\\\"\\\\\\b\\f\\n\\r\\t\\u001f\x7f\"",
-        "\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"", "{\"z\":1,\"a\":[{\"\":null},[[]]],\"m\":{\"k\":\"v\"}}", "\"\\u0000\"",
+        "{}",
+        "[]",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "9007199254740993",
+        "1e400",
+        "0.1000",
+        "-1.5E+10",
+        "123456789012345678901234567890",
+        "\"\"",
+        "\"a\\u0000b\"",
+        "\"\\\"\\\\\\b\\f\\n\\r\\t\\u001f\x7f\"",
+        "\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"",
+        "{\"z\":1,\"a\":[{\"\":null},[[]]],\"m\":{\"k\":\"v\"}}",
+        "\"\\u0000\"",
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(json_free) cJSON *t = tree_of(rows[i]);
@@ -58,6 +74,7 @@ static void refuses_what_is_not_json_and_says_where(void)
         {"\"\\u12g4\"", "column 2: expected four hex", ERR_SYNTAX},
         {"\"\\u12\"", "column 2: expected four hex", ERR_SYNTAX},
         {"\"\\ud800\"", "column 2: a surrogate", ERR_SYNTAX},
+        {"\"\\udc00\\udc00\"", "column 2: a surrogate", ERR_SYNTAX},
         {"\"\\udc00\\ud800\"", "column 2: a surrogate", ERR_SYNTAX},
         {"\"\\ud800\\u0041\"", "column 2: a surrogate", ERR_SYNTAX},
         {"\"\xC3\xA9\xC0\x80\"", "column 3: expected UTF-8", ERR_SYNTAX},
@@ -129,12 +146,14 @@ static void of_repeated_members_the_last_wins(void)
 
 static void prints_sorted_pretty_and_ascii(void)
 {
-    CLEANUP(json_free) cJSON *t = tree_of("{\"b\":[{\"d\":1,\"c\":\"\\u00e9\\ud83d\\ude00\\u007f\"}],\"a\":{},\"B\":[]}");
+    CLEANUP(json_free)
+    cJSON *t = tree_of("{\"b\":[{\"d\":1,\"c\":\"\\u00e9\\ud83d\\ude00\\u007f\"}],\"a\":{},\"B\":[]}");
     CLEANUP(free_ptr) char *sorted = json_text(t, JSON_SORTED | JSON_ASCII);
     CU_ASSERT_STRING_EQUAL(sorted, "{\"B\":[],\"a\":{},\"b\":[{\"c\":\"\\u00e9\\ud83d\\ude00\x7f\",\"d\":1}]}");
     CLEANUP(free_ptr) char *pretty = json_text(t, JSON_PRETTY);
-    CU_ASSERT_STRING_EQUAL(pretty, "{\n  \"b\": [\n    {\n      \"d\": 1,\n      \"c\": \"\xC3\xA9\xF0\x9F\x98\x80\x7f\"\n    }\n  ],\n"
-                                   "  \"a\": {},\n  \"B\": []\n}");
+    CU_ASSERT_STRING_EQUAL(
+        pretty, "{\n  \"b\": [\n    {\n      \"d\": 1,\n      \"c\": \"\xC3\xA9\xF0\x9F\x98\x80\x7f\"\n    }\n  ],\n"
+                "  \"a\": {},\n  \"B\": []\n}");
     CLEANUP(buf_release) struct buf b = BUF_INIT(4);
     json_print(t, 0, &b);
     CU_ASSERT_EQUAL(buf_error(&b), ERR_LIMIT);
@@ -148,7 +167,8 @@ static void prints_computed_numbers_so_that_they_read_back(void)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(json_free) cJSON *n = cJSON_CreateNumber(rows[i]);
         CLEANUP(free_ptr) char *text = json_text(n, 0);
-        CLAIM(memcmp(&(double){strtod(text, NULL)}, &rows[i], sizeof rows[i]) == 0, "%.17g printed as %s", rows[i], text);
+        CLAIM(memcmp(&(double){strtod(text, NULL)}, &rows[i], sizeof rows[i]) == 0, "%.17g printed as %s", rows[i],
+              text);
     }
 }
 
@@ -165,10 +185,24 @@ static void numbers_compare_by_their_digits(void)
         const char *a, *b;
         int order;
     } rows[] = {
-        {"1", "1.0", 0}, {"1", "1e0", 0}, {"100", "1e2", 0}, {"0.001", "1E-3", 0}, {"0", "-0.0e9", 0}, {"0", "0e999999999999", 0},
-        {"9007199254740993", "9007199254740992", 1}, {"-9007199254740993", "-9007199254740992", -1}, {"2", "10", -1},
-        {"-2", "-10", 1}, {"-1", "0", -1}, {"0", "1", -1}, {"0.1", "0.10000000000000000001", -1}, {"1e999999", "1e999998", 1},
-        {"12.5", "12.49999", 1}, {"0.05", "0.5", -1}, {"10.0", "1.00e1", 0}, {"1e-7", "0.0000001", 0},
+        {"1", "1.0", 0},
+        {"1", "1e0", 0},
+        {"100", "1e2", 0},
+        {"0.001", "1E-3", 0},
+        {"0", "-0.0e9", 0},
+        {"0", "0e999999999999", 0},
+        {"9007199254740993", "9007199254740992", 1},
+        {"-9007199254740993", "-9007199254740992", -1},
+        {"2", "10", -1},
+        {"-2", "-10", 1},
+        {"-1", "0", -1},
+        {"0", "1", -1},
+        {"0.1", "0.10000000000000000001", -1},
+        {"1e999999", "1e999998", 1},
+        {"12.5", "12.49999", 1},
+        {"0.05", "0.5", -1},
+        {"10.0", "1.00e1", 0},
+        {"1e-7", "0.0000001", 0},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(json_free) cJSON *a = tree_of(rows[i].a);
@@ -185,11 +219,23 @@ static void reads_whole_numbers_within_64_bits(void)
         bool ok;
         int64_t v;
     } rows[] = {
-        {"0", true, 0},           {"-0", true, 0},       {"9223372036854775807", true, INT64_MAX}, {"9223372036854775808", false, 0},
-        {"-9223372036854775808", true, INT64_MIN},       {"-9223372036854775809", false, 0},       {"1.5", false, 0},
-        {"1.0", true, 1},         {"1e3", true, 1000},   {"1.25e2", true, 125},                    {"1.255e2", false, 0},
-        {"1e-1", false, 0},       {"10e-1", true, 1},    {"1e19", false, 0},                       {"\"1\"", false, 0},
-        {"0.0001e4", true, 1},    {"99999999999999999999", false, 0},
+        {"0", true, 0},
+        {"-0", true, 0},
+        {"9223372036854775807", true, INT64_MAX},
+        {"9223372036854775808", false, 0},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"-9223372036854775809", false, 0},
+        {"1.5", false, 0},
+        {"1.0", true, 1},
+        {"1e3", true, 1000},
+        {"1.25e2", true, 125},
+        {"1.255e2", false, 0},
+        {"1e-1", false, 0},
+        {"10e-1", true, 1},
+        {"1e19", false, 0},
+        {"\"1\"", false, 0},
+        {"0.0001e4", true, 1},
+        {"99999999999999999999", false, 0},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(json_free) cJSON *n = tree_of(rows[i].text);
@@ -201,15 +247,18 @@ static void reads_whole_numbers_within_64_bits(void)
 
 static void pointers_agree_with_rfc_6901_section_5(void)
 {
-    CLEANUP(json_free) cJSON *t = tree_of("{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,\"e^f\":3,\"g|h\":4,"
-                                          "\"i\\\\j\":5,\"k\\\"l\":6,\" \":7,\"m~n\":8}");
-    static const char *const rows[][2] = {{"/foo/0", "\"bar\""}, {"/", "0"}, {"/a~1b", "1"}, {"/c%d", "2"}, {"/i\\j", "5"},
-                                          {"/k\"l", "6"}, {"/ ", "7"}, {"/m~0n", "8"}, {"/foo", "[\"bar\",\"baz\"]"}};
+    CLEANUP(json_free)
+    cJSON *t = tree_of("{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,\"e^f\":3,\"g|h\":4,"
+                       "\"i\\\\j\":5,\"k\\\"l\":6,\" \":7,\"m~n\":8}");
+    static const char *const rows[][2] = {{"/foo/0", "\"bar\""}, {"/", "0"},     {"/a~1b", "1"},
+                                          {"/c%d", "2"},         {"/i\\j", "5"}, {"/k\"l", "6"},
+                                          {"/ ", "7"},           {"/m~0n", "8"}, {"/foo", "[\"bar\",\"baz\"]"}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(free_ptr) char *text = json_text(json_at(t, rows[i][0]), 0);
         CLAIM(strcmp(text, rows[i][1]) == 0, "%s is %s", rows[i][0], text);
     }
-    static const char *const nowhere[] = {"foo", "/foo/2", "/foo/-", "/foo/01", "/foo/0/x", "/m~n", "/m~2n", "/fo", "/foo0", "/foo/"};
+    static const char *const nowhere[] = {"foo",  "/foo/2", "/foo/-", "/foo/01", "/foo/0/x",
+                                          "/m~n", "/m~2n",  "/fo",    "/foo0",   "/foo/"};
     for (size_t i = 0; i < COUNT_OF(nowhere); i++)
         CLAIM(json_at(t, nowhere[i]) == NULL, "%s found something", nowhere[i]);
     CU_ASSERT_PTR_EQUAL(json_at(t, ""), t);
@@ -263,14 +312,21 @@ static void equality_ignores_member_order_only(void)
         const char *a, *b;
         bool equal;
     } rows[] = {
-        {"{\"a\":1,\"b\":[1,2]}", "{\"b\":[1.0,2],\"a\":1e0}", true}, {"[1,2]", "[2,1]", false}, {"{\"a\":1}", "{\"a\":1,\"b\":1}", false},
-        {"{\"a\":1,\"b\":1}", "{\"a\":1,\"c\":1}", false}, {"null", "false", false}, {"\"1\"", "1", false}, {"[]", "{}", false},
-        {"true", "true", true}, {"9007199254740993", "9007199254740992", false},
+        {"{\"a\":1,\"b\":[1,2]}", "{\"b\":[1.0,2],\"a\":1e0}", true},
+        {"[1,2]", "[2,1]", false},
+        {"{\"a\":1}", "{\"a\":1,\"b\":1}", false},
+        {"{\"a\":1,\"b\":1}", "{\"a\":1,\"c\":1}", false},
+        {"null", "false", false},
+        {"\"1\"", "1", false},
+        {"[]", "{}", false},
+        {"true", "true", true},
+        {"9007199254740993", "9007199254740992", false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(json_free) cJSON *a = tree_of(rows[i].a);
         CLEANUP(json_free) cJSON *b = tree_of(rows[i].b);
-        CLAIM(json_equal(a, b) == rows[i].equal && json_equal(b, a) == rows[i].equal, "%s and %s", rows[i].a, rows[i].b);
+        CLAIM(json_equal(a, b) == rows[i].equal && json_equal(b, a) == rows[i].equal, "%s and %s", rows[i].a,
+              rows[i].b);
     }
 }
 

@@ -284,7 +284,7 @@ static void a_gate_holds_until_another_thread_opens_it(void)
     pthread_t other;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&other, NULL, open_from_elsewhere, &q), 0);
     pthread_join(other, NULL);
-    CU_ASSERT_EQUAL(q.opened, 0); /* not on the opener's thread */
+    CU_ASSERT_EQUAL(q.opened, 0);    /* not on the opener's thread */
     gate_forget(q.gates, &waits[2]); /* opened, not called yet: still in time */
     run_for(loop, 3 * MS);
     CU_ASSERT_EQUAL(q.opened, 1);

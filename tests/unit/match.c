@@ -68,6 +68,7 @@ static const struct {
     {"{\"$num\":{\"min\":1,\"max\":2}}", "2.0", NULL, NULL},
     {"{\"$num\":{\"min\":1,\"max\":2}}", "2.0000000000000000001", "", "a number with {\"min\":1,\"max\":2}"},
     {"{\"$num\":{\"above\":1}}", "1", "", "a number with"},
+    {"{\"$num\":{\"below\":1}}", "1", "", "a number with"},
     {"{\"$num\":{\"below\":1}}", "0", NULL, NULL},
     {"{\"$num\":{\"whole\":true}}", "0.5", "", "a number with"},
     {"{\"$num\":{}}", "\"1\"", "", "a number with"},
@@ -75,7 +76,8 @@ static const struct {
     {"{\"$approx\":0.3}", "0.301", "", "a number near 0.3"},
     {"{\"$approx\":{\"value\":0.3,\"within\":0.01}}", "0.305", NULL, NULL},
     {"{\"args\":{\"$json\":{\"city\":\"Oslo\"}}}", "{\"args\":\"{ \\\"city\\\": \\\"Oslo\\\" }\"}", NULL, NULL},
-    {"{\"args\":{\"$json\":{\"city\":\"Oslo\"}}}", "{\"args\":\"{\\\"city\\\":\\\"Rome\\\"}\"}", "/args/city", "\"Oslo\""},
+    {"{\"args\":{\"$json\":{\"city\":\"Oslo\"}}}", "{\"args\":\"{\\\"city\\\":\\\"Rome\\\"}\"}", "/args/city",
+     "\"Oslo\""},
     {"{\"$json\":{}}", "\"{\"", "", "a string with JSON (line 1, column 2"},
     {"{\"$json\":{}}", "{}", "", "a string with JSON like {}"},
     {"{\"$text\":\"ab\"}", "[{\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"},{\"image\":{}}]", NULL, NULL},
@@ -99,7 +101,8 @@ static const struct {
     {"{\"$base64\":{\"$prefix\":\"foo\"}}", "\"Zm9vYmFy\"", NULL, NULL},
     {"{\"$base64\":\"x\"}", "\"Zm9\"", "", "a base64 string of"},
     {"{\"id\":{\"$save\":\"x\"},\"ref\":{\"$same\":\"x\"}}", "{\"id\":\"a\",\"ref\":\"a\"}", NULL, NULL},
-    {"{\"id\":{\"$save\":\"x\"},\"ref\":{\"$same\":\"x\"}}", "{\"id\":\"a\",\"ref\":\"b\"}", "/ref", "the value saved as x: \"a\""},
+    {"{\"id\":{\"$save\":\"x\"},\"ref\":{\"$same\":\"x\"}}", "{\"id\":\"a\",\"ref\":\"b\"}", "/ref",
+     "the value saved as x: \"a\""},
     {"{\"$same\":\"never\"}", "1", "", "but none was saved"},
     {"{\"$save\":{\"name\":\"n\",\"is\":{\"$type\":\"string\"}}}", "1", "", "a value of type"},
     {"{\"a\":{\"$save\":\"x\"}}", "{}", "/a", "a value to save as x"},
@@ -117,10 +120,12 @@ static void matchers_hold_or_say_where_not(void)
         enum err e = match_validate(matcher, "", &note);
         CLAIM(e == OK, "%s is refused: %s", rows[i].matcher, note.text);
         bool ok = match(matcher, actual, &vars, &f);
-        CLAIM(ok == (rows[i].pointer == NULL), "%s against %s", rows[i].matcher, rows[i].actual == NULL ? "nothing" : rows[i].actual);
+        CLAIM(ok == (rows[i].pointer == NULL), "%s against %s", rows[i].matcher,
+              rows[i].actual == NULL ? "nothing" : rows[i].actual);
         if (ok || rows[i].pointer == NULL)
             continue;
-        CLAIM(strcmp(f.pointer, rows[i].pointer) == 0, "%s: at '%s' instead of '%s'", rows[i].matcher, f.pointer, rows[i].pointer);
+        CLAIM(strcmp(f.pointer, rows[i].pointer) == 0, "%s: at '%s' instead of '%s'", rows[i].matcher, f.pointer,
+              rows[i].pointer);
         CLAIM(strstr(f.expected, rows[i].expected) != NULL, "%s: expected %s", rows[i].matcher, f.expected);
         CLAIM(match(matcher, actual, &vars, NULL) == ok, "%s: silence changes the answer", rows[i].matcher);
     }
@@ -158,7 +163,8 @@ static void refuses_what_no_matcher_means(void)
 
 static void a_failed_alternative_saves_nothing(void)
 {
-    CLEANUP(json_free) cJSON *matcher = tree_of("{\"$or\":[{\"a\":{\"$save\":\"x\"},\"b\":2},{\"b\":{\"$save\":\"y\"}}]}");
+    CLEANUP(json_free)
+    cJSON *matcher = tree_of("{\"$or\":[{\"a\":{\"$save\":\"x\"},\"b\":2},{\"b\":{\"$save\":\"y\"}}]}");
     CLEANUP(json_free) cJSON *actual = tree_of("{\"a\":7,\"b\":1}");
     CLEANUP(match_vars_release) struct match_vars vars = MATCH_VARS_INIT;
     CU_ASSERT(match(matcher, actual, &vars, NULL));
@@ -195,17 +201,42 @@ static void patterns_mean_what_they_mean_in_ecma(void)
         int flags;
         bool holds;
     } patterns[] = {
-        {"a.c", "a\xE2\x82\xAC" "c", REGEX_WHOLE, true}, {"a.c", "a\nc", REGEX_WHOLE, false}, {"[\\s\\S]*", "a\n\xC3\xA9", REGEX_WHOLE, true},
-        {"^.{2}$", "\xC3\xA9\xC3\xA9", 0, true},         {"[^:]{2}", "\xC3\xA9x", REGEX_WHOLE, true}, {"[^:]{2}", "\xC3\xA9", REGEX_WHOLE, false},
-        {"\\d+(?:\\.\\d+)?", "10.5", REGEX_WHOLE, true},  {"a|b", "xa", REGEX_WHOLE, false},          {"a|b", "xa", 0, true},
-        {"(|x)y", "y", REGEX_WHOLE, true},               {"[]", "", 0, false},                       {"a+?b", "aab", REGEX_WHOLE, true},
-        {"[a\\]^-]+", "]^-a", REGEX_WHOLE, true},         {"x[\\^-]+", "x-^", REGEX_WHOLE, true},     {"(?i)ABC", "xabcx", 0, true},
-        {"\\bfoo\\b", "a foo b", 0, true},               {"\\bfoo\\b", "afoob", 0, false},           {"\\u20ac", "\xE2\x82\xAC", REGEX_WHOLE, true},
-        {"[\xC3\xA9z]x", "\xC3\xA9x", REGEX_WHOLE, true}, {"[\xC3\xA9z]x", "\xC3\xA8x", REGEX_WHOLE, false}, {"\\{\\}", "{}", REGEX_WHOLE, true},
-        {"{\"a\"}", "{\"a\"}", REGEX_WHOLE, true},       {"[0-9]{2,3}", "1", REGEX_WHOLE, false},    {"[0-9]{2,3}", "1234", REGEX_WHOLE, false},
-        {"[0-9]{2,}", "1234", REGEX_WHOLE, true},        {"[0-9]?", "", REGEX_WHOLE, true},          {"[0-9]", "12", REGEX_WHOLE, false},
-        {"\\w\\W\\S\\D", "a-bc", REGEX_WHOLE, true},     {"\\P{C}*", "ab\x01", REGEX_WHOLE, false},  {"[\\p{L}]+", "\xC3\xA9z", REGEX_WHOLE, true},
-        {"[.]x", "ax", REGEX_WHOLE, false},              {"a\\.b", "axb", REGEX_WHOLE, false},       {"[\\d-x]+", "1-x", REGEX_WHOLE, true},
+        {"a.c",
+         "a\xE2\x82\xAC"
+         "c",
+         REGEX_WHOLE, true},
+        {"a.c", "a\nc", REGEX_WHOLE, false},
+        {"[\\s\\S]*", "a\n\xC3\xA9", REGEX_WHOLE, true},
+        {"^.{2}$", "\xC3\xA9\xC3\xA9", 0, true},
+        {"[^:]{2}", "\xC3\xA9x", REGEX_WHOLE, true},
+        {"[^:]{2}", "\xC3\xA9", REGEX_WHOLE, false},
+        {"\\d+(?:\\.\\d+)?", "10.5", REGEX_WHOLE, true},
+        {"a|b", "xa", REGEX_WHOLE, false},
+        {"a|b", "xa", 0, true},
+        {"(|x)y", "y", REGEX_WHOLE, true},
+        {"[]", "", 0, false},
+        {"a+?b", "aab", REGEX_WHOLE, true},
+        {"[a\\]^-]+", "]^-a", REGEX_WHOLE, true},
+        {"x[\\^-]+", "x-^", REGEX_WHOLE, true},
+        {"(?i)ABC", "xabcx", 0, true},
+        {"\\bfoo\\b", "a foo b", 0, true},
+        {"\\bfoo\\b", "afoob", 0, false},
+        {"\\u20ac", "\xE2\x82\xAC", REGEX_WHOLE, true},
+        {"[\xC3\xA9z]x", "\xC3\xA9x", REGEX_WHOLE, true},
+        {"[\xC3\xA9z]x", "\xC3\xA8x", REGEX_WHOLE, false},
+        {"\\{\\}", "{}", REGEX_WHOLE, true},
+        {"{\"a\"}", "{\"a\"}", REGEX_WHOLE, true},
+        {"[0-9]{2,3}", "1", REGEX_WHOLE, false},
+        {"[0-9]{2,3}", "1234", REGEX_WHOLE, false},
+        {"[0-9]{2,}", "1234", REGEX_WHOLE, true},
+        {"[0-9]?", "", REGEX_WHOLE, true},
+        {"[0-9]", "12", REGEX_WHOLE, false},
+        {"\\w\\W\\S\\D", "a-bc", REGEX_WHOLE, true},
+        {"\\P{C}*", "ab\x01", REGEX_WHOLE, false},
+        {"[\\p{L}]+", "\xC3\xA9z", REGEX_WHOLE, true},
+        {"[.]x", "ax", REGEX_WHOLE, false},
+        {"a\\.b", "axb", REGEX_WHOLE, false},
+        {"[\\d-x]+", "1-x", REGEX_WHOLE, true},
     };
     for (size_t i = 0; i < COUNT_OF(patterns); i++) {
         struct note note = {""};
@@ -214,11 +245,25 @@ static void patterns_mean_what_they_mean_in_ecma(void)
             CU_ASSERT_PTR_NULL(r);
             continue;
         }
-        CLAIM(r != NULL && regex_matches(r, patterns[i].text) == patterns[i].holds, "%s against %s %s", patterns[i].pattern,
-              patterns[i].text, note.text);
-        CLAIM(r == regex_get(patterns[i].pattern, patterns[i].flags, NULL), "%s is compiled twice", patterns[i].pattern);
+        CLAIM(r != NULL && regex_matches(r, patterns[i].text) == patterns[i].holds, "%s against %s %s",
+              patterns[i].pattern, patterns[i].text, note.text);
+        CLAIM(r == regex_get(patterns[i].pattern, patterns[i].flags, NULL), "%s is compiled twice",
+              patterns[i].pattern);
     }
-    static const char *const refused[] = {"(?<n>a)", "(?!a)", "(a)\\1", "[b-a]", "a\\", "[a", "a)(", "\\u12", "\\p{Xyz}", "*a("};
+    static const char *const refused[] = {"(?<n>a)",
+                                          "(?!a)",
+                                          "(a)\\1",
+                                          "[b-a]",
+                                          "a\\",
+                                          "[a",
+                                          "a)(",
+                                          "\\u12",
+                                          "\\p{Xyz}",
+                                          "(a{1000}){1000}",
+                                          "((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+",
+                                          "a{99999}",
+                                          "x)",
+                                          "*a("};
     for (size_t i = 0; i < COUNT_OF(refused); i++)
         CLAIM(regex_get(refused[i], REGEX_SEARCH, NULL) == NULL, "%s is understood", refused[i]);
 }

@@ -150,7 +150,7 @@ static void finds_every_stamp_however_cut(void)
     buf_adds(&b, "data: {\"x\":\"mo mohs-stam mohs-stamohs-stamp");
     for (uint32_t i = 0; i < 12; i++) {
         add_stamp(&b, i);
-        buf_adds(&b, i % 3 == 0 ? "mohs-stammohs-" : i % 3 == 1 ? "" : "\"}\n\ndata: {\"m\":\"m");
+        buf_adds(&b, i % 3 == 0 ? "mohs-stammohs-mohs-sta" : i % 3 == 1 ? "" : "\"}\n\ndata: {\"m\":\"m");
     }
     for (size_t step = 1; step <= b.len; step++) {
         struct counts c = scan_cut_every(buf_span(&b), step);

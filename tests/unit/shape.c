@@ -35,10 +35,12 @@ static void finds_operations_on_the_undecoded_path(void)
         const char *method, *path, *operation, *label, *value;
         enum err e;
     } paths[] = {
-        {"POST", "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse", "Converse", "modelId", "anthropic.claude-3-haiku-20240307-v1:0", OK},
-        {"POST", "/model/anthropic.claude-3-haiku-20240307-v1:0/converse", "Converse", "modelId", "anthropic.claude-3-haiku-20240307-v1:0", OK},
-        {"POST", "/model/arn%3aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.x/converse-stream", "ConverseStream", "modelId",
-         "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x", OK},
+        {"POST", "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse", "Converse", "modelId",
+         "anthropic.claude-3-haiku-20240307-v1:0", OK},
+        {"POST", "/model/anthropic.claude-3-haiku-20240307-v1:0/converse", "Converse", "modelId",
+         "anthropic.claude-3-haiku-20240307-v1:0", OK},
+        {"POST", "/model/arn%3aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.x/converse-stream",
+         "ConverseStream", "modelId", "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x", OK},
         {"POST", "/model/m/invoke", "InvokeModel", "modelId", "m", OK},
         {"POST", "/model/m/invoke-with-response-stream", "InvokeModelWithResponseStream", "modelId", "m", OK},
         {"POST", "/model/m/count-tokens", "CountTokens", "modelId", "m", OK},
@@ -60,10 +62,11 @@ static void finds_operations_on_the_undecoded_path(void)
         struct api_route route;
         CLEANUP(buf_release) struct buf value = BUF_INIT(256);
         enum err e = api_route(api, span_of(paths[i].method), span_of(paths[i].path), &route);
-        CLAIM(e == paths[i].e && (e != OK || strcmp(route.operation->name, paths[i].operation) == 0), "%s %s: %s", paths[i].method,
-              paths[i].path, err_name(e));
+        CLAIM(e == paths[i].e && (e != OK || strcmp(route.operation->name, paths[i].operation) == 0), "%s %s: %s",
+              paths[i].method, paths[i].path, err_name(e));
         if (paths[i].label != NULL && e == OK)
-            CLAIM(api_route_label(&route, paths[i].label, &value) == OK && strcmp(buf_text(&value), paths[i].value) == 0,
+            CLAIM(api_route_label(&route, paths[i].label, &value) == OK &&
+                      strcmp(buf_text(&value), paths[i].value) == 0,
                   "%s gives %s", paths[i].path, buf_text(&value));
     }
 }
@@ -95,15 +98,19 @@ static void checks_path_query_and_headers(void)
         const char *operation, *wire, *value, *text; /* text NULL: right */
     } rows[] = {
         {"Converse", "modelId", "anthropic.claude-3-haiku-20240307-v1:0", NULL},
-        {"Converse", "modelId", "bad id", "1 validation error detected: Value 'bad id' at 'modelId' failed to satisfy constraint: Member must "
-                                          "satisfy regular expression pattern: (arn:aws"},
-        {"Converse", "modelId", "", "2 validation errors detected: Value '' at 'modelId' failed to satisfy constraint: Member must have length"},
+        {"Converse", "modelId", "bad id",
+         "1 validation error detected: Value 'bad id' at 'modelId' failed to satisfy constraint: Member must "
+         "satisfy regular expression pattern: (arn:aws"},
+        {"Converse", "modelId", "",
+         "2 validation errors detected: Value '' at 'modelId' failed to satisfy constraint: Member must have length"},
         {"InvokeModel", "X-Amzn-Bedrock-Trace", "ENABLED", NULL},
-        {"InvokeModel", "X-Amzn-Bedrock-Trace", "yes", "1 validation error detected: Value 'yes' at 'trace' failed to satisfy constraint: "
-                                                       "Member must satisfy enum value set: [ENABLED, DISABLED, ENABLED_FULL]"},
+        {"InvokeModel", "X-Amzn-Bedrock-Trace", "yes",
+         "1 validation error detected: Value 'yes' at 'trace' failed to satisfy constraint: "
+         "Member must satisfy enum value set: [ENABLED, DISABLED, ENABLED_FULL]"},
         {"ListAsyncInvokes", "maxResults", "10", NULL},
-        {"ListAsyncInvokes", "maxResults", "0", "1 validation error detected: Value '0' at 'maxResults' failed to satisfy constraint: Member "
-                                                "must have value greater than or equal to 1"},
+        {"ListAsyncInvokes", "maxResults", "0",
+         "1 validation error detected: Value '0' at 'maxResults' failed to satisfy constraint: Member "
+         "must have value greater than or equal to 1"},
         {"ListAsyncInvokes", "maxResults", "ten", "STRING_VALUE cannot be converted to Integer"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -112,14 +119,17 @@ static void checks_path_query_and_headers(void)
         struct api_input in = {.get = get_text, .ctx = &texts};
         enum err e = api_check_request(api, api_operation(api, rows[i].operation), &in, &fault);
         const char *text = rows[i].text == NULL ? "" : rows[i].text;
-        CLAIM((e == OK) == (rows[i].text == NULL), "%s %s=%s: %s", rows[i].operation, rows[i].wire, rows[i].value, buf_text(&fault.text));
-        CLAIM(strncmp(buf_text(&fault.text), text, strlen(text)) == 0, "%s=%s: %s", rows[i].wire, rows[i].value, buf_text(&fault.text));
+        CLAIM((e == OK) == (rows[i].text == NULL), "%s %s=%s: %s", rows[i].operation, rows[i].wire, rows[i].value,
+              buf_text(&fault.text));
+        CLAIM(strncmp(buf_text(&fault.text), text, strlen(text)) == 0, "%s=%s: %s", rows[i].wire, rows[i].value,
+              buf_text(&fault.text));
     }
     struct api_input large = {.payload_len = 25000001};
     CLEANUP(api_fault_release) struct api_fault fault = API_FAULT_INIT;
     CU_ASSERT_EQUAL(api_check_request(api, api_operation(api, "InvokeModel"), &large, &fault), ERR_INVALID);
-    CU_ASSERT_STRING_EQUAL(buf_text(&fault.text), "1 validation error detected: Value at 'body' failed to satisfy constraint: "
-                                                  "Member must have length less than or equal to 25000000");
+    CU_ASSERT_STRING_EQUAL(buf_text(&fault.text),
+                           "1 validation error detected: Value at 'body' failed to satisfy constraint: "
+                           "Member must have length less than or equal to 25000000");
 }
 
 static void answers_are_checked_too(void)
@@ -128,9 +138,13 @@ static void answers_are_checked_too(void)
     CLEANUP(json_free) cJSON *bad = NULL;
     CLEANUP(api_fault_release) struct api_fault fault = API_FAULT_INIT;
     const struct api_operation *converse = api_operation(api, "Converse");
-    CU_ASSERT_EQUAL(json_parse(span_of("{\"metrics\":{\"latencyMs\":5},\"output\":{\"message\":{\"content\":[{\"text\":\"x\"}],\"role\":"
-                                       "\"assistant\"}},\"stopReason\":\"end_turn\",\"usage\":{\"inputTokens\":1,\"outputTokens\":1,"
-                                       "\"totalTokens\":2}}"), 0, &good, NULL), OK);
+    CU_ASSERT_EQUAL(
+        json_parse(
+            span_of("{\"metrics\":{\"latencyMs\":5},\"output\":{\"message\":{\"content\":[{\"text\":\"x\"}],\"role\":"
+                    "\"assistant\"}},\"stopReason\":\"end_turn\",\"usage\":{\"inputTokens\":1,\"outputTokens\":1,"
+                    "\"totalTokens\":2}}"),
+            0, &good, NULL),
+        OK);
     CU_ASSERT_EQUAL(api_check_response(api, converse, good, &fault), OK);
     CU_ASSERT_EQUAL(json_parse(span_of("{\"output\":{}}"), 0, &bad, NULL), OK);
     CU_ASSERT_EQUAL(api_check_response(api, converse, bad, &fault), ERR_INVALID);
@@ -150,12 +164,15 @@ static void knows_errors_and_their_texts(void)
     CLEANUP(buf_release) struct buf out = BUF_INIT(1024);
     const struct api_text *row = NULL;
     CU_ASSERT_EQUAL(api_error_text(api, "max-tokens-over-limit", &row, &out, "n", "4096", NULL), OK);
-    CU_ASSERT_STRING_EQUAL(buf_text(&out), "The maximum tokens you requested exceeds the model limit of 4096. Try again with a maximum "
-                                           "tokens value that is lower than 4096.");
-    CU_ASSERT(row != NULL && row->status == 400 && strcmp(row->type, "ValidationException") == 0 && strcmp(row->body_key, "message") == 0);
+    CU_ASSERT_STRING_EQUAL(buf_text(&out),
+                           "The maximum tokens you requested exceeds the model limit of 4096. Try again with a maximum "
+                           "tokens value that is lower than 4096.");
+    CU_ASSERT(row != NULL && row->status == 400 && strcmp(row->type, "ValidationException") == 0 &&
+              strcmp(row->body_key, "message") == 0);
     buf_reset(&out);
     CU_ASSERT_EQUAL(api_error_text(api, "converse-missing-results", NULL, &out, "i", "2", NULL), OK);
-    CU_ASSERT_STRING_EQUAL(buf_text(&out), "Expected toolResult blocks at messages.2.content for the following Ids: {id}[, {id}]");
+    CU_ASSERT_STRING_EQUAL(buf_text(&out),
+                           "Expected toolResult blocks at messages.2.content for the following Ids: {id}[, {id}]");
     CU_ASSERT_EQUAL(api_error_text(api, "no-such-id", &row, &out, NULL), ERR_UNKNOWN);
     row = api_text(api, "bearer-invalid");
     CU_ASSERT(row != NULL && strcmp(row->body_key, "Message") == 0);
@@ -210,10 +227,14 @@ static void patterns_accept_and_refuse_as_the_service_does(void)
         {find(converse->path, converse->path_count, "modelId"), "anthropic.claude-3-haiku-20240307-v1:0", true},
         {find(converse->path, converse->path_count, "modelId"), "us.anthropic.claude-sonnet-4-5-20250929-v1:0", true},
         {find(converse->path, converse->path_count, "modelId"), "gpt-4o", true},
-        {find(converse->path, converse->path_count, "modelId"), "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-express-v1", true},
-        {find(converse->path, converse->path_count, "modelId"), "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", true},
-        {find(converse->path, converse->path_count, "modelId"), "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:prompt/ABCDEFGHIJ:3", true},
-        {find(converse->path, converse->path_count, "modelId"), "arn:aws:sagemaker:us-east-1:123456789012:endpoint/my-endpoint", true},
+        {find(converse->path, converse->path_count, "modelId"),
+         "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-express-v1", true},
+        {find(converse->path, converse->path_count, "modelId"),
+         "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", true},
+        {find(converse->path, converse->path_count, "modelId"),
+         "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:prompt/ABCDEFGHIJ:3", true},
+        {find(converse->path, converse->path_count, "modelId"),
+         "arn:aws:sagemaker:us-east-1:123456789012:endpoint/my-endpoint", true},
         {find(converse->path, converse->path_count, "modelId"), "arn:aws:s3:::bucket/key", false},
         {find(converse->path, converse->path_count, "modelId"), "a b", false},
         {find(converse->path, converse->path_count, "modelId"), "bedrock/anthropic.claude", false},
@@ -222,7 +243,8 @@ static void patterns_accept_and_refuse_as_the_service_does(void)
         {find(count->path, count->path_count, "modelId"), "a$", false},
         {find(guard->path, guard->path_count, "guardrailIdentifier"), "abc123", true},
         {find(guard->path, guard->path_count, "guardrailIdentifier"), "", true},
-        {find(guard->path, guard->path_count, "guardrailIdentifier"), "arn:aws:bedrock:us-east-1:123456789012:guardrail/abc1", true},
+        {find(guard->path, guard->path_count, "guardrailIdentifier"),
+         "arn:aws:bedrock:us-east-1:123456789012:guardrail/abc1", true},
         {find(guard->path, guard->path_count, "guardrailIdentifier"), "Abc", false},
         {find(guard->path, guard->path_count, "guardrailVersion"), "DRAFT", true},
         {find(guard->path, guard->path_count, "guardrailVersion"), "12345678", true},
@@ -236,8 +258,10 @@ static void patterns_accept_and_refuse_as_the_service_does(void)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const struct shape_member *m = rows[i].member;
         bool there = m != NULL && m->regex != NULL;
-        CLAIM(there && regex_matches(m->regex, rows[i].text) == rows[i].holds, "%s: %s", there ? m->name : "missing", rows[i].text);
-        CLAIM(there && regex_matches(m->regex, rows[i].text) == rows[i].holds, "asked again, %s answers otherwise", rows[i].text);
+        CLAIM(there && regex_matches(m->regex, rows[i].text) == rows[i].holds, "%s: %s", there ? m->name : "missing",
+              rows[i].text);
+        CLAIM(there && regex_matches(m->regex, rows[i].text) == rows[i].holds, "asked again, %s answers otherwise",
+              rows[i].text);
     }
 }
 

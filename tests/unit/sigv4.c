@@ -477,6 +477,10 @@ static void odd_claims_get_their_reason(void)
          "AWS4-HMAC-SHA256 Credential=A/20250615/us-east-1/bedrock/aws4_request, Credential=B, "
          "SignedHeaders=host, " SIG,
          ""},
+        {SIGV4_INCOMPLETE,
+         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250615/us-east-1/bedrock/aws4_request, SignedHeaders=host, " SIG
+         ", " SIG,
+         ""},
         {SIGV4_SIGNATURE,
          "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250615/us-east-1/bedrock/aws4_request,SignedHeaders=host," SIG, ""},
         {SIGV4_SIGNATURE,
@@ -595,6 +599,65 @@ static void an_unknown_key_and_a_listed_bearer_token_are_the_callers_choice(void
     authorization->value = SPAN_LIT("Bearer ABSKother");
     CU_ASSERT_EQUAL(sigv4_verify(s, &p.request, &policy, &v, NULL), OK);
     CU_ASSERT_EQUAL(v.reason, SIGV4_BEARER);
+}
+
+/* A key as the generators make it, but with a life of our choosing. */
+static void make_key(struct sigv4 *s, int64_t expires_s, const char *access_key, struct buf *out)
+{
+    struct sigv4_header host = {SPAN_LIT("host"), SPAN_LIT("bedrock.amazonaws.com")};
+    struct sigv4_request r = {.method = SPAN_LIT("POST"),
+                              .path = SPAN_LIT("/"),
+                              .query = SPAN_LIT("Action=CallWithBearerToken"),
+                              .headers = &host,
+                              .header_count = 1};
+    struct sigv4_signing how = {.access_key = span_of(access_key),
+                                .secret = SPAN_LIT(SECRET),
+                                .region = SPAN_LIT("us-east-1"),
+                                .service = SPAN_LIT("bedrock"),
+                                .at_s = NOW_S,
+                                .expires_s = expires_s};
+    CLEANUP(sigv4_signed_release) struct sigv4_signed made;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(4096);
+    sigv4_signed_init(&made);
+    CU_ASSERT_EQUAL(sigv4_sign(s, &r, &how, &made, NULL), OK);
+    buf_addf(&text, "bedrock.amazonaws.com/?%s&Version=1", buf_text(&made.query));
+    buf_reset(out);
+    buf_adds(out, SIGV4_API_KEY_PREFIX);
+    buf_add_base64(out, buf_span(&text));
+    struct note note = {""};
+    how.expires_s = SIGV4_API_KEY_EXPIRES_MAX_S + 1;
+    CU_ASSERT_EQUAL(sigv4_api_key_make(s, &how, out, &note), ERR_INVALID);
+}
+
+static void short_term_keys_say_what_is_wrong_inside(void)
+{
+    static const struct {
+        int64_t expires_s, off;
+        const char *access_key;
+        enum sigv4_reason inner;
+        const char *text;
+    } rows[] = {
+        {43200, 0, ACCESS_KEY, SIGV4_OK, ""},
+        {43201, 0, ACCESS_KEY, SIGV4_EXPIRES_PARAM, "Authentication failed: Please make sure your API Key is valid."},
+        {60, 61, ACCESS_KEY, SIGV4_EXPIRED, "Bearer Token has expired"},
+        {60, -301, ACCESS_KEY, SIGV4_NOT_YET, "Authentication failed: Please make sure your API Key is valid."},
+        {60, 0, "AKIDOTHER", SIGV4_UNKNOWN_KEY, "Authentication failed: Please make sure your API Key is valid."},
+    };
+    CLEANUP(sigv4_free_ptr) struct sigv4 *s = sigv4_new();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(buf_release) struct buf key = BUF_INIT(SIGV4_API_KEY_MAX);
+        CLEANUP(sigv4_refusal_release) struct sigv4_refusal refusal = SIGV4_REFUSAL_INIT;
+        struct sigv4_verdict v;
+        struct sigv4_policy policy = policy_for(NULL);
+        policy.now_s = NOW_S + rows[i].off;
+        make_key(s, rows[i].expires_s, rows[i].access_key, &key);
+        CU_ASSERT_EQUAL(sigv4_api_key_verify(s, buf_span(&key), &policy, &v, NULL), OK);
+        CLAIM(v.inner == rows[i].inner && (v.reason == SIGV4_OK) == (v.inner == SIGV4_OK), "row %zu: %s, inside %s", i,
+              sigv4_reason_name(v.reason), sigv4_reason_name(v.inner));
+        CU_ASSERT_EQUAL(sigv4_refuse(&v, false, &refusal), OK);
+        CLAIM(strcmp(buf_text(&refusal.text), rows[i].text) == 0, "row %zu says '%s'", i, buf_text(&refusal.text));
+        CLAIM(refusal.status == 0 || strcmp(refusal.body_key, "Message") == 0, "row %zu: the body key", i);
+    }
 }
 
 /* ---- cache, ceilings, dates ---- */
@@ -759,6 +822,7 @@ int main(void)
         {"HTTP/2 authority and host are one", http2_authority_and_host_are_one},
         {"an unknown key and a listed bearer token are the caller's choice",
          an_unknown_key_and_a_listed_bearer_token_are_the_callers_choice},
+        {"short-term keys say what is wrong inside", short_term_keys_say_what_is_wrong_inside},
         {"keys are derived once and never mixed up", keys_are_derived_once_and_never_mixed_up},
         {"ceilings refuse and never cut", ceilings_refuse_and_never_cut},
         {"dates go both ways", dates_go_both_ways},

@@ -41,11 +41,13 @@ static void cuts_text_where_the_rule_says(void)
 
 static void english_comes_out_near_four_tokens_for_three_words(void)
 {
-    static const char text[] =
-        "When the gateway receives a request, it translates the body into the upstream format, signs it, and waits for the "
-        "first event. If the connection is closed before the model has answered, the request must be cancelled as well, because "
-        "nobody is going to read the remaining tokens. A careful implementation also understands that authentication failures "
-        "should never be retried automatically.";
+    static const char text[] = "When the gateway receives a request, it translates the body into the upstream format, "
+                               "signs it, and waits for the "
+                               "first event. If the connection is closed before the model has answered, the request "
+                               "must be cancelled as well, because "
+                               "nobody is going to read the remaining tokens. A careful implementation also "
+                               "understands that authentication failures "
+                               "should never be retried automatically.";
     size_t words = 1;
     for (const char *c = text; *c != '\0'; c++)
         words += *c == ' ';
@@ -95,24 +97,37 @@ static void a_request_adds_up(void)
     } rows[] = {
         {"{}", 3},
         {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}]}", 8},
-        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"},{\"cachePoint\":{\"type\":\"default\"}}]}]}", 8},
-        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}],\"system\":[{\"text\":\"be brief\"}]}", 13},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"},{\"cachePoint\":{\"type\":\"default\"}}]}]}",
+         8},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}],\"system\":[{\"text\":\"be brief\"}]}",
+         13},
         {"{\"system\":[]}", 3},
-        {"{\"messages\":[{\"role\":\"assistant\",\"content\":[{\"toolUse\":{\"toolUseId\":\"t\",\"name\":\"get\",\"input\":{\"a\":1}}}]}]}", 3 + 4 + 8 + 1 + 5},
-        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"toolResult\":{\"toolUseId\":\"t\",\"content\":[{\"text\":\"x\"},{\"json\":{}}]}}]}]}", 3 + 4 + 8 + 1 + 1},
-        {"{\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"get\",\"description\":\"gets it\",\"inputSchema\":{\"json\":{}}}},{\"cachePoint\":{}}]}}",
+        {"{\"messages\":[{\"role\":\"assistant\",\"content\":[{\"toolUse\":{\"toolUseId\":\"t\",\"name\":\"get\","
+         "\"input\":{\"a\":1}}}]}]}",
+         3 + 4 + 8 + 1 + 5},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"toolResult\":{\"toolUseId\":\"t\",\"content\":[{\"text\":"
+         "\"x\"},{\"json\":{}}]}}]}]}",
+         3 + 4 + 8 + 1 + 1},
+        {"{\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"get\",\"description\":\"gets "
+         "it\",\"inputSchema\":{\"json\":{}}}},{\"cachePoint\":{}}]}}",
          3 + 8 + 1 + 2 + 1},
-        {"{\"messages\":[{\"content\":[{\"document\":{\"name\":\"a\",\"format\":\"txt\",\"source\":{\"bytes\":\"b25lIHR3bw==\"}}}]}]}", 3 + 4 + 1 + 2},
-        {"{\"messages\":[{\"content\":[{\"document\":{\"name\":\"a\",\"format\":\"pdf\",\"source\":{\"bytes\":\"b25lIHR3bw==\"}}}]}]}", 3 + 4 + 1 + 1},
+        {"{\"messages\":[{\"content\":[{\"document\":{\"name\":\"a\",\"format\":\"txt\",\"source\":{\"bytes\":"
+         "\"b25lIHR3bw==\"}}}]}]}",
+         3 + 4 + 1 + 2},
+        {"{\"messages\":[{\"content\":[{\"document\":{\"name\":\"a\",\"format\":\"pdf\",\"source\":{\"bytes\":"
+         "\"b25lIHR3bw==\"}}}]}]}",
+         3 + 4 + 1 + 1},
         {"{\"messages\":[{\"content\":[{\"video\":{\"source\":{\"s3Location\":{}}}}]}]}", 3 + 4 + 1000},
-        {"{\"messages\":[{\"content\":[{\"reasoningContent\":{\"reasoningText\":{\"text\":\"so it is\"}}}]}]}", 3 + 4 + 3},
+        {"{\"messages\":[{\"content\":[{\"reasoningContent\":{\"reasoningText\":{\"text\":\"so it is\"}}}]}]}",
+         3 + 4 + 3},
         {"{\"messages\":[{\"content\":[{\"guardContent\":{\"text\":{\"text\":\"so it is\"}}}]}]}", 3 + 4 + 3},
         {"{\"messages\":\"wrong\",\"system\":3}", 3},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(json_free) cJSON *body = NULL;
         CU_ASSERT_EQUAL(json_parse(span_of(rows[i].body), 0, &body, NULL), OK);
-        CLAIM(token_count_request(body) == rows[i].tokens, "%s: %zu instead of %zu", rows[i].body, token_count_request(body), rows[i].tokens);
+        CLAIM(token_count_request(body) == rows[i].tokens, "%s: %zu instead of %zu", rows[i].body,
+              token_count_request(body), rows[i].tokens);
     }
 }
 
@@ -134,7 +149,8 @@ static void images_count_by_their_size(void)
         {SPAN_LIT("not an image at all, really"), TOKENS_IMAGE_MAX},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        CLAIM(token_count_image(rows[i].bytes) == rows[i].tokens, "image %zu counts %zu", i, token_count_image(rows[i].bytes));
+        CLAIM(token_count_image(rows[i].bytes) == rows[i].tokens, "image %zu counts %zu", i,
+              token_count_image(rows[i].bytes));
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         for (size_t n = 0; n < rows[i].bytes.n; n++)
             CU_ASSERT(token_count_image(span_cut(rows[i].bytes, 0, n)) <= TOKENS_IMAGE_MAX);

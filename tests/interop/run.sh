@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# run.sh: real AWS SDKs against `mohs mock`. Starts the mocks, lets each client that setup.sh could install run every row of
+# behaviours.json, then the gateways of gateways.sh. Prints `ok N name` or `not ok N name: why`, and alone on the last line
+# `N passed, N failed, N skipped`. Exit 1 when something failed, 2 when nothing could begin.
+#
+# MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: js,
+# boto3 or gateways. Arguments are the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+export BUILD=${BUILD:-$top/build} MOHS=${MOHS:-$top/build/release/mohs}
+[ -x "$MOHS" ] || { echo "interop: there is no program at $MOHS; build it first, or say where it is with MOHS=" >&2; exit 2; }
+mkdir -p "$BUILD/interop" || exit 2
+INTEROP=$(cd "$BUILD/interop" && pwd)
+export INTEROP
+
+# No setting of the caller may lead a client elsewhere.
+unset AWS_PROFILE AWS_BEARER_TOKEN_BEDROCK AWS_ENDPOINT_URL AWS_ENDPOINT_URL_BEDROCK_RUNTIME AWS_MAX_ATTEMPTS AWS_RETRY_MODE
+export AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
+export NODE_NO_WARNINGS=1 NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
+
+# start NAME ARG...: a mock; exports NAME, NAME_ADMIN (its URLs) and NAME_LOG (the file of what it says), adds to $pids.
+start() {
+  local name=$1 log="$work/$1.log" line=
+  shift
+  "$MOHS" mock --port 0 --admin-port 0 "$@" > /dev/null 2> "$log" &
+  pids="$pids $!"
+  for _ in $(seq 100); do
+    line=$(grep -m 1 'mock: listening on' "$log") && break
+    kill -0 $! 2>/dev/null || break
+    sleep 0.1
+  done
+  [ -n "$line" ] || { echo "not ok mock: it did not start: $(tail -n 1 "$log")"; exit 1; }
+  export "$name=$(sed -E 's/.*listening on ([^, ]*),?.*/\1/' <<< "$line")"
+  export "${name}_ADMIN=$(sed -E 's/.*admin on ([^, ]*).*/\1/' <<< "$line")"
+  export "${name}_LOG=$log"
+}
+
+# trial NAME COMMAND...: a client with mocks of its own, since it scripts them. The keys are those that rows with
+# "on": "strict" use, in behaviours.json.
+trial() (
+  name=$1 pids=
+  shift
+  work=$(mktemp -d) || exit 2
+  trap 'kill $pids 2>/dev/null; wait $pids 2>/dev/null; rm -rf "$work"' EXIT
+  trap 'exit 130' INT TERM
+  start LENIENT
+  start STRICT --auth strict --key AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY \
+    --key ASIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY:a-session-token-of-the-tests \
+    --key AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY --bearer-key ABSK-a-long-term-key-of-the-tests
+  "$@" || echo "not ok $name client: it ended with $?"
+)
+
+wants() { [ "${ONLY:-$1}" = "$1" ]; }
+
+everything() {
+  wants boto3 || wants js && "$here/setup.sh"
+  wants boto3 && [ -e "$INTEROP/py/installed.txt" ] && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" &
+  wants js && [ -e "$INTEROP/js/installed.json" ] && trial js node "$here/client_js.mjs" "$@" &
+  wait
+  wants gateways && [ -x "$here/gateways.sh" ] && { "$here/gateways.sh" || echo "not ok gateways: gateways.sh ended with $?"; }
+}
+
+# Number what comes, whoever it is from; only the last summary counts.
+everything "$@" | awk '
+  /^(not )?ok / {
+    good = !/^not/; sub(/^(not )?ok +([0-9]+ +)?/, "")
+    if (good) passed++; else failed++
+    print (good ? "ok " : "not ok ") (passed + failed) " " $0; fflush(); next
+  }
+  /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { next }
+  /^SKIP / { skipped++ }
+  { print; fflush() }
+  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }'

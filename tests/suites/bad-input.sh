@@ -1,0 +1,139 @@
+# Bad input of every kind: each is answered with a sentence and the documented exit code or status, and no server falls over.
+work=$(mktemp -d)
+pids=""
+cleanup() { for p in $pids; do kill "$p" 2>/dev/null; done; wait 2>/dev/null; rm -rf "$work"; }
+trap cleanup EXIT
+cd "$work" || exit 1
+count=0 failed=0
+fail() { failed=$((failed + 1)); echo "FAILED: $*"; }
+
+# cli CODE 'WORDS' ARGS...: mohs ARGS ends with CODE, within ten seconds, and says WORDS (an extended regular expression)
+cli() {
+  local code=$1 words=$2; shift 2
+  count=$((count + 1))
+  timeout 10 "$MOHS" "$@" > out 2> err < /dev/null; local got=$?
+  [ $got -eq "$code" ] || fail "mohs $*: exit $got, expected $code: $(head -c 300 err)"
+  grep -qE -- "$words" err out || fail "mohs $*: does not say /$words/: $(head -c 300 err)"
+}
+
+# ---- flags and operands ----
+cli 2 "there is no verb 'frobnicate'" frobnicate
+cli 2 "did you mean 'mock'" mokc
+cli 2 "did you mean .port" mock --prot 1
+cli 2 "port" mock --port 99999
+cli 2 "port" mock --port -1
+cli 2 "strict" mock --auth maybe
+cli 2 "admin-port" mock --admin-port x
+cli 2 "ACCESS_KEY:SECRET" mock --port 0 --key nocolon
+cli 2 "rule" mock --port 0 --admin-port 0 --rule no-such-rule
+cli 2 "not-a-url" gateway --port 0 --upstream not-a-url
+cli 2 "duration" bench -z 10
+cli 2 "must lie between 1" bench -c 0
+cli 2 "at least 0" bench -R -5
+cli 2 "--direct without --target" bench --direct http://127.0.0.1:1
+cli 6 "127.0.0.1:1" bench --target http://127.0.0.1:1 --no-calibrate -z 1s
+cli 2 "--model" cost --input 5
+cli 2 "nearest id is amazon.nova-lite-v1:0" cost --model amazon.nova-lit-v1:0 --input 5
+cli 2 "not a URL" sign nonsense --key a:b
+cli 2 "config" cost --config /nonexistent.json --model x --input 1
+printf '{"cost":{"imput":3}}' > config.json
+cli 2 "imput" cost --config config.json --model x --input 1
+
+# ---- files ----
+printf '{"a":01}' > bad.json
+cli 2 "line 1, column" report bad.json
+printf '{"schema_version":"1.0.0"}' > short.json
+cli 2 "required" report short.json
+cli 2 "No such file" report missing.json
+cli 2 "METHOD TARGET" verify bad.json --key a:b
+cli 2 "hexadecimal" frames --hex bad.json
+printf '\x00\x00\x00\x10\x00\x00\x00\x00\x05\xc2\x48\xea\x7d\x98\xc8\xff' > prelude.bin
+cli 1 "prelude_crc" frames prelude.bin
+printf '\x00\x00\x00\x10\x00\x00\x00\x00\x05\xc2\x48\xeb\x7d\x98\xc8\xfe' > message.bin
+cli 1 "message_crc" frames message.bin
+printf '\x00\x00\x00\x10\x00\x00' > short.bin
+cli 1 "truncated" frames short.bin
+printf '\x7f\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00' > huge.bin
+cli 1 "prelude_crc" frames huge.bin
+
+# ---- cases and profiles ----
+cli 2 "nope" check --profile nope
+cli 2 "bad.json" check --profile ./bad.json
+cli 4 "nothing|no case" check no/such/case
+cli 6 "127.0.0.1:1" check --target http://127.0.0.1:1 --profile generic-openai --run 'openai.chat/params/*' --ui none
+cli 2 "missing.json" check --expected-failures missing.json
+# suite_says 'WORDS' FILE-CONTENT: a case file with that content is refused
+suite_says() {
+  mkdir -p suite/cases/openai.chat/x && printf '%s' "$2" > suite/cases/openai.chat/x/bad.json
+  cli 2 "$1" check --suites suite openai.chat/x/bad
+}
+good='"title":"t","requirements":["params.max-tokens"],"needs":["openai.chat"],"steps":[{"send":{"dialect":"openai.chat","body":{}},"upstream":[],"receive":{"status":400}}],"mutations":[{"on":"client.status","value":500,"caught":"steps[0].receive.status"}]'
+suite_says "line 1" '{"title":'
+suite_says "did you mean .?\"?title" "{\"titel\":\"t\"}"
+suite_says "steps" '{"title":"t","requirements":["params.max-tokens"],"needs":[]}'
+suite_says "no-such-requirement" "$(echo "{$good}" | sed 's/params.max-tokens/no-such-requirement.x/')"
+suite_says "client.statsu|did you mean" "$(echo "{$good}" | sed 's/client.status/client.statsu/')"
+suite_says "regx|did you mean" "$(echo "{$good}" | sed 's/"status":400/"status":{"$regx":"4.."}/')"
+suite_says "openai.chta|dialect" "$(echo "{$good}" | sed 's/"dialect":"openai.chat"/"dialect":"openai.chta"/')"
+
+# ---- servers ----
+"$MOHS" mock --port 0 --admin-port 0 --auth strict 2> mock.log & mock=$!; pids="$pids $mock"
+for _ in $(seq 100); do grep -q listening mock.log && break; sleep 0.05; done
+port=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' mock.log); admin=$(sed -nE 's/.*admin on .*:([0-9]+)$/\1/p' mock.log)
+cli 2 "$port" mock --port "$port"
+
+# raw PORT 'STATUS' 'WORDS' BYTES: the answer to BYTES (printf format) begins with that status (a regular expression; empty: the connection is closed)
+raw() {
+  local to=$1 status=$2 words=$3 bytes=$4 answer
+  count=$((count + 1))
+  answer=$(timeout 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$to; printf '$bytes' >&3; timeout 3 cat <&3" 2>/dev/null | tr -d '\0')
+  [ -n "$status" ] && { echo "$answer" | head -n 1 | grep -qE "HTTP/1.1 ($status)" || fail "raw '${bytes:0:60}': $(echo "$answer" | head -c 120), expected $status"; }
+  [ -z "$words" ] || echo "$answer" | grep -qE "$words" || fail "raw '${bytes:0:60}': does not say /$words/: $(echo "$answer" | tail -c 300)"
+}
+end='Connection: close\r\n\r\n'
+path='/model/amazon.nova-lite-v1%%3A0/converse'
+raw "$port" 404 "UnknownOperation" "GET /nowhere HTTP/1.1\r\nHost: x\r\n$end"
+raw "$port" "400|501|405" "" "\x01\x02\x03 nonsense\r\n\r\n"
+raw "$port" 400 "" "POST $path HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n"
+raw "$port" "400|413" "" "POST $path HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
+raw "$port" "431|413|400" "" "GET / HTTP/1.1\r\nHost: x\r\nX: $(head -c 90000 /dev/zero | tr '\0' a)\r\n\r\n"
+raw "$port" "" "" "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+grep -q "NodeHttpHandler" mock.log || fail "an HTTP/2 preface leaves no hint in the log"
+# Authorization headers
+auth() { raw "$port" 403 "$1" "POST $path HTTP/1.1\r\nHost: x\r\n$2Content-Length: 2\r\n$end{}"; }
+auth "Authorization header is missing" ""
+auth "." "Authorization: AWS4-HMAC-SHA256\r\n"
+auth "." "Authorization: AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=, Signature=zz\r\n"
+auth "." "Authorization: AWS4-HMAC-SHA512 Credential=a/20260101/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=00\r\n"
+auth "." "Authorization: AWS4-HMAC-SHA256 $(head -c 20000 /dev/zero | tr '\0' =)\r\n"
+auth "API Key is valid" "Authorization: Bearer bedrock-api-key-!!!!\r\n"
+auth "." "Authorization: Basic Zm9vOmJhcg==\r\n"
+# the admin API
+admin() { raw "$admin" "$1" "$2" "POST $3 HTTP/1.1\r\nHost: x\r\nContent-Length: ${#4}\r\n$end$(echo "$4" | sed 's/%/%%/g')"; }
+admin 400 "line 1" /script '{"replies":'
+admin 400 "/replies" /script '{"replies":3}'
+admin 400 "did you mean|unknown" /script '{"replys":[]}'
+admin 400 "faults|fault" /faults '{"faults":[{"id":"no-such-fault"}]}'
+admin 404 "message" /nowhere '{}'
+
+# bodies, on a mock that asks for no signature
+"$MOHS" mock --port 0 --admin-port 0 --auth none 2> open.log & pids="$pids $!"
+for _ in $(seq 100); do grep -q listening open.log && break; sleep 0.05; done
+open=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' open.log)
+body() { raw "$open" 400 "$1" "POST $path HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${#2}\r\n$end$(echo "$2" | sed 's/%/%%/g')"; }
+body "message" '{"messages":'
+body "message" '[]'
+body "message" '{"messages":"hi"}'
+body "failed to satisfy constraint" '{"messages":[{"role":"critic","content":[{"text":"x"}]}]}'
+body "failed to satisfy constraint" '{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"maxTokens":0}}'
+body "blank" '{"messages":[{"role":"user","content":[{"text":" "}]}]}'
+body "message" "{\"messages\":$(head -c 3000 /dev/zero | tr '\0' '[')"
+body "message" '{"messages":[{"role":"user","content":[{"image":{"format":"png","source":{"bytes":"!!!"}}}]}]}'
+
+# still alive, and a clean end
+raw "$open" 200 "output" "POST $path HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n$end{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"alive?\"}]}]}"
+kill -0 "$mock" || fail "the mock died"
+kill -TERM "$mock"; wait "$mock"; code=$?
+[ $code -eq 0 ] || [ $code -eq 105 ] || fail "the mock ended with $code"
+echo "$count kinds of bad input, $failed answered wrongly"
+[ $failed -eq 0 ]

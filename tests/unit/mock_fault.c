@@ -1,0 +1,211 @@
+/* Every fault does on the wire what its row says; the table is walked so that none is without a test. */
+#include "mock_rig.h"
+
+/* The scripted answer below is nine events long:
+ * 0 messageStart, 1-3 deltas "one ", "two ", "three", 4 contentBlockStop, 5 messageStop, 6 metadata. */
+#define ANSWER "\"content\":[{\"text\":\"one two three\",\"$deltas\":[\"one \",\"two \",\"three\"]}]"
+#define WHOLE  "messageStart contentBlockDelta*3 contentBlockStop messageStop metadata"
+
+struct row {
+    const char *fault;   /* JSON members behind "id" */
+    bool unary;
+    int status;
+    enum err error;      /* of the client */
+    const char *outline; /* of the events; NULL: not looked at */
+    enum es_error end;
+    const char *holds;   /* in the body; NULL: not looked at */
+};
+
+static const struct row rows[] = {
+    {"\"error\",\"type\":\"ModelTimeoutException\"", true, 408, OK, NULL, ES_OK, "Model has timed out"},
+    {"\"error\",\"type\":\"ThrottlingException\",\"message\":\"slow down\",\"style\":\"type\"", true, 429, OK, NULL, ES_OK,
+     "{\"__type\":\"ThrottlingException\",\"message\":\"slow down\"}"},
+    {"\"ServiceUnavailableException\"", false, 503, OK, NULL, ES_OK, "{\"message\":\"Bedrock is unable to process your request.\"}"},
+    {"\"error\",\"type\":\"MadeUpException\",\"status\":418,\"message\":\"m\",\"style\":\"code\"", true, 418, OK, NULL, ES_OK,
+     "{\"code\":\"MadeUpException\",\"message\":\"m\"}"},
+    {"\"exception\",\"at_event\":2,\"type\":\"throttlingException\",\"message\":\"m\"", false, 200, OK,
+     "messageStart contentBlockDelta throttlingException", ES_OK, "{\"message\":\"m\"}"},
+    {"\"exception\",\"at_event\":0,\"type\":\"internalServerException\"", false, 200, OK, "internalServerException", ES_OK,
+     "unexpected error during processing"},
+    {"\"exception\",\"at_event\":2", true, 200, OK, NULL, ES_OK, "one two three"},
+    {"\"error-frame\",\"at_event\":1,\"code\":\"Oops\",\"message\":\"m\"", false, 200, OK, "messageStart Oops", ES_OK, NULL},
+    {"\"cut-fin\",\"at_event\":3", false, 200, ERR_CLOSED, "messageStart contentBlockDelta*2", ES_OK, NULL},
+    {"\"cut-fin\",\"at_byte\":20", false, 200, ERR_CLOSED, "", ES_TRUNCATED, NULL},
+    {"\"cut-fin\",\"at_byte\":10", true, 200, ERR_CLOSED, NULL, ES_OK, NULL},
+    {"\"cut-rst\",\"at_event\":3", false, 200, ERR_CLOSED, NULL, ES_OK, NULL},
+    {"\"cut-rst\",\"at_byte\":10", true, 200, ERR_CLOSED, NULL, ES_OK, NULL},
+    {"\"cut-clean\",\"at_event\":-2", false, 200, OK, "messageStart contentBlockDelta*3 contentBlockStop", ES_OK, NULL},
+    {"\"cut-clean\",\"at_byte\":-7", false, 200, OK, "messageStart contentBlockDelta*3 contentBlockStop messageStop",
+     ES_TRUNCATED, NULL},
+    {"\"split\",\"at_event\":1,\"at_byte\":2", false, 200, OK, WHOLE, ES_OK, NULL},
+    {"\"split\",\"at_byte\":9", true, 200, OK, NULL, ES_OK, "one two three"},
+    {"\"shred\"", false, 200, OK, WHOLE, ES_OK, NULL},
+    {"\"shred\",\"bytes\":7", true, 200, OK, NULL, ES_OK, "one two three"},
+    {"\"merge\"", false, 200, OK, WHOLE, ES_OK, NULL},
+    {"\"bad-prelude-crc\",\"at_event\":2", false, 200, OK, "messageStart contentBlockDelta", ES_PRELUDE_CRC, NULL},
+    {"\"bad-message-crc\",\"at_event\":2", false, 200, OK, "messageStart contentBlockDelta", ES_MESSAGE_CRC, NULL},
+    {"\"corrupt\",\"at_event\":3", false, 200, OK, WHOLE, ES_OK, "{\"text\":\"thred\"}"},
+    {"\"unknown-event\",\"at_event\":1,\"name\":\"newThing\"", false, 200, OK,
+     "messageStart newThing contentBlockDelta*3 contentBlockStop messageStop metadata", ES_OK, NULL},
+    {"\"no-message-stop\"", false, 200, OK, "messageStart contentBlockDelta*3 contentBlockStop metadata", ES_OK, NULL},
+    {"\"no-metadata\"", false, 200, OK, "messageStart contentBlockDelta*3 contentBlockStop messageStop", ES_OK, NULL},
+    {"\"drop-event\",\"at_event\":0", false, 200, OK, "contentBlockDelta*3 contentBlockStop messageStop metadata", ES_OK, NULL},
+    {"\"duplicate-event\",\"at_event\":5", false, 200, OK,
+     "messageStart contentBlockDelta*3 contentBlockStop messageStop*2 metadata", ES_OK, NULL},
+    {"\"swap-events\",\"at_event\":4", false, 200, OK, "messageStart contentBlockDelta*3 messageStop contentBlockStop metadata",
+     ES_OK, NULL},
+    {"\"html-503\"", false, 503, OK, NULL, ES_OK, "<html>"},
+    {"\"coral-200\"", true, 200, OK, NULL, ES_OK, "com.amazon.coral.service#UnknownOperationException"},
+    {"\"empty-200\"", true, 200, OK, NULL, ES_OK, ""},
+    {"\"empty-200\"", false, 200, OK, "", ES_OK, ""},
+    {"\"latency\",\"ms\":30", true, 200, OK, NULL, ES_OK, "one two three"},
+    {"\"ttft\",\"ms\":30", false, 200, OK, WHOLE, ES_OK, NULL},
+    {"\"itl\",\"ms\":6", false, 200, OK, WHOLE, ES_OK, NULL},
+    {"\"content-type\",\"value\":\"text/html\"", false, 200, OK, WHOLE, ES_OK, NULL},
+    {"\"truncated-json\",\"at_byte\":12", true, 200, OK, NULL, ES_OK, "{\"metrics\":{"},
+};
+
+static uint64_t elapsed_ms(const char *fault)
+{
+    return strstr(fault, "\"itl\"") != NULL || strstr(fault, "\"ms\":30") != NULL ? 29 : 0;
+}
+
+static void check_row(struct mock *m, const struct row *row)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+    buf_addf(&text, "{\"replies\":[{\"reply\":{" ANSWER ",\"faults\":[{\"id\":%s}]}}]}", row->fault);
+    script(m, buf_text(&text));
+    uint64_t before = now_ns();
+    CLEANUP(reply_release) struct reply r = ask(m, row->unary ? CONVERSE : STREAM, HELLO);
+    uint64_t took = (now_ns() - before) / 1000000;
+    CLAIM(r.error == row->error, "%s: the client says %s", row->fault, err_name(r.error));
+    CLAIM(r.status == row->status, "%s: status %d", row->fault, r.status);
+    CLAIM(took >= elapsed_ms(row->fault), "%s: took %llu ms", row->fault, (unsigned long long)took);
+    if (row->holds != NULL)
+        CLAIM(row->holds[0] == '\0' ? r.body.len == 0
+                                    : memmem(r.body.data, r.body.len, row->holds, strlen(row->holds)) != NULL,
+              "%s: no %s in %s", row->fault, row->holds, buf_text(&r.body));
+    if (row->outline == NULL)
+        return;
+    enum es_error end;
+    CLEANUP(json_free) cJSON *events = events_of(&r.body, &end);
+    CLEANUP(buf_release) struct buf o = BUF_INIT(BUF_ANY);
+    outline(events, &o);
+    CLAIM(strcmp(buf_text(&o), row->outline) == 0, "%s: %s", row->fault, buf_text(&o));
+    CLAIM(end == row->end, "%s: the decoder ends with %s", row->fault, es_error_name(end));
+}
+
+static void every_fault_does_what_its_row_says(void)
+{
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_row(m, &rows[i]);
+}
+
+static void no_fault_is_without_a_test(void)
+{
+    static const char *const elsewhere[] = {"stall", "gate"};
+    const struct mock_fault_row *table;
+    size_t n = mock_faults_list(&table);
+    for (size_t i = 0; i < n; i++) {
+        char quoted[64];
+        bool found = false;
+        (void)snprintf(quoted, sizeof quoted, "\"%s\"", table[i].id);
+        for (size_t k = 0; k < COUNT_OF(rows); k++)
+            found = found || strncmp(rows[k].fault, quoted, strlen(quoted)) == 0;
+        for (size_t k = 0; k < COUNT_OF(elsewhere); k++)
+            found = found || strcmp(elsewhere[k], table[i].id) == 0;
+        CLAIM(found, "nothing tests %s", table[i].id);
+        CLAIM(table[i].does[0] != '\0', "%s says nothing", table[i].id);
+    }
+}
+
+static void a_cut_without_its_last_chunk_is_told_apart_from_an_end(void)
+{
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    static const char *const ids[] = {"cut-fin", "cut-rst", "cut-clean"}, *const planned[] = {"fin", "rst", "clean"};
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        char body[512], pointer[64];
+        (void)snprintf(body, sizeof body, "{\"replies\":[{\"reply\":{" ANSWER ",\"faults\":[{\"id\":\"%s\",\"at_event\":3}]}}]}",
+                       ids[i]);
+        script(m, body);
+        CLEANUP(reply_release) struct reply r = ask(m, STREAM, HELLO);
+        (void)snprintf(pointer, sizeof pointer, "/journal?count=%zu&timeout_ms=2000", i + 1);
+        CLEANUP(reply_release) struct reply j = admin(m, "GET", pointer, "");
+        (void)snprintf(pointer, sizeof pointer, "/entries/%zu/delivered/planned_end", i);
+        CLAIM(strcmp(text_at(j.json, pointer), planned[i]) == 0, "%s: %s", ids[i], text_at(j.json, pointer));
+        (void)snprintf(pointer, sizeof pointer, "/entries/%zu/reply/faults/0", i);
+        CLAIM(strcmp(text_at(j.json, pointer), ids[i]) == 0, "%s is not in the journal", ids[i]);
+    }
+}
+
+static void faults_add_up_in_their_order(void)
+{
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    script(m, "{\"replies\":[{\"reply\":{" ANSWER ",\"faults\":[{\"id\":\"duplicate-event\",\"at_event\":1},{\"id\":"
+              "\"no-metadata\"},{\"id\":\"bad-message-crc\",\"at_event\":-1},{\"id\":\"shred\",\"bytes\":5}]}}]}");
+    CLEANUP(reply_release) struct reply r = ask(m, STREAM, HELLO);
+    enum es_error end;
+    CLEANUP(json_free) cJSON *events = events_of(&r.body, &end);
+    CLEANUP(buf_release) struct buf o = BUF_INIT(BUF_ANY);
+    outline(events, &o);
+    CLAIM(strcmp(buf_text(&o), "messageStart contentBlockDelta*4 contentBlockStop") == 0 && end == ES_MESSAGE_CRC, "%s, %s",
+          buf_text(&o), es_error_name(end));
+}
+
+static void faults_for_everybody_last_until_reset(void)
+{
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(reply_release) struct reply set = admin(m, "POST", "/faults", "{\"faults\":[{\"id\":\"html-503\"}]}");
+    CU_ASSERT_EQUAL(set.status, 200);
+    for (int i = 0; i < 2; i++) {
+        CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, HELLO);
+        CU_ASSERT_EQUAL(r.status, 503);
+    }
+    CLEANUP(reply_release) struct reply list = admin(m, "GET", "/faults", "");
+    CLAIM(strcmp(text_at(list.json, "/active/0/id"), "html-503") == 0, "%s", buf_text(&list.body));
+    CLEANUP(reply_release) struct reply reset = admin(m, "POST", "/reset", "");
+    CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, HELLO);
+    CU_ASSERT_EQUAL(r.status, 200);
+}
+
+static void refuses_faults_it_does_not_know(void)
+{
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    static const struct {
+        const char *body, *message;
+    } bad[] = {
+        {"{\"faults\":[{\"id\":\"cut-fni\"}]}", "/faults/0/id: no fault is called \"cut-fni\"; did you mean cut-fin"},
+        {"{\"faults\":[{\"id\":\"merge\",\"at_event\":1}]}", "/faults/0/at_event: this fault has no such parameter; it takes: none"},
+        {"{\"faults\":[{\"id\":\"latency\",\"ms\":-1}]}", "/faults/0/ms: expected a number from 0"},
+        {"{\"faults\":[{\"id\":\"shred\",\"bytes\":0}]}", "/faults/0/bytes: expected a number from 1"},
+        {"{\"faults\":[{\"id\":\"content-type\",\"value\":\"a\\r\\nX: y\"}]}", "/faults/0/value: expected a string of one line"},
+        {"{\"faults\":[7]}", "/faults/0: expected an object"},
+        {"{\"faults\":{}}", "/faults: expected a list"},
+    };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CLEANUP(reply_release) struct reply r = admin(m, "POST", "/faults", bad[i].body);
+        CLAIM(r.status == 400, "%s: %d", bad[i].body, r.status);
+        CLAIM(strncmp(text_at(r.json, "/message"), bad[i].message, strlen(bad[i].message)) == 0, "%s",
+              text_at(r.json, "/message"));
+    }
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        {"every fault does what its row says", every_fault_does_what_its_row_says},
+        {"no fault is without a test", no_fault_is_without_a_test},
+        {"a cut without its last chunk is told apart from an end", a_cut_without_its_last_chunk_is_told_apart_from_an_end},
+        {"faults add up in their order", faults_add_up_in_their_order},
+        {"faults for everybody last until reset", faults_for_everybody_last_until_reset},
+        {"refuses faults it does not know", refuses_faults_it_does_not_know},
+        CU_TEST_INFO_NULL,
+    };
+    return unit_main("mock_fault", tests);
+}
