@@ -2,15 +2,16 @@
  *
  * Three translations: a request (chat_request_read), a whole answer (chat_answer), and a stream, event by event
  * (chat_stream). What the client said that Converse has no word for is left out when the API allows that (seed, user,
- * logprobs, penalties), and refused with 400 when leaving it out would change what was asked (n, audio, a fetched image).
+ * logprobs, penalties), and refused with 400 when leaving it out would change what was asked (n, audio, a fetched
+ * image).
  *
  * Members beyond the OpenAI API, for what only Bedrock has:
  *   in:  thinking, top_k, guardrailConfig, performanceConfig, requestMetadata, additionalModelRequestFields,
- *        additionalModelResponseFieldPaths; cache_control on a message, a part, a tool or a tool call; in assistant messages
- *        reasoning_content with reasoning_signature, or thinking_blocks
- *   out: the same three in the message or delta, and trace, performanceConfig, additionalModelResponseFields.
- * thinking_blocks is a list of {"type":"thinking","thinking","signature"} and {"type":"redacted_thinking","data"}: it comes
- * when one text and one signature cannot say it all, and goes before the other two when a message holds both.
+ *        additionalModelResponseFieldPaths; cache_control on a message, a part, a tool or a tool call; in assistant
+ * messages reasoning_content with reasoning_signature, or thinking_blocks out: the same three in the message or delta,
+ * and trace, performanceConfig, additionalModelResponseFields. thinking_blocks is a list of
+ * {"type":"thinking","thinking","signature"} and {"type":"redacted_thinking","data"}: it comes when one text and one
+ * signature cannot say it all, and goes before the other two when a message holds both.
  */
 #ifndef MOHS_GATEWAY_CHAT_H
 #define MOHS_GATEWAY_CHAT_H
@@ -18,17 +19,17 @@
 #include "gateway/fail.h"
 #include "protocol/eventstream.h"
 
-#define TOOL_NAME_MAX   64   /* Bedrock Runtime API Reference: ToolSpecification.name, [a-zA-Z0-9_-]+ */
-#define CHAT_TOOLS_MAX  1024 /* names we rewrite in one request, calls in one message */
-#define CHAT_FILES_MAX  64   /* documents in one request; Bedrock takes five and says so itself */
+#define TOOL_NAME_MAX  64   /* Bedrock Runtime API Reference: ToolSpecification.name, [a-zA-Z0-9_-]+ */
+#define CHAT_TOOLS_MAX 1024 /* names we rewrite in one request, calls in one message */
+#define CHAT_FILES_MAX 64   /* documents in one request; Bedrock takes five and says so itself */
 
-/* Names of tools that Converse would refuse, and what is sent for them. The rewriting depends on the name alone, so a name
- * is the same in tools, tool_choice and history, in this request and the next; two names never become one. */
+/* Names of tools that Converse would refuse, and what is sent for them. The rewriting depends on the name alone, so a
+ * name is the same in tools, tool_choice and history, in this request and the next; two names never become one. */
 struct tool_names {
     struct tool_name {
         char *client;
         char upstream[TOOL_NAME_MAX + 1];
-    } *items;
+    } * items;
     size_t count, cap;
 };
 void tool_names_release(struct tool_names *names);
@@ -37,9 +38,9 @@ const char *tool_names_upstream(struct tool_names *names, const char *client);
 const char *tool_names_client(const struct tool_names *names, const char *upstream);
 
 struct chat_request {
-    cJSON *body;       /* for Converse or ConverseStream */
-    char *model;       /* as the client named it */
-    char *model_id;    /* the one to call */
+    cJSON *body;    /* for Converse or ConverseStream */
+    char *model;    /* as the client named it */
+    char *model_id; /* the one to call */
     bool stream;
     bool include_usage;
     struct tool_names tools;
@@ -93,7 +94,7 @@ struct chat_stream {
         int64_t block;
         int64_t tool;
         bool arguments;
-    } *blocks;
+    } * blocks;
     size_t block_count, block_cap;
 };
 
@@ -102,8 +103,8 @@ void chat_stream_init(struct chat_stream *s, const struct chat_request *r, const
 void chat_stream_release(struct chat_stream *s);
 /* One frame. After a failure or the end, frames are ignored. */
 void chat_stream_message(struct chat_stream *s, const struct es_message *m);
-/* The upstream's bytes are over: `fault` is empty after a clean end, else why they broke off. Emits DONE or ERROR, once.
- * A cut behind messageStop is no loss to the client; a frame that is broken is one anywhere. */
+/* The upstream's bytes are over: `fault` is empty after a clean end, else why they broke off. Emits DONE or ERROR,
+ * once. A cut behind messageStop is no loss to the client; a frame that is broken is one anywhere. */
 void chat_stream_end(struct chat_stream *s, bool broken, const char *fault);
 
 #endif

@@ -1,8 +1,8 @@
 /* chat_answer.c: a whole answer of Converse as a chat completion.
  *
- * Nothing the model said may be lost: all text blocks are joined, text and tool calls stand side by side, reasoning keeps the
- * signature it needs to be sent back. A stopReason is always one of the four words of the chat API, because typed
- * clients break on others. Tokens read from and written to a cache belong to the prompt, so the sums agree.
+ * Nothing the model said may be lost: all text blocks are joined, text and tool calls stand side by side, reasoning
+ * keeps the signature it needs to be sent back. A stopReason is always one of the four words of the chat API, because
+ * typed clients break on others. Tokens read from and written to a cache belong to the prompt, so the sums agree.
  */
 #include "gateway/chat.h"
 #include "gateway/tree.h"
@@ -60,8 +60,8 @@ struct gathered {
     const struct chat_request *request;
     struct buf text;
     bool spoke;
-    cJSON *calls;    /* tool_calls */
-    cJSON *thinking; /* thinking_blocks */
+    cJSON *calls;                      /* tool_calls */
+    cJSON *thinking;                   /* thinking_blocks */
     const char *reasoning, *signature; /* of the only reasoning block, while there is one only */
     struct buf all_reasoning;
     bool starved;
@@ -185,15 +185,19 @@ static cJSON *answer_of(struct gathered *g, const struct chat_identity *who, con
     return answer;
 }
 
-cJSON *chat_answer(const struct chat_request *r, const struct chat_identity *who, const cJSON *converse, struct fail *fail)
+cJSON *chat_answer(const struct chat_request *r, const struct chat_identity *who, const cJSON *converse,
+                   struct fail *fail)
 {
     const cJSON *message = json_member(json_member(converse, "output"), "message");
     if (!cJSON_IsObject(message)) {
         (void)fail_set(fail, 502, NULL, "upstream answered 200 without output.message");
         return NULL;
     }
-    struct gathered g = {.request = r, .text = BUF_INIT(BUF_ANY), .calls = cJSON_CreateArray(),
-                         .thinking = cJSON_CreateArray(), .all_reasoning = BUF_INIT(BUF_ANY)};
+    struct gathered g = {.request = r,
+                         .text = BUF_INIT(BUF_ANY),
+                         .calls = cJSON_CreateArray(),
+                         .thinking = cJSON_CreateArray(),
+                         .all_reasoning = BUF_INIT(BUF_ANY)};
     cJSON *answer = NULL;
     if (g.calls != NULL && g.thinking != NULL) {
         gather(&g, json_member(message, "content"));

@@ -2,8 +2,8 @@
  *
  * The OpenAI API carries them as data URLs (or an s3:// address, as an extension); Converse wants a format word and
  * the base64 text alone. Nothing is fetched: an https URL is refused, so the gateway cannot be used to look
- * around in a network. A document needs a name of certain characters, unlike every other in the request; it is made from
- * the file name and counted in the order of the messages, so the same history always gives the same names (prompt
+ * around in a network. A document needs a name of certain characters, unlike every other in the request; it is made
+ * from the file name and counted in the order of the messages, so the same history always gives the same names (prompt
  * caches depend on it).
  */
 #include "gateway/translation.h"
@@ -224,9 +224,10 @@ enum err translate_file(struct translation *t, const cJSON *part, cJSON *blocks)
     const cJSON *file = json_member(part, "file");
     const char *data = json_str(file, "file_data"), *name = json_str(file, "filename");
     if (data == NULL)
-        return fail_bad(t->fail, t->where, json_str(file, "file_id") != NULL
-                                               ? "files are not stored here: send file_data instead of file_id"
-                                               : "a file part needs file.file_data");
+        return fail_bad(t->fail, t->where,
+                        json_str(file, "file_id") != NULL
+                            ? "files are not stored here: send file_data instead of file_id"
+                            : "a file part needs file.file_data");
     const struct media_row *row = row_of_ending(name, DOCUMENT);
     if (strncmp(data, "data:", 5) == 0) {
         struct span mime;
@@ -237,6 +238,7 @@ enum err translate_file(struct translation *t, const cJSON *part, cJSON *blocks)
         row = by_mime != NULL ? by_mime : row;
     }
     if (row == NULL)
-        return fail_bad(t->fail, t->where, "neither the media type nor the file name is of a document format of Converse");
+        return fail_bad(t->fail, t->where,
+                        "neither the media type nor the file name is of a document format of Converse");
     return add_document(t, name, row, data, blocks);
 }

@@ -3,8 +3,8 @@
  * Converse is strict where the chat API is loose: no system role inside the conversation, user and assistant in strict
  * turns, all results of tools in one user turn and before its text, no blank text anywhere, no empty turn. So each
  * message is read into blocks, blank ones fall away, and what is left is put into a turn that grows while
- * the role stays the same. Dropping comes before merging: an assistant turn that falls away joins the user turns around it.
- * A user turn is kept as two lists, results and the rest, to bring the results to its front.
+ * the role stays the same. Dropping comes before merging: an assistant turn that falls away joins the user turns around
+ * it. A user turn is kept as two lists, results and the rest, to bring the results to its front.
  */
 #include "gateway/translation.h"
 
@@ -115,9 +115,10 @@ static enum err read_part(struct translation *t, const cJSON *part, enum speaker
     return fail_bad(t->fail, t->where, "a part of type %.40s cannot be sent to Converse here", type);
 }
 
-/* The content of a message: a string, a list of parts, or nothing. Where cache points go depends on who speaks: those of a
- * tool's result stand beside the toolResult block, so `blocks` gets none and the caller asks again. */
-static enum err read_content(struct translation *t, const cJSON *message, size_t number, enum speaker who, cJSON *blocks)
+/* The content of a message: a string, a list of parts, or nothing. Where cache points go depends on who speaks: those
+ * of a tool's result stand beside the toolResult block, so `blocks` gets none and the caller asks again. */
+static enum err read_content(struct translation *t, const cJSON *message, size_t number, enum speaker who,
+                             cJSON *blocks)
 {
     const cJSON *content = json_member(message, "content");
     at(t, number, -1);
@@ -138,7 +139,8 @@ static enum err read_content(struct translation *t, const cJSON *message, size_t
     } else if (who == TOOL && cJSON_IsObject(content)) {
         (void)tree_push(&t->starved, blocks, tree_wrap("json", cJSON_Duplicate(content, true)));
     } else {
-        return fail_bad(t->fail, t->where, "content is %s: expected a string or a list of parts", json_type_name(content));
+        return fail_bad(t->fail, t->where, "content is %s: expected a string or a list of parts",
+                        json_type_name(content));
     }
     translate_cache_control(t, message, points, blocks);
     return OK;
@@ -219,7 +221,8 @@ static enum err read_reasoning(struct translation *t, const cJSON *message, cJSO
         if (type != NULL && strcmp(type, "thinking") == 0)
             put_reasoning(t, json_str(b, "thinking"), json_str(b, "signature"), blocks);
         else if (type != NULL && strcmp(type, "redacted_thinking") == 0 && data != NULL)
-            (void)tree_push(&t->starved, blocks, tree_wrap("reasoningContent", tree_wrap_text("redactedContent", data)));
+            (void)tree_push(&t->starved, blocks,
+                            tree_wrap("reasoningContent", tree_wrap_text("redactedContent", data)));
         else
             return fail_bad(t->fail, t->where, "thinking_blocks holds thinking and redacted_thinking only");
     }

@@ -1,10 +1,10 @@
 /* chat_request.c: a chat completion request, member by member, as a request of Converse.
  *
  * Every member of the chat API that means something here is a row of the table below; the rest is left out, so that no
- * member leaks upstream (Converse and the models refuse strangers). The rows run in the order of the table, because some look
- * at what others left: a thinking budget at maxTokens, sampling and tools at whether the model thinks. Numbers are
- * copied as their digits. Ranges are those of the API reference; what is out of them is the client's mistake and never
- * sent, except a temperature between 1 and 2, legal in one API and not in the other, which becomes 1.
+ * member leaks upstream (Converse and the models refuse strangers). The rows run in the order of the table, because
+ * some look at what others left: a thinking budget at maxTokens, sampling and tools at whether the model thinks.
+ * Numbers are copied as their digits. Ranges are those of the API reference; what is out of them is the client's
+ * mistake and never sent, except a temperature between 1 and 2, legal in one API and not in the other, which becomes 1.
  */
 #include "gateway/translation.h"
 
@@ -139,7 +139,7 @@ static const struct effort {
     int64_t budget;       /* 0: do not think */
     const char *adaptive; /* output_config.effort */
 } efforts[] = {
-    {"none", 0, NULL},          {"minimal", 1024, "low"}, {"low", 1024, "low"}, {"medium", 2048, "medium"},
+    {"none", 0, NULL},      {"minimal", 1024, "low"}, {"low", 1024, "low"}, {"medium", 2048, "medium"},
     {"high", 4096, "high"}, {"xhigh", 8192, "max"},   {"max", 8192, "max"},
 };
 
@@ -183,7 +183,8 @@ static enum err read_schema(struct translation *t, const cJSON *v)
 {
     const cJSON *given = json_member(v, "json_schema"), *schema = json_member(given, "schema");
     if (!cJSON_IsObject(schema))
-        return fail_bad(t->fail, "response_format", "json_schema.schema is %s: expected a JSON schema", json_type_name(schema));
+        return fail_bad(t->fail, "response_format", "json_schema.schema is %s: expected a JSON schema",
+                        json_type_name(schema));
     CLEANUP(free_ptr) char *text = json_text(schema, JSON_COMPACT);
     cJSON *definition = tree_wrap("schema", text != NULL ? cJSON_CreateString(text) : NULL);
     static const char *const copied[] = {"name", "description"};
@@ -251,8 +252,8 @@ static enum err read_metadata(struct translation *t, const cJSON *v)
 {
     for (const cJSON *m = v->child; m != NULL; m = m->next)
         if (!cJSON_IsString(m))
-            return fail_bad(t->fail, "metadata", "the value of '%.64s' is %s: expected a string", m->string ? m->string : "",
-                            json_type_name(m));
+            return fail_bad(t->fail, "metadata", "the value of '%.64s' is %s: expected a string",
+                            m->string ? m->string : "", json_type_name(m));
     return v->child == NULL ? OK : copy_object(t, "metadata", "requestMetadata", v);
 }
 
@@ -310,7 +311,8 @@ static enum err read_stream_options(struct translation *t, const cJSON *v)
 
 static enum err refuse_functions(struct translation *t, const cJSON *v)
 {
-    return cJSON_IsArray(v) && v->child == NULL ? OK : fail_bad(t->fail, "functions", "functions is of old: send tools");
+    return cJSON_IsArray(v) && v->child == NULL ? OK
+                                                : fail_bad(t->fail, "functions", "functions is of old: send tools");
 }
 
 static enum err read_modalities(struct translation *t, const cJSON *v)
@@ -412,7 +414,8 @@ static enum err translate(struct translation *t, const struct chat_options *o)
     return e == OK && t->starved ? ERR_NOMEM : e;
 }
 
-enum err chat_request_read(const cJSON *in, const struct chat_options *options, struct chat_request *out, struct fail *fail)
+enum err chat_request_read(const cJSON *in, const struct chat_options *options, struct chat_request *out,
+                           struct fail *fail)
 {
     struct translation t = {.in = in, .request = out, .fail = fail};
     t.out = out->body = cJSON_CreateObject();

@@ -1,8 +1,8 @@
 /* chat_route.c: POST /v1/chat/completions between the client and Converse.
  *
- * A whole answer is gathered, translated and sent. A stream goes frame by frame: what the decoder has whole is translated and
- * written before the next bytes are looked at. The head of the stream is sent with the first chunk and not before, so
- * everything that goes wrong earlier, an exception as the first frame included, is still an HTTP error.
+ * A whole answer is gathered, translated and sent. A stream goes frame by frame: what the decoder has whole is
+ * translated and written before the next bytes are looked at. The head of the stream is sent with the first chunk and
+ * not before, so everything that goes wrong earlier, an exception as the first frame included, is still an HTTP error.
  */
 #include "gateway/model.h"
 #include "gateway/talk.h"

@@ -2,9 +2,9 @@
  *
  * A machine with no memory of text: each event becomes no, one or two chunks at once. What it keeps is which chunk of
  * the role and the finish went out, and which tool call a content block is: the chat API counts tools from 0, Converse
- * counts blocks of every kind. The end has three forms: a finish and [DONE] when the model came to an end; an error object
- * and nothing more when it did not (an exception, a broken frame, a cut before messageStop), so that a
- * client never takes half an answer for a whole one.
+ * counts blocks of every kind. The end has three forms: a finish and [DONE] when the model came to an end; an error
+ * object and nothing more when it did not (an exception, a broken frame, a cut before messageStop), so that a client
+ * never takes half an answer for a whole one.
  */
 #include "gateway/chat.h"
 #include "gateway/tree.h"
@@ -63,7 +63,8 @@ static void emit_delta(struct chat_stream *s, enum chat_item kind, cJSON *delta,
     cJSON *choice = tree_push(&s->starved, json_member(chunk, "choices"), cJSON_CreateObject());
     (void)tree_int(&s->starved, choice, "index", 0);
     (void)tree_put(&s->starved, choice, "delta", delta);
-    (void)tree_put(&s->starved, choice, "finish_reason", finish != NULL ? cJSON_CreateString(finish) : cJSON_CreateNull());
+    (void)tree_put(&s->starved, choice, "finish_reason",
+                   finish != NULL ? cJSON_CreateString(finish) : cJSON_CreateNull());
     emit_chunk(s, kind, chunk);
 }
 
@@ -224,9 +225,9 @@ static const struct {
     bool content;
     void (*on)(struct chat_stream *s, const cJSON *event);
 } events[] = {
-    {"messageStart", true, on_message_start},   {"contentBlockStart", true, on_block_start},
+    {"messageStart", true, on_message_start},    {"contentBlockStart", true, on_block_start},
     {"contentBlockDelta", true, on_block_delta}, {"contentBlockStop", true, on_block_stop},
-    {"messageStop", false, on_message_stop},    {"metadata", false, on_metadata},
+    {"messageStop", false, on_message_stop},     {"metadata", false, on_metadata},
 };
 
 static void on_event(struct chat_stream *s, struct span name, struct span payload)

@@ -87,12 +87,14 @@ static enum err read_tool(struct translation *t, const cJSON *tool, cJSON *tools
     const cJSON *function = json_member(tool, "function");
     const char *name = json_str(function, "name"), *description = json_str(function, "description");
     if (type == NULL || strcmp(type, "function") != 0)
-        return fail_bad(t->fail, t->where, "a tool of type '%.40s' is not offered: only functions are", type != NULL ? type : "");
+        return fail_bad(t->fail, t->where, "a tool of type '%.40s' is not offered: only functions are",
+                        type != NULL ? type : "");
     if (name == NULL || name[0] == '\0')
         return fail_bad(t->fail, t->where, "a tool needs function.name");
     const cJSON *parameters = json_member(function, "parameters");
     if (parameters != NULL && !cJSON_IsObject(parameters))
-        return fail_bad(t->fail, t->where, "function.parameters is %s: expected a JSON schema", json_type_name(parameters));
+        return fail_bad(t->fail, t->where, "function.parameters is %s: expected a JSON schema",
+                        json_type_name(parameters));
     const char *upstream = tool_names_upstream(&t->request->tools, name);
     if (upstream == NULL)
         return ERR_NOMEM;
@@ -116,7 +118,8 @@ static enum err read_tools(struct translation *t, const cJSON *list, cJSON *tool
     enum err e = OK;
     for (const cJSON *tool = list->child; e == OK && tool != NULL; tool = tool->next, i++) {
         (void)snprintf(t->where, sizeof t->where, "tools[%zu]", i);
-        e = i < CHAT_TOOLS_MAX ? read_tool(t, tool, tools) : fail_bad(t->fail, "tools", "more than %d tools", CHAT_TOOLS_MAX);
+        e = i < CHAT_TOOLS_MAX ? read_tool(t, tool, tools)
+                               : fail_bad(t->fail, "tools", "more than %d tools", CHAT_TOOLS_MAX);
     }
     return e;
 }

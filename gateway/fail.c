@@ -1,9 +1,9 @@
 /* fail.c: Bedrock's errors in the words of the OpenAI API.
  *
- * Bedrock names its errors (header x-amzn-errortype, else a member of the body), and the name says more than the status:
- * a ThrottlingException that travels as 400 is still "come back later". So the table below goes by name, and only an
- * unknown name falls back to the class of the status. Bedrock's own faults (ModelErrorException 424, ModelTimeout 408)
- * become what a client of a gateway expects of a broken upstream: 502 and 504.
+ * Bedrock names its errors (header x-amzn-errortype, else a member of the body), and the name says more than the
+ * status: a ThrottlingException that travels as 400 is still "come back later". So the table below goes by name, and
+ * only an unknown name falls back to the class of the status. Bedrock's own faults (ModelErrorException 424,
+ * ModelTimeout 408) become what a client of a gateway expects of a broken upstream: 502 and 504.
  */
 #include "gateway/fail.h"
 
@@ -16,12 +16,13 @@ static const struct {
     int status;
     const char *type;
 } types[] = {
-    {400, "invalid_request_error"}, {401, "authentication_error"}, {403, "permission_error"}, {404, "not_found_error"},
-    {405, "invalid_request_error"}, {408, "timeout_error"},        {413, "invalid_request_error"},
-    {429, "rate_limit_error"},      {504, "timeout_error"},
+    {400, "invalid_request_error"}, {401, "authentication_error"},  {403, "permission_error"},
+    {404, "not_found_error"},       {405, "invalid_request_error"}, {408, "timeout_error"},
+    {413, "invalid_request_error"}, {429, "rate_limit_error"},      {504, "timeout_error"},
 };
 
-/* Bedrock Runtime API Reference, errors of Converse and ConverseStream; the last rows are those of the AWS front end. */
+/* Bedrock Runtime API Reference, errors of Converse and ConverseStream; the last rows are those of the AWS front end.
+ */
 static const struct {
     const char *name;
     int status;
@@ -61,9 +62,9 @@ static void begin(struct fail *f, int status, const char *code)
         (void)snprintf(f->code, sizeof f->code, "%s", code);
 }
 
-static void say(struct fail *f, const char *format, va_list args)
+static void PRINTF_LIKE(2, 0) say(struct fail *f, const char *format, va_list args)
 {
-    (void)vsnprintf(f->note.text, sizeof f->note.text, format, args); /* NOLINT: the callers are checked by the compiler */
+    (void)vsnprintf(f->note.text, sizeof f->note.text, format, args);
 }
 
 enum err fail_bad(struct fail *f, const char *param, const char *format, ...)

@@ -1,7 +1,7 @@
 /* gateway.c: the two servers, the workers, the routes, the door-keeper.
  *
- * Each worker of the server has its own HTTP client, its own signing keys and its own calls, so a request never leaves the
- * thread it came in on. What all share is read only, but for one pointer: the list of mutations in force, which is
+ * Each worker of the server has its own HTTP client, its own signing keys and its own calls, so a request never leaves
+ * the thread it came in on. What all share is read only, but for one pointer: the list of mutations in force, which is
  * swapped under a lock and counted.
  */
 #include "gateway/gateway.h"
@@ -140,7 +140,8 @@ static bool route_matches(const struct route *r, struct span path)
     if (r->suffix == NULL)
         return span_is(path, r->prefix);
     size_t ends = strlen(r->prefix) + strlen(r->suffix);
-    if (!span_has_prefix(path, r->prefix) || path.n <= ends || !span_is(span_from(path, path.n - strlen(r->suffix)), r->suffix))
+    if (!span_has_prefix(path, r->prefix) || path.n <= ends ||
+        !span_is(span_from(path, path.n - strlen(r->suffix)), r->suffix))
         return false;
     struct span middle = span_cut(path, strlen(r->prefix), path.n - ends);
     return memchr(middle.p, '/', middle.n) == NULL;
@@ -258,7 +259,8 @@ static void control_set(struct gateway *g, struct exchange *x)
     CLEANUP(json_free) cJSON *source = NULL;
     struct note note = {""};
     struct mutations *m = NULL;
-    if (json_parse(exchange_request(x)->body, JSON_UNIQUE, &source, &note) != OK || mutations_parse(source, &m, &note) != OK) {
+    if (json_parse(exchange_request(x)->body, JSON_UNIQUE, &source, &note) != OK ||
+        mutations_parse(source, &m, &note) != OK) {
         control_message(x, 400, note.text);
         return;
     }
@@ -312,7 +314,8 @@ static enum err read_upstream(struct gateway *g, struct note *note)
     } schemes[] = {{"http://", ":80"}, {"https://", ":443"}};
     const char *url = g->config.upstream != NULL ? g->config.upstream : "";
     for (size_t i = 0; i < COUNT_OF(schemes); i++) {
-        size_t at = strlen(schemes[i].scheme), n = strcspn(url + (strncmp(url, schemes[i].scheme, at) == 0 ? at : 0), "/?#");
+        size_t at = strlen(schemes[i].scheme),
+               n = strcspn(url + (strncmp(url, schemes[i].scheme, at) == 0 ? at : 0), "/?#");
         if (strncmp(url, schemes[i].scheme, at) != 0 || n == 0)
             continue;
         struct span host = {(const unsigned char *)url + at, n};
@@ -350,8 +353,14 @@ static enum err set_up(struct gateway *g, struct note *note)
 static enum err listen_all(struct gateway *g, struct note *note)
 {
     const struct gateway_config *c = &g->config;
-    struct server_config serving = {.host = c->host, .port = c->port, .workers = c->workers, .handle = handle,
-                                    .worker_start = worker_start, .worker_stop = worker_stop, .log = server_line, .ctx = g};
+    struct server_config serving = {.host = c->host,
+                                    .port = c->port,
+                                    .workers = c->workers,
+                                    .handle = handle,
+                                    .worker_start = worker_start,
+                                    .worker_stop = worker_stop,
+                                    .log = server_line,
+                                    .ctx = g};
     struct server_config control = {.host = c->host, .workers = 1, .handle = handle_control, .ctx = g};
     enum err e = server_start(&serving, &g->server, note);
     if (e != OK || c->control_port < 0)

@@ -32,12 +32,12 @@ struct gateway_config {
     unsigned workers;     /* 0: 1 */
     const char *region;   /* NULL: us-east-1 */
     const char *access_key, *secret, *session_token; /* session_token: NULL for long-term keys */
-    const char *bearer;     /* a Bedrock API key, used instead of the three; NULL: sign */
+    const char *bearer;                              /* a Bedrock API key, used instead of the three; NULL: sign */
     const char *client_key; /* clients must show it as a bearer token or x-api-key; NULL: anybody is served */
     const struct gateway_model *models;
     size_t model_count;
-    unsigned retries;         /* after the first attempt */
-    unsigned idle_timeout_ms; /* silence of upstream before it is given up; 0: 60,000 */
+    unsigned retries;                         /* after the first attempt */
+    unsigned idle_timeout_ms;                 /* silence of upstream before it is given up; 0: 60,000 */
     void (*log)(void *ctx, const char *line); /* any thread; NULL: nowhere */
     void *log_ctx;
 };
@@ -48,6 +48,6 @@ struct gateway;
 enum err gateway_start(const struct gateway_config *config, struct gateway **out, struct note *note) MUST_USE;
 uint16_t gateway_port(const struct gateway *g);
 uint16_t gateway_control_port(const struct gateway *g); /* 0: off */
-void gateway_stop(struct gateway *g); /* NULL is fine */
+void gateway_stop(struct gateway *g);                   /* NULL is fine */
 
 #endif

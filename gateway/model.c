@@ -1,8 +1,9 @@
 /* model.c: families of models by a word in their name, and Claude's generation by its numbers.
  *
- * Sources: Bedrock User Guide (inference parameters of each provider; prompt caching; extended and adaptive thinking; tool
- * use). A row is looked for inside the whole id, so "us.", "global." and ARNs need no rule of their own. Claude's
- * names carry their generation in two orders, claude-3-7-sonnet and claude-sonnet-4-5; dates and "v1:0" are no part of it.
+ * Sources: Bedrock User Guide (inference parameters of each provider; prompt caching; extended and adaptive thinking;
+ * tool use). A row is looked for inside the whole id, so "us.", "global." and ARNs need no rule of their own. Claude's
+ * names carry their generation in two orders, claude-3-7-sonnet and claude-sonnet-4-5; dates and "v1:0" are no part of
+ * it.
  */
 #include "gateway/model.h"
 
@@ -64,8 +65,8 @@ struct model_traits model_traits(const char *id)
             claude_traits(&t, at + strlen(families[i].word));
         return t;
     }
-    return (struct model_traits){.top_k = TOP_K_FIELD, .cache = true, .cache_tools = true, .cache_ttl = true,
-                                 .tool_choice = true};
+    return (struct model_traits){
+        .top_k = TOP_K_FIELD, .cache = true, .cache_tools = true, .cache_ttl = true, .tool_choice = true};
 }
 
 static struct span without_prefix(struct span name, const char *prefix)

@@ -1,8 +1,9 @@
 /* model.h: what the name of a model tells about how it wants to be asked.
  *
- * Converse has one shape for all models, yet not every member suits every one: top_k has two spellings, thinking two, and
- * cache points or a forced tool are refused by some. The name decides, wherever it stands: behind a region ("us."), in an
- * ARN. Unknown names (an application inference profile has none) are taken for capable, so that Bedrock has the word.
+ * Converse has one shape for all models, yet not every member suits every one: top_k has two spellings, thinking two,
+ * and cache points or a forced tool are refused by some. The name decides, wherever it stands: behind a region ("us."),
+ * in an ARN. Unknown names (an application inference profile has none) are taken for capable, so that Bedrock has the
+ * word.
  */
 #ifndef MOHS_GATEWAY_MODEL_H
 #define MOHS_GATEWAY_MODEL_H
@@ -42,7 +43,8 @@ struct model_traits model_traits(const char *id);
 #define MODEL_ID_MAX 2048 /* Bedrock Runtime API Reference: modelId */
 
 /* The id to send: without "bedrock/" (and a "converse/" behind it) and with percent-escapes decoded, so that an id that
- * came encoded is not encoded again. ERR_LIMIT above MODEL_ID_MAX, ERR_SYNTAX for a broken escape or when nothing is left. */
+ * came encoded is not encoded again. ERR_LIMIT above MODEL_ID_MAX, ERR_SYNTAX for a broken escape or when nothing is
+ * left. */
 enum err model_clean(struct span name, struct buf *out) MUST_USE;
 /* One path segment: all but A-Z a-z 0-9 - _ . ~ as %XX. */
 void model_encode(struct span id, struct buf *out);

@@ -1,8 +1,9 @@
 /* mutate.c: the table of mutations, reading a list of them, and the ones that are data through and through.
  *
- * A row per kind: the word of `on`, the word of `do` where the kind has one, and which other members it needs. A list is
- * checked whole before it is taken, because a mutation that was misspelled and ignored would look like a check that cannot
- * fail. What is done at the points that need code (signing, calling, streaming) stands in tables there: upstream.c, sink.c.
+ * A row per kind: the word of `on`, the word of `do` where the kind has one, and which other members it needs. A list
+ * is checked whole before it is taken, because a mutation that was misspelled and ignored would look like a check that
+ * cannot fail. What is done at the points that need code (signing, calling, streaming) stands in tables there:
+ * upstream.c, sink.c.
  */
 #include "gateway/mutate.h"
 
@@ -163,7 +164,8 @@ static enum err read_one(const cJSON *source, const char *where, struct mutation
 {
     if (!cJSON_IsObject(source))
         return note_set(note, ERR_INVALID, "%s: is %s: expected an object", where, json_type_name(source));
-    static const char *const known[] = {"on", "do", "op", "path", "name", "value", "at", "after_signing", "with", "caught"};
+    static const char *const known[] = {"on",   "do",    "op", "path", "name", "value", "at", "after_signing",
+                                        "with", "caught"};
     unsigned needs = 0;
     enum err e = json_only_keys(source, known, COUNT_OF(known), where, note);
     if (e == OK)
@@ -220,7 +222,8 @@ enum err mutations_parse(const cJSON *source, struct mutations **out, struct not
         return note_set(note, ERR_NOMEM, "out of memory");
     m->refs = 1;
     m->source = cJSON_Duplicate(source, true);
-    enum err e = m->source == NULL ? ERR_NOMEM : read_list(json_member(m->source, "mutations"), "/mutations", 0, m, note);
+    enum err e =
+        m->source == NULL ? ERR_NOMEM : read_list(json_member(m->source, "mutations"), "/mutations", 0, m, note);
     if (e == OK)
         *out = m;
     else

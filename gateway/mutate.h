@@ -1,8 +1,9 @@
 /* mutate.h: faults that are put into the gateway by data, so that every check of the suite can be seen to fail.
  *
- * A mutation is an object of a case file (suites/README.md has the table of kinds): `on` says at which point of a request
- * it acts, the rest what it does there. The list in force is set over the control API and read once per request: a request that
- * runs keeps the list it began with. Lists are immutable and counted, so workers share them without locks.
+ * A mutation is an object of a case file (suites/README.md has the table of kinds): `on` says at which point of a
+ * request it acts, the rest what it does there. The list in force is set over the control API and read once per
+ * request: a request that runs keeps the list it began with. Lists are immutable and counted, so workers share them
+ * without locks.
  */
 #ifndef MOHS_GATEWAY_MUTATE_H
 #define MOHS_GATEWAY_MUTATE_H
@@ -84,8 +85,8 @@ struct mutations {
     size_t count;
 };
 
-/* {"mutations":[...]}; members a case has beside (`caught`) are allowed, `with` is a list of further ones. Not OK: the note
- * has the pointer, what was expected, and the nearest known name. */
+/* {"mutations":[...]}; members a case has beside (`caught`) are allowed, `with` is a list of further ones. Not OK: the
+ * note has the pointer, what was expected, and the nearest known name. */
 enum err mutations_parse(const cJSON *source, struct mutations **out, struct note *note) MUST_USE;
 struct mutations *mutations_ref(struct mutations *m);
 void mutations_unref(struct mutations *m); /* NULL is fine */

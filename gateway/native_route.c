@@ -1,8 +1,8 @@
 /* native_route.c: POST /model/{id}/converse[-stream] for clients that speak Bedrock themselves.
  *
- * Nothing is translated: the path goes on as it came, encoded the way the client chose, the body byte for byte; only the
- * signature is ours. The answer comes back the same way. A stream is decoded all the same, so that a damaged frame or a
- * stream without its end is told to the client as an exception frame; the good frames are relayed as they were.
+ * Nothing is translated: the path goes on as it came, encoded the way the client chose, the body byte for byte; only
+ * the signature is ours. The answer comes back the same way. A stream is decoded all the same, so that a damaged frame
+ * or a stream without its end is told to the client as an exception frame; the good frames are relayed as they were.
  */
 #include "gateway/talk.h"
 

@@ -1,8 +1,8 @@
 /* sink.c: stages between a translated stream and the client.
  *
  * A stage is a row of the table: a function that gets an item and hands on none, one or more by next(). Its `at` counts
- * the chunks that reach it, from 0. "The last chunk" is known only when the stream ends, so it is looked for among the tail
- * chunks alone: holding back content would stop a conversation in which the next event waits for this one.
+ * the chunks that reach it, from 0. "The last chunk" is known only when the stream ends, so it is looked for among the
+ * tail chunks alone: holding back content would stop a conversation in which the next event waits for this one.
  */
 #include "gateway/sink.h"
 
@@ -13,8 +13,8 @@
 
 struct sink_stage {
     const struct mutation *m;
-    int64_t seen;  /* chunks that came before this one */
-    bool spent;    /* what is done once was done */
+    int64_t seen; /* chunks that came before this one */
+    bool spent;   /* what is done once was done */
     struct sink_item *held;
     size_t held_count, held_cap;
     void (*put)(struct sink *s, size_t stage, struct sink_item *item);
@@ -41,7 +41,8 @@ static struct sink_item item_copy(const struct sink_item *item)
 
 static bool is_chunk(const struct sink_item *item)
 {
-    return item->kind == SINK_CHUNK || item->kind == SINK_TAIL || item->kind == SINK_FRAME || item->kind == SINK_TAIL_FRAME;
+    return item->kind == SINK_CHUNK || item->kind == SINK_TAIL || item->kind == SINK_FRAME ||
+           item->kind == SINK_TAIL_FRAME;
 }
 
 static bool is_tail(const struct sink_item *item)
@@ -380,22 +381,14 @@ static const struct {
     enum mutate_do what;
     void (*put)(struct sink *s, size_t stage, struct sink_item *item);
 } words[] = {
-    {STREAM_DROP_FRAME, drop_frame},
-    {STREAM_DUPLICATE_FRAME, duplicate_frame},
-    {STREAM_SWAP_FRAMES, swap_frames},
-    {STREAM_BUFFER_ALL, buffer_all},
-    {STREAM_STRIP_ROLE, strip_role},
-    {STREAM_REPEAT_ROLE, repeat_role},
-    {STREAM_EARLY_DONE, early_done},
-    {STREAM_NO_DONE, no_done},
-    {STREAM_DOUBLE_DONE, double_done},
-    {STREAM_CONTENT_AFTER_FINISH, content_after_finish},
-    {STREAM_NO_FINISH, no_finish},
-    {STREAM_DOUBLE_FINISH, double_finish},
-    {STREAM_SWALLOW_ERROR, swallow_error},
-    {STREAM_FINISH_AFTER_ERROR, finish_after_error},
-    {STREAM_CORRUPT_UTF8, corrupt_utf8},
-    {STREAM_BAD_CRC, bad_crc},
+    {STREAM_DROP_FRAME, drop_frame},       {STREAM_DUPLICATE_FRAME, duplicate_frame},
+    {STREAM_SWAP_FRAMES, swap_frames},     {STREAM_BUFFER_ALL, buffer_all},
+    {STREAM_STRIP_ROLE, strip_role},       {STREAM_REPEAT_ROLE, repeat_role},
+    {STREAM_EARLY_DONE, early_done},       {STREAM_NO_DONE, no_done},
+    {STREAM_DOUBLE_DONE, double_done},     {STREAM_CONTENT_AFTER_FINISH, content_after_finish},
+    {STREAM_NO_FINISH, no_finish},         {STREAM_DOUBLE_FINISH, double_finish},
+    {STREAM_SWALLOW_ERROR, swallow_error}, {STREAM_FINISH_AFTER_ERROR, finish_after_error},
+    {STREAM_CORRUPT_UTF8, corrupt_utf8},   {STREAM_BAD_CRC, bad_crc},
 };
 
 /* ---- the sink ---- */

@@ -91,8 +91,9 @@ void talk_reply_json(struct talk *t, int status, cJSON *take)
     if (take != NULL && buf_error(&text) == OK)
         talk_reply(t, status, "application/json", buf_span(&text));
     else
-        talk_reply(t, 500, "application/json", SPAN_LIT("{\"error\":{\"message\":\"out of memory\",\"type\":\"server_error\","
-                                                        "\"param\":null,\"code\":null}}"));
+        talk_reply(t, 500, "application/json",
+                   SPAN_LIT("{\"error\":{\"message\":\"out of memory\",\"type\":\"server_error\","
+                            "\"param\":null,\"code\":null}}"));
     cJSON_Delete(take);
 }
 

@@ -1,8 +1,8 @@
 /* talk.h: one exchange with a client and the upstream call made for it. Private to gateway/.
  *
- * Two ends with lives of their own: the exchange ends when the server says so (answered, or the client left), the call when
- * its last attempt is over. A talk lives as long as either. When the client leaves first, the call is cancelled there and
- * then, whatever it was doing. When the client reads slowly, the call is paused: nothing is buffered beyond
+ * Two ends with lives of their own: the exchange ends when the server says so (answered, or the client left), the call
+ * when its last attempt is over. A talk lives as long as either. When the client leaves first, the call is cancelled
+ * there and then, whatever it was doing. When the client reads slowly, the call is paused: nothing is buffered beyond
  * TALK_HIGH_WATER and what was already on its way.
  */
 #ifndef MOHS_GATEWAY_TALK_H
@@ -44,7 +44,7 @@ struct talk {
     struct chat_request chat;
     struct chat_identity who;
     struct chat_stream stream;
-    bool stopped;   /* native streams: messageStop, or an exception, was seen */
+    bool stopped; /* native streams: messageStop, or an exception, was seen */
     struct talk *next;
 };
 
@@ -56,7 +56,7 @@ void native_converse_stream(struct talk *t);
 /* Answers. Each may be given once per talk; none when the client has left. */
 void talk_reply(struct talk *t, int status, const char *content_type, struct span body);
 void talk_reply_json(struct talk *t, int status, cJSON *take); /* NULL: out of memory, 500 */
-void talk_fail(struct talk *t, const struct fail *f);         /* in the dialect of the route */
+void talk_fail(struct talk *t, const struct fail *f);          /* in the dialect of the route */
 
 /* The head of a stream; the items then go to t->sink. */
 void talk_begin(struct talk *t, const char *content_type);

@@ -1,9 +1,9 @@
 /* upstream.c: attempts, signatures, retries.
  *
- * The order inside an attempt is fixed, because the mutations name points in it: body, path, headers; then the signature
- * over what is there; then headers once more. The answer of an attempt that will be repeated is read to its end and
- * thrown away, so that the connection can be used again. Pauses double from 50 ms; a test should not wait longer, and
- * a reference has no crowd to spread.
+ * The order inside an attempt is fixed, because the mutations name points in it: body, path, headers; then the
+ * signature over what is there; then headers once more. The answer of an attempt that will be repeated is read to its
+ * end and thrown away, so that the connection can be used again. Pauses double from 50 ms; a test should not wait
+ * longer, and a reference has no crowd to spread.
  */
 #include "gateway/upstream.h"
 
@@ -21,7 +21,7 @@ struct upstream_call {
     void *ctx;
     const struct mutations *mutations;
     struct span path, given;
-    struct buf body;  /* the mutated body, when there is one */
+    struct buf body; /* the mutated body, when there is one */
     struct buf url, scratch;
     struct http_headers sent, got;
     struct buf error_body;
@@ -33,7 +33,8 @@ struct upstream_call {
 
 /* ---- workers ---- */
 
-enum err upstream_worker_init(struct upstream_worker *w, const struct upstream *to, struct loop *loop, struct note *note)
+enum err upstream_worker_init(struct upstream_worker *w, const struct upstream *to, struct loop *loop,
+                              struct note *note)
 {
     *w = (struct upstream_worker){.to = to, .loop = loop};
     w->client = client_new(loop, note);
@@ -141,20 +142,22 @@ static const struct {
     enum mutate_do what;
     void (*apply)(struct signature *s);
 } signs[] = {
-    {SIGN_SINGLE_ENCODE_PATH, sign_single}, {SIGN_WRONG_REGION, sign_region},
-    {SIGN_WRONG_SERVICE, sign_service},     {SIGN_HOST_WITHOUT_PORT, sign_host},
-    {SIGN_EMPTY_BODY_HASH, sign_empty},     {SIGN_DROP_TOKEN, sign_tokenless},
-    {SIGN_UNSIGNED_TOKEN, sign_loose_token}, {SIGN_BEARER, sign_bearer},
-    {SIGN_NONE, sign_none},                 {SIGN_STALE_DATE, sign_stale},
+    {SIGN_SINGLE_ENCODE_PATH, sign_single},  {SIGN_WRONG_REGION, sign_region},   {SIGN_WRONG_SERVICE, sign_service},
+    {SIGN_HOST_WITHOUT_PORT, sign_host},     {SIGN_EMPTY_BODY_HASH, sign_empty}, {SIGN_DROP_TOKEN, sign_tokenless},
+    {SIGN_UNSIGNED_TOKEN, sign_loose_token}, {SIGN_BEARER, sign_bearer},         {SIGN_NONE, sign_none},
+    {SIGN_STALE_DATE, sign_stale},
 };
 
 static struct signature signature_of(const struct upstream_call *c)
 {
     const struct upstream *to = c->worker->to;
     struct signature s = {
-        .how = {.access_key = span_of(to->access_key), .secret = span_of(to->secret),
-                .session_token = span_of(to->session_token), .region = span_of(to->region),
-                .service = SPAN_LIT("bedrock"), .at_s = wall_ns() / 1000000000},
+        .how = {.access_key = span_of(to->access_key),
+                .secret = span_of(to->secret),
+                .session_token = span_of(to->session_token),
+                .region = span_of(to->region),
+                .service = SPAN_LIT("bedrock"),
+                .at_s = wall_ns() / 1000000000},
         .host = span_of(to->host),
     };
     for (size_t i = 0; i < COUNT_OF(signs); i++)
@@ -219,7 +222,8 @@ static void attempt_done(void *ctx, const struct client_result *result);
 static const struct client_events attempt_events = {attempt_head, attempt_data, attempt_done};
 
 /* What retry-changed-body sends: a good request, yet not the one that was asked for. */
-static const char changed_body[] = "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"changed by a retry\"}]}]}";
+static const char changed_body[] =
+    "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"changed by a retry\"}]}]}";
 
 static struct span body_of(struct upstream_call *c)
 {
@@ -252,7 +256,10 @@ static enum err attempt(struct upstream_call *c, struct note *note)
     buf_add(&c->url, buf_span(&target));
     if (e != OK || buf_error(&c->url) != OK || c->sent.failed)
         return e != OK ? e : ERR_NOMEM;
-    struct client_request request = {.method = "POST", .url = buf_text(&c->url), .headers = &c->sent, .body = body,
+    struct client_request request = {.method = "POST",
+                                     .url = buf_text(&c->url),
+                                     .headers = &c->sent,
+                                     .body = body,
                                      .idle_timeout_ms = to->idle_timeout_ms};
     c->call = client_start(c->worker->client, &request, &attempt_events, c, note);
     return c->call != NULL ? OK : ERR_IO;
@@ -345,7 +352,8 @@ static void attempt_done(void *ctx, const struct client_result *result)
 /* ---- the mutation skip: an answer without a call ---- */
 
 static const char canned[] =
-    "{\"metrics\":{\"latencyMs\":1},\"output\":{\"message\":{\"content\":[{\"text\":\"made up\"}],\"role\":\"assistant\"}},"
+    "{\"metrics\":{\"latencyMs\":1},\"output\":{\"message\":{\"content\":[{\"text\":\"made "
+    "up\"}],\"role\":\"assistant\"}},"
     "\"stopReason\":\"end_turn\",\"usage\":{\"inputTokens\":1,\"outputTokens\":1,\"totalTokens\":2}}";
 
 static const struct {

@@ -1,8 +1,8 @@
 /* upstream.h: one call of Bedrock, signed, tried again where that is safe, and cancelled when nobody waits for it.
  *
- * A call is made of attempts. Each is signed anew over the same bytes; one that ends with 429, 500, 502, 503, 504 or never
- * connected is followed by another after a pause, at most `retries` times. Only the last one is shown to the caller: so what
- * the caller sees comes from one attempt, and nothing was given to a client before.
+ * A call is made of attempts. Each is signed anew over the same bytes; one that ends with 429, 500, 502, 503, 504 or
+ * never connected is followed by another after a pause, at most `retries` times. Only the last one is shown to the
+ * caller: so what the caller sees comes from one attempt, and nothing was given to a client before.
  *
  * Exactly content-type, host, x-amz-date and (with temporary credentials) x-amz-security-token are sent and signed. No
  * header of a client is ever passed on.
@@ -24,7 +24,7 @@ struct upstream {
     const char *host;   /* the Host field: with the port unless it is the scheme's own */
     const char *region;
     const char *access_key, *secret, *session_token; /* session_token may be NULL */
-    const char *bearer; /* a Bedrock API key: sent instead of signing; NULL: sign */
+    const char *bearer;                              /* a Bedrock API key: sent instead of signing; NULL: sign */
     unsigned retries;
     unsigned idle_timeout_ms;
 };
@@ -53,7 +53,8 @@ struct upstream_result {
 
 struct upstream_events {
     void (*head)(void *ctx, const struct http_headers *headers); /* 200 */
-    bool (*data)(void *ctx, struct span bytes); /* of a 200. False: not now; the same bytes come after upstream_resume() */
+    bool (*data)(void *ctx,
+                 struct span bytes); /* of a 200. False: not now; the same bytes come after upstream_resume() */
     void (*done)(void *ctx, const struct upstream_result *result); /* the call is gone when it returns */
 };
 

@@ -28,20 +28,27 @@ struct gateway_options {
 static const struct option_row rows[] = {
     {"upstream", 'u', "URL", OPTION_STRING, AT(upstream), .fallback = "http://127.0.0.1:9555",
      .help = "The Bedrock to call; a path in it is put before Bedrock's own."},
-    {"port", 'p', "PORT", OPTION_INT, AT(port), .fallback = "4000", .max = 65535, .help = "Port to serve on; 0 takes any free one."},
+    {"port", 'p', "PORT", OPTION_INT, AT(port), .fallback = "4000", .max = 65535,
+     .help = "Port to serve on; 0 takes any free one."},
     {"host", 0, "ADDRESS", OPTION_STRING, AT(host), .fallback = "127.0.0.1", .help = "Address to listen on."},
     {"control-port", 0, "PORT", OPTION_STRING, AT(control_port), .fallback = "off",
      .help = "Port of the control API, by which mutations are put in; 0 takes any free one, off has none."},
-    {"workers", 0, "N", OPTION_INT, AT(workers), .fallback = "1", .min = 1, .max = 256, .help = "Threads that serve, each with its own connections."},
-    {"region", 0, "REGION", OPTION_STRING, AT(region), .help = "Region to sign for; AWS_REGION, else us-east-1, when not given."},
+    {"workers", 0, "N", OPTION_INT, AT(workers), .fallback = "1", .min = 1, .max = 256,
+     .help = "Threads that serve, each with its own connections."},
+    {"region", 0, "REGION", OPTION_STRING, AT(region),
+     .help = "Region to sign for; AWS_REGION, else us-east-1, when not given."},
     {"key", 0, "AK:SECRET[:TOKEN]", OPTION_STRING, AT(key),
-     .help = "Key to sign with; AWS_ACCESS_KEY_ID and its kin, else the example key that mohs mock knows, when not given."},
+     .help =
+         "Key to sign with; AWS_ACCESS_KEY_ID and its kin, else the example key that mohs mock knows, when not given."},
     {"bearer-key", 0, "KEY", OPTION_STRING, AT(bearer), .help = "A Bedrock API key to send instead of a signature."},
     {"client-key", 0, "KEY", OPTION_STRING, AT(client_key),
-     .help = "What clients must show, as Authorization: Bearer KEY or x-api-key; others get 401. Anybody is served when not given."},
-    {"model", 0, "NAME=ID", OPTION_LIST, AT(models), .help = "A name for a model id; may be repeated. Other names go upstream as they are."},
+     .help = "What clients must show, as Authorization: Bearer KEY or x-api-key; others get 401. Anybody is served "
+             "when not given."},
+    {"model", 0, "NAME=ID", OPTION_LIST, AT(models),
+     .help = "A name for a model id; may be repeated. Other names go upstream as they are."},
     {"retries", 0, "N", OPTION_INT, AT(retries), .fallback = "2", .max = 10,
-     .help = "Further attempts after 429, 500, 502, 503, 504 or no connection, as long as nothing was sent to the client."},
+     .help =
+         "Further attempts after 429, 500, 502, 503, 504 or no connection, as long as nothing was sent to the client."},
     {"timeout", 0, "MS", OPTION_MS, AT(timeout_ms), .fallback = "60s", .min = 1, .max = INT_MAX,
      .help = "How long upstream may be silent before it is given up with 504."},
     {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
@@ -109,7 +116,8 @@ static enum err take_models(const struct option_list *list, struct kept *kept, s
     return OK;
 }
 
-static enum err configure(const struct gateway_options *o, struct kept *kept, struct gateway_config *config, struct note *note)
+static enum err configure(const struct gateway_options *o, struct kept *kept, struct gateway_config *config,
+                          struct note *note)
 {
     static char prefix[] = "mohs gateway";
     enum err e = take_key(o->key, kept, note);
@@ -170,11 +178,14 @@ static int run(const void *settings, const struct option_list *operands)
 const struct verb verb_gateway = {
     .name = "gateway",
     .summary = "serve the reference gateway",
-    .about = "An OpenAI chat endpoint in front of a Bedrock: POST /v1/chat/completions, GET /v1/models, and the native routes\n"
-             "POST /model/{id}/converse and /converse-stream, signed anew. It is the gateway that the suite is proven on.\n\n"
+    .about = "An OpenAI chat endpoint in front of a Bedrock: POST /v1/chat/completions, GET /v1/models, and the native "
+             "routes\n"
+             "POST /model/{id}/converse and /converse-stream, signed anew. It is the gateway that the suite is proven "
+             "on.\n\n"
              "It runs until it is interrupted. With --control-port, POST /mutate there makes it misbehave on purpose.",
     .examples = "mohs gateway\tIn front of mohs mock on its usual port, on port 4000.\n"
-                "mohs gateway --client-key sk-test --model fast=anthropic.claude-3-haiku-20240307-v1:0\tWith a key and a name of your own.\n",
+                "mohs gateway --client-key sk-test --model fast=anthropic.claude-3-haiku-20240307-v1:0\tWith a key and "
+                "a name of your own.\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct gateway_options),
