@@ -11,8 +11,11 @@ extern const struct verb verb_demo;
 extern const struct verb verb_frames;
 extern const struct verb verb_gateway;
 extern const struct verb verb_help;
+extern const struct verb verb_list;
 extern const struct verb verb_mock;
 extern const struct verb verb_report;
+extern const struct verb verb_selftest;
+extern const struct verb verb_show;
 extern const struct verb verb_sign;
 extern const struct verb verb_verify;
 
