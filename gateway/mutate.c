@@ -45,6 +45,7 @@ static const struct {
     {ON_UPSTREAM_SIGN, "bearer", SIGN_BEARER},
     {ON_UPSTREAM_SIGN, "none", SIGN_NONE},
     {ON_UPSTREAM_SIGN, "stale-date", SIGN_STALE_DATE},
+    {ON_UPSTREAM_SIGN, "stale-retry", SIGN_STALE_RETRY},
     {ON_UPSTREAM_CALL, "skip", CALL_SKIP},
     {ON_UPSTREAM_CALL, "twice", CALL_TWICE},
     {ON_UPSTREAM_CALL, "no-retry", CALL_NO_RETRY},

@@ -40,6 +40,7 @@ enum mutate_do {
     SIGN_BEARER,
     SIGN_NONE,
     SIGN_STALE_DATE,
+    SIGN_STALE_RETRY,
     CALL_SKIP,
     CALL_TWICE,
     CALL_NO_RETRY,

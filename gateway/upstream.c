@@ -145,7 +145,7 @@ static const struct {
     {SIGN_SINGLE_ENCODE_PATH, sign_single},  {SIGN_WRONG_REGION, sign_region},   {SIGN_WRONG_SERVICE, sign_service},
     {SIGN_HOST_WITHOUT_PORT, sign_host},     {SIGN_EMPTY_BODY_HASH, sign_empty}, {SIGN_DROP_TOKEN, sign_tokenless},
     {SIGN_UNSIGNED_TOKEN, sign_loose_token}, {SIGN_BEARER, sign_bearer},         {SIGN_NONE, sign_none},
-    {SIGN_STALE_DATE, sign_stale},
+    {SIGN_STALE_DATE, sign_stale},        {SIGN_STALE_RETRY, sign_stale},
 };
 
 static struct signature signature_of(const struct upstream_call *c)
@@ -161,7 +161,7 @@ static struct signature signature_of(const struct upstream_call *c)
         .host = span_of(to->host),
     };
     for (size_t i = 0; i < COUNT_OF(signs); i++)
-        if (mutations_do(c->mutations, signs[i].what))
+        if (mutations_do(c->mutations, signs[i].what) && (signs[i].what != SIGN_STALE_RETRY || c->attempt > 0))
             signs[i].apply(&s);
     return s;
 }

@@ -8,6 +8,8 @@
 #define OWN_ACCESS_KEY "AKIAIOSFODNN7EXAMPLE"
 #define OWN_SECRET     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 #define OWN_KEY        OWN_ACCESS_KEY ":" OWN_SECRET
+/* Temporary credentials, as made up as the others: what signs with them has to send and sign the session token. */
+#define OWN_TEMPORARY_KEY "ASIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLETEMP:IQoJb3JpZ2luX2VjEXAMPLETOKEN"
 
 enum own_kind { OWN_MOCK, OWN_GATEWAY };
 

@@ -23,7 +23,7 @@ static enum err start_mock(struct rig *rig, const struct rig_config *config, str
     }
     char port[16];
     (void)snprintf(port, sizeof port, "%d", (int)config->mock_port);
-    const char *const more[] = {"--port", port, NULL};
+    const char *const more[] = {"--port", port, "--key", OWN_KEY, "--key", OWN_TEMPORARY_KEY, NULL};
     enum err e = own_start(&rig->mock, OWN_MOCK, NULL, more, note);
     if (e != OK)
         return e;
@@ -32,10 +32,13 @@ static enum err start_mock(struct rig *rig, const struct rig_config *config, str
     return OK;
 }
 
+/* A name of its own, so that its models list has something to tell. */
+#define OWN_MODEL "mohs-claude=anthropic.claude-3-haiku-20240307-v1:0"
+
 static enum err start_gateway(struct rig *rig, const struct rig_config *config, struct note *note)
 {
     const char *key = config->profile->client_key;
-    const char *const more[] = {"--region", config->region, key == NULL ? NULL : "--client-key", key, NULL};
+    const char *const more[] = {"--region", config->region, "--key", OWN_TEMPORARY_KEY, "--model", OWN_MODEL, key == NULL ? NULL : "--client-key", key, NULL};
     enum err e = own_start(&rig->target, OWN_GATEWAY, rig->mock_url, more, note);
     if (e != OK)
         return e;
@@ -151,7 +154,7 @@ static enum err find_target(struct rig *rig, const struct rig_config *config, st
 
 enum err rig_start(struct rig *rig, const struct rig_config *config, struct note *note)
 {
-    *rig = (struct rig){.profile = config->profile, .mock = OWN_INIT, .target = OWN_INIT};
+    *rig = (struct rig){.profile = config->profile, .region = config->region, .mock = OWN_INIT, .target = OWN_INIT};
     enum err e = start_mock(rig, config, note);
     if (e == OK)
         e = find_target(rig, config, note);

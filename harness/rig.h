@@ -23,6 +23,7 @@ struct rig_config {
 
 struct rig {
     const struct profile *profile;
+    const char *region; /* borrowed: what those that we start sign for */
     char *mock_url, *admin_url, *target_url;
     char *control_url; /* of the reference gateway's mutations; NULL: not ours */
     struct own mock, target; /* never started where they are somebody else's */

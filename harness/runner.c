@@ -103,6 +103,7 @@ static enum err expand_step(struct step_run *r, const cJSON *step, struct note *
     (void)json_set_string(r->names, "model_id", upstream);
     (void)json_set_string(r->names, "client_key", p->client_key != NULL ? p->client_key : "");
     (void)json_set_string(r->names, "mock_url", r->rig->mock_url);
+    (void)json_set_string(r->names, "region", r->rig->region);
     r->step = cJSON_Duplicate(step, true);
     struct expansion x = {r->names, r->vars};
     return r->step == NULL ? note_set(note, ERR_NOMEM, "out of memory") : expand_tree(&x, r->step, note);
@@ -138,6 +139,15 @@ static void add_reply(cJSON *replies, const cJSON *call)
         (void)json_set_string(one, "times", "always");
     else
         (void)json_set_int(one, "times", (int64_t)max);
+}
+
+/* Replies that were left over and gates that were opened are of the step before. */
+static enum err forget_script(struct step_run *r, struct note *note)
+{
+    CLEANUP(json_free) cJSON *body = cJSON_CreateObject();
+    cJSON *keep = json_set(body, "keep", cJSON_CreateArray());
+    cJSON_AddItemToArray(keep, cJSON_CreateString("journal"));
+    return r->number == 0 ? OK : admin_call(r->rig->admin_url, "/reset", body, NULL, note);
 }
 
 static enum err script_mock(struct step_run *r, struct note *note)
@@ -312,6 +322,8 @@ static enum err read_journal(struct step_run *r, cJSON **journal, struct note *n
 static enum err run_step(struct step_run *r, const cJSON *step, struct note *note)
 {
     enum err e = expand_step(r, step, note);
+    if (e == OK)
+        e = forget_script(r, note);
     if (e == OK)
         e = script_mock(r, note);
     if (e == OK)
