@@ -309,8 +309,8 @@ static const struct keyword {
     {"type", check_type},
     {"const", check_const},
     {"enum", check_enum},
+    {"additionalProperties", check_additional}, /* before "required": a misspelt key is the better complaint */
     {"required", check_required},
-    {"additionalProperties", check_additional},
     {"properties", check_properties},
     {"items", check_items},
     {"minItems", check_min_items},
