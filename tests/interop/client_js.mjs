@@ -161,14 +161,23 @@ function script(row) {
 
 const asStream = (operation) => operation.endsWith("Stream");
 
+// The clock of the whole program, so that the SDK can find out that it is wrong.
+const RealDate = Date;
+function shiftClock(ms) {
+  globalThis.Date = ms === 0 ? RealDate : class extends RealDate {
+    constructor(...given) { super(...(given.length ? given : [RealDate.now() + ms])); }
+    static now() { return RealDate.now() + ms; }
+  };
+}
+
 function makeClient(row, url) {
   const c = row.client ?? {};
+  shiftClock(c.clock_ms ?? 0);
   if (c.bearer) env.AWS_BEARER_TOKEN_BEDROCK = c.bearer;
   else delete env.AWS_BEARER_TOKEN_BEDROCK;
   const client = new bedrock.BedrockRuntimeClient({
     region: c.region ?? "us-east-1", endpoint: url, maxAttempts: row.attempts ?? (row.as ? 3 : 1),
     retryMode: c.retry_mode,
-    systemClockOffset: c.clock_ms ?? 0,
     credentials: c.bearer ? undefined : { ...table.credentials, ...c.credentials },
     ...(c.default_handler ? {} : { requestHandler: new NodeHttpHandler({ socketTimeout: c.read_timeout_ms ?? 15000, requestTimeout: c.read_timeout_ms ?? 15000 }) }),
   });
