@@ -353,7 +353,7 @@ def expectation(row):
     """Every answer and every error carries the request id of the answer; `always` in the table says so once."""
     usual = {"result": "stream ended" if row["operation"].endswith("Stream") else "answer"}
     want = merge(merge(usual, row.get("expect", {})), row.get("boto3", {}))
-    return want if "as" in row else merge(TABLE["always"].get(want["result"], {}), want)
+    return want if "as" in row else {"result": want["result"], **merge(TABLE["always"][want["result"]], want)}
 
 
 def expected_entry(row):

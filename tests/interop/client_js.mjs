@@ -300,7 +300,7 @@ function observedExpectation(row) {
 // Every answer and every error carries the request id of the answer; `always` in the table says so once.
 function expectation(row) {
   const want = merge(merge(merge({ result: asStream(row.operation) ? "stream ended" : "answer" }, observedExpectation(row)), row.expect ?? {}), row.js ?? {});
-  return row.as ? want : merge(table.always[want.result], want);
+  return row.as ? want : { result: want.result, ...merge(table.always[want.result], want) };
 }
 const expectedEntry = (row) => merge(merge(merge(table.journal, { operation: row.operation, model: row.model ?? table.model }), row.journal ?? {}), row.journal_js ?? {});
 

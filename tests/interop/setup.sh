@@ -29,7 +29,7 @@ system() {
 }
 
 # The last line of a failed tool, for the reason.
-last_words() { grep -v '^[[:space:]]*$' "$into/setup.log" | tail -n 1 | sed "s,[a-z]*://[^ ]*,…,g" | cut -c 1-160; }
+last_words() { grep -v -e '^[[:space:]]*$' -e 'complete log of this run' "$into/setup.log" | tail -n 1 | sed "s,[a-z]*://[^ ]*,…,g" | cut -c 1-160; }
 
 venv_works() { command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
