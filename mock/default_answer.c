@@ -155,16 +155,17 @@ static const char *first_stop(const struct visit *v, const char *text, size_t *a
     return found;
 }
 
-/* A load test gets one text again and again; counting its tokens costs more than all the rest of making it. */
-static uint64_t count_remembered(struct worker *w, struct span text)
+/* The same, remembered: a load test gets one text again and again, and cutting it costs more than making it. */
+static size_t cut_remembered(struct worker *w, struct span text, uint64_t most, uint64_t *counted)
 {
-    uint64_t hash = rng_hash(1, text);
-    if (w->counted_hash != hash || w->counted_size != text.n) {
-        w->counted = token_count(text);
-        w->counted_hash = hash;
-        w->counted_size = text.n;
+    struct cut_memory *m = &w->cut;
+    uint64_t hash = rng_hash(most, text);
+    if (m->hash != hash || m->size != text.n || m->most != most) {
+        *m = (struct cut_memory){.hash = hash, .size = text.n, .most = most};
+        m->at = cut_tokens(text, most, &m->counted);
     }
-    return w->counted;
+    *counted = m->counted;
+    return m->at;
 }
 
 static uint64_t tokens_left(const struct visit *v, const struct answer *a)
@@ -186,9 +187,7 @@ static size_t ends_at(const struct visit *v, struct answer *a, const char *text)
         answer_stop(a, "stop_sequence");
     }
     struct span whole = {(const unsigned char *)text, size};
-    counted = count_remembered(v->worker, whole);
-    uint64_t left = tokens_left(v, a);
-    n = counted <= left ? size : cut_tokens(whole, left, &counted);
+    n = cut_remembered(v->worker, whole, tokens_left(v, a), &counted);
     a->output_tokens += counted;
     if (n < size)
         answer_stop(a, "max_tokens");

@@ -42,6 +42,12 @@ struct mock {
     struct waiter *waiters;       /* of the admin API, on its thread */
 };
 
+/* Where the default text was cut last (default_answer.c). */
+struct cut_memory {
+    uint64_t hash, most, counted;
+    size_t size, at;
+};
+
 /* What a worker keeps between requests, so that the usual one allocates little. */
 struct worker {
     struct mock *mock;
@@ -51,8 +57,7 @@ struct worker {
     char last_model[256]; /* and what it meant: load tests ask for one model again and again */
     struct model_ref last_ref;
     struct sigv4_header headers[SIGV4_HEADERS_MAX];
-    uint64_t counted_hash, counted; /* tokens of the text last counted */
-    size_t counted_size;
+    struct cut_memory cut;
     uint64_t diagnosed_since_ns;
     unsigned diagnosed;
 };
