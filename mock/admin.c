@@ -256,8 +256,8 @@ static enum err wait_for_journal(struct call *c, uint64_t since, uint64_t count,
         return note_set(note, ERR_NOMEM, "out of memory");
     w->mock = c->mock;
     w->exchange = c->exchange;
-    w->wait = (struct journal_wait){.since = since, .count = (size_t)count, .loop = exchange_loop(c->exchange),
-                                    .ready = waiter_ready, .ctx = w};
+    w->wait = (struct journal_wait){
+        .since = since, .count = (size_t)count, .loop = exchange_loop(c->exchange), .ready = waiter_ready, .ctx = w};
     w->next = c->mock->waiters;
     if (w->next != NULL)
         w->next->prev = w;
@@ -336,8 +336,10 @@ void admin_handle(void *ctx, struct exchange *x)
         enum err e = parse_body(&c, &note);
         status = status_of(e == OK ? table[row].serve(&c, &note) : e);
     } else {
-        (void)note_set(&note, ERR_UNKNOWN, status == 405 ? "%s takes another method" :
-                       "no such request; there are /health, /script, /reset, /journal, /gate, /faults%s",
+        (void)note_set(&note, ERR_UNKNOWN,
+                       status == 405
+                           ? "%s takes another method"
+                           : "no such request; there are /health, /script, /reset, /journal, /gate, /faults%s",
                        status == 405 ? table[row].path : "");
     }
     if (status != 200) {

@@ -190,7 +190,8 @@ enum err answer_block(struct answer *a, const cJSON *item, const char *where, st
         const char *member;
         enum err (*make)(struct answer *a, const cJSON *value, const char *where, struct block **out,
                          struct note *note);
-    } makers[] = {{"toolUse", tool_block}, {"reasoningContent", reasoning_block}, {"citationsContent", citations_block}};
+    } makers[] = {
+        {"toolUse", tool_block}, {"reasoningContent", reasoning_block}, {"citationsContent", citations_block}};
     const cJSON *deltas = NULL;
     const cJSON *member = cJSON_IsObject(item) ? only_member(item, where, &deltas, note) : NULL;
     if (member == NULL)

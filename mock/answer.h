@@ -37,13 +37,13 @@ struct answer {
     size_t count, cap;
     char stop_reason[48];
     uint64_t input_tokens, output_tokens, cache_read, cache_write;
-    bool has_cache;              /* print the cache members, as models with prompt caching do */
+    bool has_cache;                       /* print the cache members, as models with prompt caching do */
     const cJSON *usage, *metrics, *extra; /* borrowed overrides, or NULL */
     uint64_t latency_ms, ttft_ms, itl_ms;
     uint64_t probe_id, received_ns; /* BLOCK_STAMPS */
     uint32_t stamps;
-    struct rng rng;  /* paddings come from here */
-    bool failed;     /* out of memory while it was made */
+    struct rng rng; /* paddings come from here */
+    bool failed;    /* out of memory while it was made */
 };
 
 void answer_init(struct answer *a, uint64_t seed);

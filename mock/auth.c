@@ -1,7 +1,7 @@
 /* auth.c: who asks, and whether that is proven.
  *
- * Every request is judged, in every mode, because the verdict is what a test of a gateway reads in the journal. Whether a
- * verdict refuses is the mode's business. The client is told what Bedrock tells; the reason why a signature is wrong
+ * Every request is judged, in every mode, because the verdict is what a test of a gateway reads in the journal. Whether
+ * a verdict refuses is the mode's business. The client is told what Bedrock tells; the reason why a signature is wrong
  * goes to the journal and the log alone. Finding that reason costs milliseconds, so there is a ration of it.
  */
 #include "mock/visit.h"
@@ -36,8 +36,12 @@ static struct sigv4_request as_signed(struct visit *v)
     size_t n = r->field_count < SIGV4_HEADERS_MAX ? r->field_count : SIGV4_HEADERS_MAX;
     for (size_t i = 0; i < n; i++)
         v->worker->headers[i] = (struct sigv4_header){r->fields[i].name, r->fields[i].value};
-    return (struct sigv4_request){.method = r->method, .path = r->path, .query = r->query,
-                                  .headers = v->worker->headers, .header_count = n, .body = r->body};
+    return (struct sigv4_request){.method = r->method,
+                                  .path = r->path,
+                                  .query = r->query,
+                                  .headers = v->worker->headers,
+                                  .header_count = n,
+                                  .body = r->body};
 }
 
 static bool may_diagnose(struct worker *w, uint64_t now)
@@ -108,8 +112,12 @@ void visit_authenticate(struct visit *v)
 {
     static const char *const services[] = {"bedrock", NULL};
     struct sigv4_request r = as_signed(v);
-    struct sigv4_policy policy = {.now_s = wall_ns() / 1000000000, .region = v->mock->region, .services = services,
-                                  .lookup = lookup, .bearer = bearer, .ctx = v->mock};
+    struct sigv4_policy policy = {.now_s = wall_ns() / 1000000000,
+                                  .region = v->mock->region,
+                                  .services = services,
+                                  .lookup = lookup,
+                                  .bearer = bearer,
+                                  .ctx = v->mock};
     if (sigv4_verify(v->worker->sigv4, &r, &policy, &v->verdict, NULL) == ERR_NOMEM)
         v->verdict.reason = SIGV4_INCOMPLETE;
     if (v->verdict.reason != SIGV4_OK)

@@ -1,8 +1,9 @@
 /* converse.h: an answer in the shapes of Converse and ConverseStream.
  *
- * Unary: compact JSON with sorted keys, raw UTF-8. Streamed: messageStart; per block an optional contentBlockStart (only
- * for tool use, tool results and images: text and reasoning have none), deltas, contentBlockStop; messageStop; metadata
- * last. Each payload carries `p`, a padding of 2 to 61 characters. All of it as seen in recordings of the service.
+ * Unary: compact JSON with sorted keys, raw UTF-8. Streamed: messageStart; per block an optional contentBlockStart
+ * (only for tool use, tool results and images: text and reasoning have none), deltas, contentBlockStop; messageStop;
+ * metadata last. Each payload carries `p`, a padding of 2 to 61 characters. All of it as seen in recordings of the
+ * service.
  */
 #ifndef MOHS_MOCK_CONVERSE_H
 #define MOHS_MOCK_CONVERSE_H

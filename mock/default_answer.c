@@ -1,9 +1,9 @@
 /* default_answer.c: what the model says when nobody scripted it.
  *
- * An application developer points an SDK at the mock and wants something to work with: an answer that shows it was asked,
- * a tool call when one is demanded or named, reasoning when thinking is on, JSON when a schema is given, and the two ways
- * an answer is cut short (maxTokens, stopSequences). A load test wants stamps (protocol/probe.h). All of it follows from
- * the request's bytes and the seed alone: the same request, the same answer, so that a test may expect it.
+ * An application developer points an SDK at the mock and wants something to work with: an answer that shows it was
+ * asked, a tool call when one is demanded or named, reasoning when thinking is on, JSON when a schema is given, and the
+ * two ways an answer is cut short (maxTokens, stopSequences). A load test wants stamps (protocol/probe.h). All of it
+ * follows from the request's bytes and the seed alone: the same request, the same answer, so that a test may expect it.
  */
 #include "mock/visit.h"
 
@@ -73,7 +73,8 @@ static const char *const openings[] = {
     "Let us pretend, for a moment, that I thought about it for a long time.",
 };
 static const char *const middles[] = {
-    "A real model would now go into detail; I keep it to a few plain sentences, so that your code has something to show.",
+    "A real model would now go into detail; I keep it to a few plain sentences, so that your code has something to "
+    "show.",
     "The short version is that it depends, and the long version would be billed by the token.",
     "Nothing here left your machine, and nothing was charged to anybody.",
     "Your request was signed, checked against the API and taken down in the journal before I said a word.",
@@ -93,7 +94,8 @@ static void say_result(const cJSON *message, struct buf *out)
         cJSON_ArrayForEach(part, member(member(b, "toolResult"), "content"))
         {
             const cJSON *text = member(part, "text");
-            CLEANUP(free_ptr) char *json = member(part, "json") == NULL ? NULL : json_text(member(part, "json"), JSON_COMPACT);
+            CLEANUP(free_ptr)
+            char *json = member(part, "json") == NULL ? NULL : json_text(member(part, "json"), JSON_COMPACT);
             const char *said = cJSON_IsString(text) ? text->valuestring : json;
             if (said == NULL)
                 continue;
@@ -113,8 +115,11 @@ static void compose(const struct visit *v, const cJSON *message, struct rng *rng
         add_excerpt(out, asked, QUOTE_MAX);
         buf_adds(out, "”.");
     }
-    const char *const parts[] = {out->len > 0 ? " " : "", openings[rng_below(rng, COUNT_OF(openings))], " ",
-                                 middles[rng_below(rng, COUNT_OF(middles))], " ",
+    const char *const parts[] = {out->len > 0 ? " " : "",
+                                 openings[rng_below(rng, COUNT_OF(openings))],
+                                 " ",
+                                 middles[rng_below(rng, COUNT_OF(middles))],
+                                 " ",
                                  closings[rng_below(rng, COUNT_OF(closings))]};
     for (size_t i = 0; i < COUNT_OF(parts); i++)
         buf_adds(out, parts[i]);
@@ -139,7 +144,6 @@ static size_t cut_tokens(struct span text, uint64_t most, uint64_t *counted)
     *counted = n;
     return at;
 }
-
 
 static const char *first_stop(const struct visit *v, const char *text, size_t *at)
 {
@@ -260,11 +264,11 @@ static bool add_tool(const struct visit *v, struct answer *a, const cJSON *messa
         return false;
     CLEANUP(buf_release) struct buf hint = BUF_INIT(BUF_ANY);
     add_excerpt(&hint, last_text(message), HINT_MAX);
-    CLEANUP(json_free) cJSON *input =
-        schema_sample(json_at(spec, "/inputSchema/json"), buf_text(&hint), &a->rng);
+    CLEANUP(json_free) cJSON *input = schema_sample(json_at(spec, "/inputSchema/json"), buf_text(&hint), &a->rng);
     uint64_t before = a->output_tokens, left = tokens_left(v, a);
     struct block *b = answer_tool(a, NULL, member(spec, "name")->valuestring, cJSON_IsObject(input) ? input : NULL);
-    uint64_t cost = b == NULL ? 0 : TOKENS_PER_TOOL_BLOCK + token_count(span_of(b->name)) + token_count(span_of(b->input));
+    uint64_t cost =
+        b == NULL ? 0 : TOKENS_PER_TOOL_BLOCK + token_count(span_of(b->name)) + token_count(span_of(b->input));
     a->output_tokens = before + (cost < left ? cost : left);
     answer_stop(a, cost <= left ? "tool_use" : "max_tokens");
     return true;

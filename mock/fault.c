@@ -1,9 +1,10 @@
 /* fault.c: the table of what can go wrong, and the small functions that do it.
  *
- * A gateway meets these upstream sooner or later: throttling as a status and in the middle of a stream, a connection cut
- * between or inside frames, a silent server, an HTML page from a proxy, Coral's 200 that is an error. Most rows are one of
- * the plan's own moves (net/plan.h); the rest rearrange its events or damage bytes in place. Rows that name a modelled
- * error stand for all of refusal.h's table: {"id":"ThrottlingException"} is {"id":"error","type":"ThrottlingException"}.
+ * A gateway meets these upstream sooner or later: throttling as a status and in the middle of a stream, a connection
+ * cut between or inside frames, a silent server, an HTML page from a proxy, Coral's 200 that is an error. Most rows are
+ * one of the plan's own moves (net/plan.h); the rest rearrange its events or damage bytes in place. Rows that name a
+ * modelled error stand for all of refusal.h's table: {"id":"ThrottlingException"} is
+ * {"id":"error","type":"ThrottlingException"}.
  */
 #include "mock/fault.h"
 
@@ -16,7 +17,7 @@
 
 #define MS 1000000u
 #define HTML_503                                                                                                       \
-    "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n<center><h1>503 Service " \
+    "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n<center><h1>503 Service "  \
     "Temporarily Unavailable</h1></center>\r\n</body>\r\n</html>\r\n"
 
 /* ---- parameters ---- */
@@ -430,44 +431,42 @@ static struct plan *apply_gate(struct plan *p, const cJSON *f, const struct faul
 
 #define AT_EVENT "at_event"
 static const struct mock_fault_row rows[] = {
-    {"error", "answers with a modelled error: its status, headers and body", "type, message, status, style"},
-    {"exception", "puts an exception frame before the event; nothing follows it", "at_event, type, message"},
-    {"error-frame", "puts an unmodelled error frame before the event; nothing follows it", "at_event, code, message"},
-    {"cut-fin", "closes the connection before the event or byte, without the last chunk", "at_event, at_byte"},
-    {"cut-rst", "resets the connection before the event or byte", "at_event, at_byte"},
-    {"cut-clean", "ends the answer properly before the event or byte, as if it were whole", "at_event, at_byte"},
-    {"stall", "falls silent before the event (or byte, unary) and keeps the connection", "at_event, at_byte"},
-    {"split", "writes the bytes before a point and those behind it apart", "at_event, at_byte, pause_ms"},
-    {"shred", "writes a few bytes at a time, one unless told", "bytes"},
-    {"merge", "writes everything at once, many frames in one write", ""},
-    {"bad-prelude-crc", "breaks the prelude CRC of the event", AT_EVENT},
-    {"bad-message-crc", "breaks the message CRC of the event", AT_EVENT},
-    {"corrupt", "turns one bit of the event's payload and makes its CRCs anew", AT_EVENT},
-    {"unknown-event", "inserts an event of a type nobody knows", "at_event, name"},
-    {"no-message-stop", "leaves out messageStop", ""},
-    {"no-metadata", "leaves out metadata, and usage with it", ""},
-    {"drop-event", "leaves out the event", AT_EVENT},
-    {"duplicate-event", "sends the event twice", AT_EVENT},
-    {"swap-events", "changes the places of the event and the one behind it", AT_EVENT},
-    {"html-503", "answers 503 with a page of HTML, as a proxy does", ""},
-    {"coral-200", "answers 200 with Coral's UnknownOperationException", ""},
-    {"empty-200", "keeps status and headers and sends no body", ""},
-    {"latency", "waits before the status line", "ms"},
-    {"ttft", "waits before the second event of a stream", "ms"},
-    {"itl", "waits before every event behind the second", "ms"},
-    {"content-type", "sends another Content-Type", "value"},
-    {"truncated-json", "ends the body of a unary answer early, with the length of what is left", "at_byte"},
-    {"gate", "holds the event until the gate opens", "at_event, name"},
+    {"error", "answers with a modelled error: its status, headers and body", "type, message, status, style",
+     apply_error},
+    {"exception", "puts an exception frame before the event; nothing follows it", "at_event, type, message",
+     apply_exception},
+    {"error-frame", "puts an unmodelled error frame before the event; nothing follows it", "at_event, code, message",
+     apply_error_frame},
+    {"cut-fin", "closes the connection before the event or byte, without the last chunk", "at_event, at_byte",
+     apply_cut_fin},
+    {"cut-rst", "resets the connection before the event or byte", "at_event, at_byte", apply_cut_rst},
+    {"cut-clean", "ends the answer properly before the event or byte, as if it were whole", "at_event, at_byte",
+     apply_cut_clean},
+    {"stall", "falls silent before the event (or byte, unary) and keeps the connection", "at_event, at_byte",
+     apply_stall},
+    {"split", "writes the bytes before a point and those behind it apart", "at_event, at_byte, pause_ms", apply_split},
+    {"shred", "writes a few bytes at a time, one unless told", "bytes", apply_shred},
+    {"merge", "writes everything at once, many frames in one write", "", apply_merge},
+    {"bad-prelude-crc", "breaks the prelude CRC of the event", AT_EVENT, apply_bad_prelude_crc},
+    {"bad-message-crc", "breaks the message CRC of the event", AT_EVENT, apply_bad_message_crc},
+    {"corrupt", "turns one bit of the event's payload and makes its CRCs anew", AT_EVENT, apply_corrupt},
+    {"unknown-event", "inserts an event of a type nobody knows", "at_event, name", apply_unknown_event},
+    {"no-message-stop", "leaves out messageStop", "", apply_no_message_stop},
+    {"no-metadata", "leaves out metadata, and usage with it", "", apply_no_metadata},
+    {"drop-event", "leaves out the event", AT_EVENT, apply_drop_event},
+    {"duplicate-event", "sends the event twice", AT_EVENT, apply_duplicate_event},
+    {"swap-events", "changes the places of the event and the one behind it", AT_EVENT, apply_swap_events},
+    {"html-503", "answers 503 with a page of HTML, as a proxy does", "", apply_html_503},
+    {"coral-200", "answers 200 with Coral's UnknownOperationException", "", apply_coral_200},
+    {"empty-200", "keeps status and headers and sends no body", "", apply_empty_200},
+    {"latency", "waits before the status line", "ms", apply_latency},
+    {"ttft", "waits before the second event of a stream", "ms", apply_ttft},
+    {"itl", "waits before every event behind the second", "ms", apply_itl},
+    {"content-type", "sends another Content-Type", "value", apply_content_type},
+    {"truncated-json", "ends the body of a unary answer early, with the length of what is left", "at_byte",
+     apply_truncated_json},
+    {"gate", "holds the event until the gate opens", "at_event, name", apply_gate},
 };
-static apply_fault *const functions[] = {
-    apply_error,       apply_exception,       apply_error_frame,   apply_cut_fin,         apply_cut_rst,
-    apply_cut_clean,   apply_stall,           apply_split,         apply_shred,           apply_merge,
-    apply_bad_prelude_crc, apply_bad_message_crc, apply_corrupt,   apply_unknown_event,   apply_no_message_stop,
-    apply_no_metadata, apply_drop_event,      apply_duplicate_event, apply_swap_events,   apply_html_503,
-    apply_coral_200,   apply_empty_200,       apply_latency,       apply_ttft,            apply_itl,
-    apply_content_type, apply_truncated_json, apply_gate,
-};
-_Static_assert(COUNT_OF(rows) == COUNT_OF(functions), "one function a row");
 
 size_t mock_faults_list(const struct mock_fault_row **out)
 {
@@ -568,7 +567,7 @@ struct plan *faults_apply(struct plan *take, const cJSON *list, const struct fau
     {
         size_t row = find_row(text_param(fault, "id", ""));
         if (take != NULL && row != SIZE_MAX)
-            take = functions[row](take, fault, scene);
+            take = rows[row].apply(take, fault, scene);
     }
     return take;
 }

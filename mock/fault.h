@@ -19,7 +19,8 @@ struct fault_scene {
     struct rng *rng;
 };
 
-/* A list of {"id": ..., parameters}. ERR_INVALID names the pointer below `where`, and the nearest id for a wrong one. */
+/* A list of {"id": ..., parameters}. ERR_INVALID names the pointer below `where`, and the nearest id for a wrong one.
+ */
 enum err faults_check(const cJSON *list, const char *where, struct note *note) MUST_USE;
 /* A checked list. Takes the plan and hands one back: the same, or another in its place. NULL stays NULL. */
 struct plan *faults_apply(struct plan *take, const cJSON *list, const struct fault_scene *scene);

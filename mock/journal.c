@@ -1,8 +1,8 @@
 /* journal.c: the mock's memory of what happened.
  *
  * Two lists under one lock: all entries in the order of their numbers, and the ended ones in the order of their end,
- * which is the order in which they are thrown away. Copying in costs one allocation and one memcpy; hashing and printing
- * wait for a reader. A reader takes references under the lock and prints without it.
+ * which is the order in which they are thrown away. Copying in costs one allocation and one memcpy; hashing and
+ * printing wait for a reader. A reader takes references under the lock and prints without it.
  *
  * Redaction happens on the way in: the Signature of an Authorization, session tokens, bearer keys and the presigned
  * forms of both never reach the memory of the journal, whatever later prints it.
@@ -23,8 +23,18 @@ struct piece {
     size_t at, n;
 };
 
-enum { PIECE_METHOD, PIECE_TARGET, PIECE_OPERATION, PIECE_MODEL, PIECE_BODY, PIECE_SIGNATURE, PIECE_CANARIES,
-       PIECE_REFUSAL, PIECE_FAULTS, PIECE_COUNT };
+enum {
+    PIECE_METHOD,
+    PIECE_TARGET,
+    PIECE_OPERATION,
+    PIECE_MODEL,
+    PIECE_BODY,
+    PIECE_SIGNATURE,
+    PIECE_CANARIES,
+    PIECE_REFUSAL,
+    PIECE_FAULTS,
+    PIECE_COUNT
+};
 
 struct entry {
     struct entry *prev, *next; /* by number */
@@ -124,8 +134,8 @@ void journal_reset(struct journal *j)
 
 static bool is_secret_header(struct span name)
 {
-    static const char *const names[] = {"x-amz-security-token", "x-api-key", "api-key", "x-goog-api-key", "cookie",
-                                        "x-amz-sso_bearer_token"};
+    static const char *const names[] = {"x-amz-security-token", "x-api-key", "api-key",
+                                        "x-goog-api-key",       "cookie",    "x-amz-sso_bearer_token"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (span_is_nocase(name, names[i]))
             return true;
@@ -180,8 +190,8 @@ static void add_target(struct buf *out, struct span target)
         more = span_split(query, '&', &pair, &query);
         buf_addc(out, before);
         size_t i = 0;
-        while (i < COUNT_OF(secret) && !(pair.n >= strlen(secret[i]) &&
-                                         strncasecmp((const char *)pair.p, secret[i], strlen(secret[i])) == 0))
+        while (i < COUNT_OF(secret) &&
+               !(pair.n >= strlen(secret[i]) && strncasecmp((const char *)pair.p, secret[i], strlen(secret[i])) == 0))
             i++;
         buf_add(out, i < COUNT_OF(secret) ? span_of(secret[i]) : pair);
         buf_adds(out, i < COUNT_OF(secret) ? REDACTED : "");
@@ -239,10 +249,16 @@ static struct entry *make_entry(const struct journal_record *r, struct buf *scra
     size_t size = sizeof(struct entry) + table + scratch->len;
     struct entry *e = buf_error(scratch) == OK ? malloc(size) : NULL;
     if (e != NULL) {
-        *e = (struct entry){.refs = 2, .received_at_ns = q->received_at_ns, .connection = q->connection,
-                            
-                            .on_connection = q->on_connection, .unjudged = r->unjudged, .status = r->status, .source = r->source,
-                            .size = size, .header_count = q->field_count};
+        *e = (struct entry){.refs = 2,
+                            .received_at_ns = q->received_at_ns,
+                            .connection = q->connection,
+
+                            .on_connection = q->on_connection,
+                            .unjudged = r->unjudged,
+                            .status = r->status,
+                            .source = r->source,
+                            .size = size,
+                            .header_count = q->field_count};
         memcpy(e->pieces, pieces, sizeof pieces);
         e->headers = (struct piece *)(e + 1);
         if (table > 0)

@@ -1,8 +1,8 @@
 /* mock.c: birth and death of a mock.
  *
- * Everything a worker reads without a lock (the API model, the catalogue, keys, rule switches) is made before the servers
- * start and freed after they have stopped. The Bedrock server stops first: its last exchanges still write to the journal,
- * and the journal may still call the admin server's loop.
+ * Everything a worker reads without a lock (the API model, the catalogue, keys, rule switches) is made before the
+ * servers start and freed after they have stopped. The Bedrock server stops first: its last exchanges still write to
+ * the journal, and the journal may still call the admin server's loop.
  */
 #include "mock/mock.h"
 
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mock/validate.h"
+#include "mock/rules.h"
 
 void mock_log(const struct mock *mock, const char *format, ...)
 {
@@ -51,8 +51,8 @@ static enum err copy_keys(struct mock *m, const struct mock_config *c, struct no
         return note_set(note, ERR_NOMEM, "out of memory");
     for (; m->key_count < n; m->key_count++) {
         const struct mock_key *k = &keys[m->key_count];
-        m->keys[m->key_count] = (struct mock_secret){copy(k->access_key, &ok), copy(k->secret, &ok),
-                                                     copy(k->session_token, &ok)};
+        m->keys[m->key_count] =
+            (struct mock_secret){copy(k->access_key, &ok), copy(k->secret, &ok), copy(k->session_token, &ok)};
     }
     for (; m->bearer_count < c->bearer_key_count; m->bearer_count++)
         m->bearer_keys[m->bearer_count] = copy(c->bearer_keys[m->bearer_count], &ok);
@@ -81,10 +81,17 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
 
 static enum err start_bedrock(struct mock *m, const struct mock_config *c, struct note *note)
 {
-    struct server_config s = {.host = c->host, .port = c->port, .workers = c->workers, .max_body = c->max_body,
-                              .idle_timeout_ms = c->idle_timeout_ms, .gates = m->gates, .handle = operations_handle,
-                              .worker_start = operations_worker_start, .worker_stop = operations_worker_stop,
-                              .log = server_log, .ctx = m};
+    struct server_config s = {.host = c->host,
+                              .port = c->port,
+                              .workers = c->workers,
+                              .max_body = c->max_body,
+                              .idle_timeout_ms = c->idle_timeout_ms,
+                              .gates = m->gates,
+                              .handle = operations_handle,
+                              .worker_start = operations_worker_start,
+                              .worker_stop = operations_worker_stop,
+                              .log = server_log,
+                              .ctx = m};
     return server_start(&s, &m->server, note);
 }
 
@@ -95,8 +102,8 @@ static enum err start_admin(struct mock *m, const struct mock_config *c, struct 
     int port = c->admin_port == MOCK_ADMIN_NEXT ? mock_port(m) + 1 : c->admin_port;
     if (port < 0 || port > UINT16_MAX)
         return note_set(note, ERR_INVALID, "the admin port %d is none", port);
-    struct server_config s = {.host = c->host, .port = (uint16_t)port, .workers = 1, .handle = admin_handle,
-                              .log = server_log, .ctx = m};
+    struct server_config s = {
+        .host = c->host, .port = (uint16_t)port, .workers = 1, .handle = admin_handle, .log = server_log, .ctx = m};
     return server_start(&s, &m->admin, note);
 }
 

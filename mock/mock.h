@@ -1,9 +1,10 @@
-/* mock.h: a Bedrock on a port of 127.0.0.1 that every AWS SDK believes, and its admin API on another (docs/mock-admin.md).
+/* mock.h: a Bedrock on a port of 127.0.0.1 that every AWS SDK believes, and its admin API on another
+ * (docs/mock-admin.md).
  *
  * It judges every signature, validates every request against the API model and the rules Bedrock adds to it, answers as
- * the real service does byte for byte (compact JSON, sorted keys, event-stream frames with their `p` padding), and keeps
- * a journal of what came in and what went out. What it answers is scripted over the admin API; without a script it makes
- * a pleasant answer of its own from the request and the seed.
+ * the real service does byte for byte (compact JSON, sorted keys, event-stream frames with their `p` padding), and
+ * keeps a journal of what came in and what went out. What it answers is scripted over the admin API; without a script
+ * it makes a pleasant answer of its own from the request and the seed.
  *
  * A zeroed struct mock_config is a working one. All strings are borrowed and must live until mock_start returns.
  */
@@ -15,7 +16,8 @@
 
 /* Who may ask. A signature is judged, and the verdict put into the journal, in every mode. */
 enum mock_auth {
-    MOCK_AUTH_LENIENT, /* known keys must verify; an unknown access key id or bearer key is let in, and the journal says so */
+    MOCK_AUTH_LENIENT, /* known keys must verify; an unknown access key id or bearer key is let in, and the journal says
+                          so */
     MOCK_AUTH_STRICT,  /* only known keys that verify */
     MOCK_AUTH_NONE,    /* nobody is refused */
     MOCK_AUTH_BEARER   /* only bearer keys: known ones, and short-term ones made from a known key */
@@ -47,10 +49,10 @@ struct mock_key {
 #define MOCK_JOURNAL_BYTES ((size_t)64 << 20)
 
 struct mock_config {
-    const char *host;  /* NULL: 127.0.0.1 */
-    uint16_t port;     /* 0: any free one */
-    int admin_port;    /* 0: any free one; or MOCK_ADMIN_NEXT, MOCK_ADMIN_OFF */
-    unsigned workers;  /* 0: 1 */
+    const char *host; /* NULL: 127.0.0.1 */
+    uint16_t port;    /* 0: any free one */
+    int admin_port;   /* 0: any free one; or MOCK_ADMIN_NEXT, MOCK_ADMIN_OFF */
+    unsigned workers; /* 0: 1 */
     enum mock_auth auth;
     enum mock_validation validation;
     enum mock_models models;
@@ -61,11 +63,13 @@ struct mock_config {
     const char *region;   /* the only region whose signatures hold; NULL: any */
     size_t journal_bytes; /* 0: MOCK_JOURNAL_BYTES; MOCK_JOURNAL_OFF: no journal */
     uint64_t seed;        /* of ids, paddings and the default answers */
-    unsigned latency_ms, ttft_ms, itl_ms; /* before the head; before the first delta; between deltas; scripts override */
-    unsigned probe_deltas; /* deltas of a stream that answers a probe (protocol/probe.h); 0: by maxTokens, else 16 */
-    size_t max_body;       /* bytes; 0: 32 MiB */
+    unsigned latency_ms, ttft_ms,
+        itl_ms;               /* before the head; before the first delta; between deltas; scripts override */
+    unsigned probe_deltas;    /* deltas of a stream that answers a probe (protocol/probe.h); 0: by maxTokens, else 16 */
+    size_t max_body;          /* bytes; 0: 32 MiB */
     unsigned idle_timeout_ms; /* 0: the server's own */
-    const char *const *rules_on, *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */
+    const char *const *rules_on,
+        *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */
     /* One line per refused request, with the diagnosis, and what the servers say; any thread. NULL: nowhere. */
     void (*log)(void *ctx, const char *line);
     void *log_ctx;
@@ -73,23 +77,36 @@ struct mock_config {
 
 struct mock;
 
-/* Both servers are listening when it returns OK. ERR_IO: a port could not be bound; ERR_UNKNOWN: a rule nobody knows. */
+/* Both servers are listening when it returns OK. ERR_IO: a port could not be bound; ERR_UNKNOWN: a rule nobody knows.
+ */
 enum err mock_start(const struct mock_config *config, struct mock **out, struct note *note) MUST_USE;
 void mock_stop(struct mock *mock); /* ends every exchange, frees; NULL is fine */
 uint16_t mock_port(const struct mock *mock);
 uint16_t mock_admin_port(const struct mock *mock); /* 0: off */
 
 /* The tables, for `mohs list` and the manual. */
+struct plan;
+struct cJSON;
+struct fault_scene;
+struct visit;
+struct finding;
+
 struct mock_fault_row {
     const char *id;
     const char *does;       /* one sentence */
     const char *parameters; /* "at_event, at_byte"; "" for none */
+    struct plan *(*apply)(struct plan *take, const struct cJSON *fault,
+                          const struct fault_scene *scene); /* fault.c's */
 };
 size_t mock_faults_list(const struct mock_fault_row **rows);
 struct mock_rule_row {
     const char *id;
     const char *does;
     bool on; /* unless switched */
+    /* The rest is for rules.c. */
+    const char *text; /* id in errors.json */
+    bool (*broken)(const struct visit *v, struct finding *f);
+    unsigned needs; /* enum holds: at least one of these must be there for the rule to be broken; 0: look always */
 };
 size_t mock_rules_list(const struct mock_rule_row **rows);
 

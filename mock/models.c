@@ -1,5 +1,5 @@
-/* models.c: resolves what stands in the path. The list of geographies grows, so none is written down here: a first label
- * that is no provider, before one that is, is a geography.
+/* models.c: resolves what stands in the path. The list of geographies grows, so none is written down here: a first
+ * label that is no provider, before one that is, is a geography.
  */
 #include "mock/models.h"
 
@@ -88,9 +88,19 @@ enum err models_load(struct models **out, struct note *note)
         models_free(m);
         return e;
     }
-    m->unknown = (struct model){.id = "", .provider = "", .name = "this model", .streaming = true, .on_demand = true,
-                                .any_order = true, .tools = true, .tools_streaming = true, .system = true,
-                                .images = true, .documents = true, .video = true, .stop_sequences = true};
+    m->unknown = (struct model){.id = "",
+                                .provider = "",
+                                .name = "this model",
+                                .streaming = true,
+                                .on_demand = true,
+                                .any_order = true,
+                                .tools = true,
+                                .tools_streaming = true,
+                                .system = true,
+                                .images = true,
+                                .documents = true,
+                                .video = true,
+                                .stop_sequences = true};
     *out = m;
     return OK;
 }
@@ -156,8 +166,8 @@ static struct model_ref resolve_plain(const struct models *m, struct span id, bo
 static struct model_ref resolve_arn(const struct models *m, struct span arn, bool known_only)
 {
     static const char *const opaque[] = {"application-inference-profile/", "provisioned-model/", "custom-model/",
-                                         "custom-model-deployment/", "imported-model/", "prompt-router/",
-                                         "default-prompt-router/", "endpoint/"};
+                                         "custom-model-deployment/",       "imported-model/",    "prompt-router/",
+                                         "default-prompt-router/",         "endpoint/"};
     struct model_ref ref = {MODEL_ID_INVALID, NULL};
     struct span rest = arn, head, service = SPAN_EMPTY;
     for (int i = 0; i < 5; i++) {

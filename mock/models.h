@@ -1,8 +1,8 @@
 /* models.h: the catalogue of fixtures/models.json: what each model takes, and how its id may be written.
  *
- * An id is a plain one (anthropic.claude-3-haiku-20240307-v1:0), a system inference profile (a geography before it: us.,
- * eu., global., and whatever comes next), or an ARN of one of a dozen kinds. What an ARN hides is unknown and everything
- * is allowed to it.
+ * An id is a plain one (anthropic.claude-3-haiku-20240307-v1:0), a system inference profile (a geography before it:
+ * us., eu., global., and whatever comes next), or an ARN of one of a dozen kinds. What an ARN hides is unknown and
+ * everything is allowed to it.
  */
 #ifndef MOHS_MOCK_MODELS_H
 #define MOHS_MOCK_MODELS_H
@@ -16,11 +16,11 @@ struct model {
     const char *provider; /* "anthropic" */
     const char *name;     /* for people */
     bool streaming;
-    bool on_demand;       /* false: only through an inference profile */
-    bool caching;         /* prompt caching */
-    bool any_order;       /* turn order is not enforced: recordings show it relaxed */
-    bool claude;          /* some texts and rules are Anthropic's */
-    bool one_sampler;     /* refuses temperature together with topP */
+    bool on_demand;   /* false: only through an inference profile */
+    bool caching;     /* prompt caching */
+    bool any_order;   /* turn order is not enforced: recordings show it relaxed */
+    bool claude;      /* some texts and rules are Anthropic's */
+    bool one_sampler; /* refuses temperature together with topP */
     bool tools, system, images, documents, video, stop_sequences, tools_streaming;
     uint64_t context, max_output; /* tokens; 0: not known */
     uint64_t cache_min;           /* tokens of a prefix worth caching */

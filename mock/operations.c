@@ -1,8 +1,8 @@
 /* operations.c: the handler of the Bedrock port: a request comes in, a plan goes out, the journal gets both.
  *
- * The order of the layers is routing, authentication, validation, script, answer, faults. Routing works on the undecoded
- * path, because the ARN of an inference profile holds a slash that travels as %2F. Nothing here waits: every delay is in
- * the plan. What is kept after the plan has been handed over is the journal's entry and nothing else.
+ * The order of the layers is routing, authentication, validation, script, answer, faults. Routing works on the
+ * undecoded path, because the ARN of an inference profile holds a slash that travels as %2F. Nothing here waits: every
+ * delay is in the plan. What is kept after the plan has been handed over is the journal's entry and nothing else.
  */
 #include "mock/operations.h"
 
@@ -251,7 +251,10 @@ static void parse_body(struct visit *v)
 void operations_handle(void *ctx, struct exchange *x)
 {
     struct mock *m = ctx;
-    struct visit v = {.mock = m, .worker = exchange_worker(x), .exchange = x, .request = exchange_request(x),
+    struct visit v = {.mock = m,
+                      .worker = exchange_worker(x),
+                      .exchange = x,
+                      .request = exchange_request(x),
                       .model = {MODEL_ID_INVALID, NULL}};
     struct outcome o = {.faults = BUF_INIT(BUF_ANY)};
     if (v.worker == NULL) {

@@ -1,10 +1,10 @@
 /* refusal.c: how Bedrock says no.
  *
- * The shapes matter more than the words: SDKs look for the name first in x-amzn-ErrorType (and cut it at the colon), then
- * in the body's `code`, then in `__type`; they read `message` and `Message`. So the table below holds what the header
- * says, and the three styles exist to see whether a gateway finds the name wherever it stands. Statuses are those of the
- * service's API model (botocore data, bedrock-runtime 2023-09-30); those of the auth layer and the texts are from public
- * reports.
+ * The shapes matter more than the words: SDKs look for the name first in x-amzn-ErrorType (and cut it at the colon),
+ * then in the body's `code`, then in `__type`; they read `message` and `Message`. So the table below holds what the
+ * header says, and the three styles exist to see whether a gateway finds the name wherever it stands. Statuses are
+ * those of the service's API model (botocore data, bedrock-runtime 2023-09-30); those of the auth layer and the texts
+ * are from public reports.
  */
 #include "mock/refusal.h"
 
@@ -17,10 +17,10 @@
 #define SUFFIX_AUTH    "http://internal.amazon.com/coral/com.amazon.coral.service/"
 
 static const struct error_type table[] = {
-    {"ValidationException", 400, SUFFIX_SERVICE,
-     "Malformed input request, please reformat your input and try again.", "validationException"},
-    {"ServiceQuotaExceededException", 400, SUFFIX_SERVICE,
-     "Your request exceeds the service quota for your account.", NULL},
+    {"ValidationException", 400, SUFFIX_SERVICE, "Malformed input request, please reformat your input and try again.",
+     "validationException"},
+    {"ServiceQuotaExceededException", 400, SUFFIX_SERVICE, "Your request exceeds the service quota for your account.",
+     NULL},
     {"ConflictException", 400, SUFFIX_SERVICE, "Error occurred because of a conflict while performing an operation.",
      NULL},
     {"SerializationException", 400, SUFFIX_AUTH, "Unable to parse the request body as JSON.", NULL},

@@ -10,7 +10,7 @@
 #include "net/plan.h"
 
 struct error_type {
-    const char *name;      /* ThrottlingException */
+    const char *name; /* ThrottlingException */
     int status;
     const char *suffix;    /* behind the ':' of x-amzn-ErrorType */
     const char *text;      /* what it says when nobody gave a sentence */
@@ -34,9 +34,9 @@ enum refusal_layer {
 /* What a Bedrock says to a request it will not serve. */
 struct refusal {
     enum refusal_layer layer;
-    const char *type;      /* a name of the table */
-    bool capital_message;  /* {"Message": ...}, as IAM denials and bearer keys */
-    char rule[48];         /* id of the semantic rule, or "" */
+    const char *type;     /* a name of the table */
+    bool capital_message; /* {"Message": ...}, as IAM denials and bearer keys */
+    char rule[48];        /* id of the semantic rule, or "" */
     struct buf text;
 };
 

@@ -16,8 +16,8 @@ uint64_t rng_next(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n); /* 0 when n is 0; the bias of a modulus does not matter here */
 uint64_t rng_hash(uint64_t seed, struct span bytes);
 
-#define UUID_SIZE    37 /* with the NUL */
-#define TOOL_ID_SIZE 31 /* "tooluse_" and 22 characters, with the NUL */
+#define UUID_SIZE    37                            /* with the NUL */
+#define TOOL_ID_SIZE 31                            /* "tooluse_" and 22 characters, with the NUL */
 void rng_uuid(struct rng *r, char out[UUID_SIZE]); /* version 4, lower case (RFC 9562 section 5.4) */
 void rng_tool_id(struct rng *r, char out[TOOL_ID_SIZE]);
 /* n characters of the base64 alphabet. */

@@ -1,12 +1,15 @@
 /* schema_sample.c: the smallest value that pleases a schema, with names that a person recognises.
  *
  * All properties are given, required or not, as models mostly do; optional ones are left out only below
- * SCHEMA_SAMPLE_DEPTH or when a schema refers to itself. Numbers stay inside their bounds, strings inside their lengths.
+ * SCHEMA_SAMPLE_DEPTH or when a schema refers to itself. Numbers stay inside their bounds, strings inside their
+ * lengths.
  */
 #include "mock/schema_sample.h"
 
 #include <math.h>
 #include <stdio.h>
+
+#define NO_BOUND ((double)NAN)
 
 struct sampler {
     const cJSON *root;
@@ -63,8 +66,9 @@ static cJSON *sample_null(struct sampler *s, const cJSON *schema, const char *na
 /* A step from the lower bound, or the bound itself when there is no room. */
 static double number_within(struct sampler *s, const cJSON *schema, double step)
 {
-    double low = number_of(schema, "minimum", NAN), high = number_of(schema, "maximum", NAN);
-    double above = number_of(schema, "exclusiveMinimum", NAN), below = number_of(schema, "exclusiveMaximum", NAN);
+    double low = number_of(schema, "minimum", NO_BOUND), high = number_of(schema, "maximum", NO_BOUND);
+    double above = number_of(schema, "exclusiveMinimum", NO_BOUND),
+           below = number_of(schema, "exclusiveMaximum", NO_BOUND);
     double multiple = number_of(schema, "multipleOf", 0);
     if (multiple > 0)
         step = multiple;
@@ -89,7 +93,8 @@ static cJSON *sample_integer(struct sampler *s, const cJSON *schema, const char 
 static cJSON *sample_number(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
 {
     (void)name, (void)depth;
-    double low = number_of(schema, "exclusiveMinimum", NAN), high = number_of(schema, "exclusiveMaximum", NAN);
+    double low = number_of(schema, "exclusiveMinimum", NO_BOUND),
+           high = number_of(schema, "exclusiveMaximum", NO_BOUND);
     if (!isnan(low) && !isnan(high) && high - low <= 2)
         return cJSON_CreateNumber((low + high) / 2);
     return cJSON_CreateNumber(number_within(s, schema, isnan(high) || high > 1 ? 0.5 : high / 2));
@@ -98,12 +103,22 @@ static cJSON *sample_number(struct sampler *s, const cJSON *schema, const char *
 static const char *format_text(const cJSON *schema)
 {
     static const char *const rows[][2] = {
-        {"date-time", "2026-01-02T03:04:05Z"}, {"date", "2026-01-02"},          {"time", "03:04:05Z"},
-        {"duration", "PT15M"},                 {"email", "ada@example.com"},    {"idn-email", "ada@example.com"},
-        {"uri", "https://example.com/page"},   {"url", "https://example.com/page"},
-        {"uri-reference", "/page"},            {"hostname", "example.com"},     {"ipv4", "192.0.2.1"},
-        {"ipv6", "2001:db8::1"},               {"uuid", "123e4567-e89b-42d3-a456-426614174000"},
-        {"json-pointer", "/a/b"},              {"regex", "^[a-z]+$"},           {"byte", "aGVsbG8="},
+        {"date-time", "2026-01-02T03:04:05Z"},
+        {"date", "2026-01-02"},
+        {"time", "03:04:05Z"},
+        {"duration", "PT15M"},
+        {"email", "ada@example.com"},
+        {"idn-email", "ada@example.com"},
+        {"uri", "https://example.com/page"},
+        {"url", "https://example.com/page"},
+        {"uri-reference", "/page"},
+        {"hostname", "example.com"},
+        {"ipv4", "192.0.2.1"},
+        {"ipv6", "2001:db8::1"},
+        {"uuid", "123e4567-e89b-42d3-a456-426614174000"},
+        {"json-pointer", "/a/b"},
+        {"regex", "^[a-z]+$"},
+        {"byte", "aGVsbG8="},
     };
     const cJSON *format = member(schema, "format");
     for (size_t i = 0; cJSON_IsString(format) && i < COUNT_OF(rows); i++)
@@ -116,10 +131,19 @@ static const char *format_text(const cJSON *schema)
 static const char *name_text(const char *name)
 {
     static const char *const rows[][2] = {
-        {"city", "Paris"},       {"location", "Paris"},   {"country", "France"},       {"unit", "celsius"},
-        {"name", "Ada"},         {"language", "English"}, {"currency", "EUR"},         {"date", "2026-01-02"},
-        {"email", "ada@example.com"}, {"url", "https://example.com/page"}, {"path", "/tmp/example.txt"},
-        {"timezone", "Europe/Paris"}, {"id", "item-1"},
+        {"city", "Paris"},
+        {"location", "Paris"},
+        {"country", "France"},
+        {"unit", "celsius"},
+        {"name", "Ada"},
+        {"language", "English"},
+        {"currency", "EUR"},
+        {"date", "2026-01-02"},
+        {"email", "ada@example.com"},
+        {"url", "https://example.com/page"},
+        {"path", "/tmp/example.txt"},
+        {"timezone", "Europe/Paris"},
+        {"id", "item-1"},
     };
     for (size_t i = 0; name != NULL && i < COUNT_OF(rows); i++)
         if (strcasecmp(rows[i][0], name) == 0)
@@ -153,7 +177,7 @@ static cJSON *sample_array(struct sampler *s, const cJSON *schema, const char *n
     const cJSON *items = member(schema, "items"), *prefix = member(schema, "prefixItems"), *row;
     if (cJSON_IsArray(items))
         prefix = items;
-    cJSON_ArrayForEach(row, prefix) (void)cJSON_AddItemToArray(list, sample(s, row, name, depth + 1));
+    cJSON_ArrayForEach(row, prefix)(void) cJSON_AddItemToArray(list, sample(s, row, name, depth + 1));
     size_t want = size_of(schema, "minItems", 1), most = size_of(schema, "maxItems", want > 1 ? want : 1);
     for (size_t n = (size_t)cJSON_GetArraySize(list); n < want && n < most && n < 64; n++)
         (void)cJSON_AddItemToArray(list, sample(s, cJSON_IsObject(items) ? items : NULL, name, depth + 1));
@@ -252,8 +276,8 @@ static cJSON *sample(struct sampler *s, const cJSON *schema, const char *name, u
     static const struct {
         const char *type;
         cJSON *(*make)(struct sampler *s, const cJSON *schema, const char *name, unsigned depth);
-    } rows[] = {{"object", sample_object},   {"array", sample_array},     {"string", sample_string},
-                {"integer", sample_integer}, {"number", sample_number},   {"boolean", sample_boolean},
+    } rows[] = {{"object", sample_object},   {"array", sample_array},   {"string", sample_string},
+                {"integer", sample_integer}, {"number", sample_number}, {"boolean", sample_boolean},
                 {"null", sample_null}};
     schema = resolve(s, schema);
     if (++s->nodes > SCHEMA_SAMPLE_NODES || depth > SCHEMA_SAMPLE_DEPTH)

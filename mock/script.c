@@ -169,7 +169,8 @@ static enum err check_canaries(const cJSON *c, struct note *note)
     cJSON_ArrayForEach(item, c)
     {
         if (!cJSON_IsString(item) || strlen(item->valuestring) < 4)
-            return note_set(note, ERR_INVALID, "/canaries/%s: expected a string of at least 4 characters", item->string);
+            return note_set(note, ERR_INVALID, "/canaries/%s: expected a string of at least 4 characters",
+                            item->string);
     }
     return OK;
 }
@@ -360,7 +361,8 @@ static void report(struct buf *out, const char *name, const char *place, struct 
     buf_adds(out, "{\"name\":");
     json_quote(span_of(name), out);
     CLEANUP(buf_release) struct buf where = BUF_INIT(1024);
-    buf_addf(&where, "%s%.*s", place, (int)(field.n < 256 ? field.n : 256), field.p == NULL ? "" : (const char *)field.p);
+    buf_addf(&where, "%s%.*s", place, (int)(field.n < 256 ? field.n : 256),
+             field.p == NULL ? "" : (const char *)field.p);
     buf_adds(out, ",\"where\":");
     json_quote(buf_span(&where), out);
     buf_addc(out, '}');

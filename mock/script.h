@@ -1,7 +1,7 @@
 /* script.h: what a test told the mock to do: the queue of replies, the faults for everybody, the canaries.
  *
- * Thread-safe. What a request takes is a reference: a reset in the middle does not pull it away. A mock without a script
- * costs a request one atomic load.
+ * Thread-safe. What a request takes is a reference: a reset in the middle does not pull it away. A mock without a
+ * script costs a request one atomic load.
  */
 #ifndef MOHS_MOCK_SCRIPT_H
 #define MOHS_MOCK_SCRIPT_H
@@ -9,9 +9,9 @@
 #include "net/http.h"
 #include "protocol/json.h"
 
-#define SCRIPT_REPLIES_MAX 100000
+#define SCRIPT_REPLIES_MAX  100000
 #define SCRIPT_CANARIES_MAX 64
-#define SCRIPT_ALWAYS (-1)
+#define SCRIPT_ALWAYS       (-1)
 
 struct script;
 struct script *script_new(void);

@@ -1,7 +1,8 @@
 /* scripted.c: replies as tests write them.
  *
- * scripted_check() walks all of a reply when it comes in, so the functions that serve it can rely on its form. Members are
- * a table: an unknown one is refused with the nearest known name, as a slip of the pen in a test otherwise costs an hour.
+ * scripted_check() walks all of a reply when it comes in, so the functions that serve it can rely on its form. Members
+ * are a table: an unknown one is refused with the nearest known name, as a slip of the pen in a test otherwise costs an
+ * hour.
  */
 #include "mock/scripted.h"
 
@@ -187,24 +188,28 @@ static enum err check_content(const cJSON *item, const char *where, struct note 
 
 static enum err check_error(const cJSON *item, const char *where, struct note *note)
 {
-    static const struct member_row rows[] = {{"type", check_line},       {"message", check_text},  {"status", check_status},
-                                             {"headers", check_headers}, {"style", check_style}, {"Message", check_text}};
+    static const struct member_row rows[] = {{"type", check_line},     {"message", check_text},
+                                             {"status", check_status}, {"headers", check_headers},
+                                             {"style", check_style},   {"Message", check_text}};
     enum err e = check_members(item, rows, COUNT_OF(rows), where, note);
     return e == OK && member(item, "type") == NULL ? note_set(note, ERR_INVALID, "%s/type: must be given", where) : e;
 }
 
 static enum err check_raw(const cJSON *item, const char *where, struct note *note)
 {
-    static const struct member_row rows[] = {{"status", check_status}, {"headers", check_headers}, {"body", check_text},
-                                             {"body_json", check_any}, {"body_base64", check_base64}};
+    static const struct member_row rows[] = {{"status", check_status},
+                                             {"headers", check_headers},
+                                             {"body", check_text},
+                                             {"body_json", check_any},
+                                             {"body_base64", check_base64}};
     return check_members(item, rows, COUNT_OF(rows), where, note);
 }
 
 static enum err check_frame(const cJSON *item, const char *where, struct note *note)
 {
-    static const struct member_row rows[] = {{"event", check_line},      {"payload", check_any},   {"exception", check_line},
-                                             {"error_code", check_line}, {"error_message", check_text},
-                                             {"raw_hex", check_hex},     {"after_ms", check_ms},   {"gate", check_line}};
+    static const struct member_row rows[] = {
+        {"event", check_line},         {"payload", check_any}, {"exception", check_line}, {"error_code", check_line},
+        {"error_message", check_text}, {"raw_hex", check_hex}, {"after_ms", check_ms},    {"gate", check_line}};
     static const char *const kinds[] = {"event", "exception", "error_code", "raw_hex"};
     enum err e = check_members(item, rows, COUNT_OF(rows), where, note);
     size_t given = 0;
@@ -237,10 +242,10 @@ static enum err check_gates(const cJSON *item, const char *where, struct note *n
 enum err scripted_check(const cJSON *reply, const char *where, struct note *note)
 {
     static const struct member_row rows[] = {
-        {"text", check_text},        {"content", check_content}, {"error", check_error},   {"raw", check_raw},
-        {"frames", check_frames},    {"stop_reason", check_line}, {"usage", check_object}, {"metrics", check_object},
-        {"extra", check_object},     {"latency_ms", check_ms},   {"ttft_ms", check_ms},    {"itl_ms", check_ms},
-        {"head_gate", check_line},   {"gates", check_gates},     {"faults", faults_check},
+        {"text", check_text},      {"content", check_content},  {"error", check_error},   {"raw", check_raw},
+        {"frames", check_frames},  {"stop_reason", check_line}, {"usage", check_object},  {"metrics", check_object},
+        {"extra", check_object},   {"latency_ms", check_ms},    {"ttft_ms", check_ms},    {"itl_ms", check_ms},
+        {"head_gate", check_line}, {"gates", check_gates},      {"faults", faults_check},
     };
     static const char *const kinds[] = {"text", "content", "error", "raw", "frames"};
     if (reply == NULL)

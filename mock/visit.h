@@ -75,7 +75,7 @@ struct visit {
     const char *operation;           /* its name, also when we do not serve it */
     const char *model_id;            /* decoded; NULL: none */
     struct model_ref model;
-    cJSON *body;                     /* NULL: none, or not JSON */
+    cJSON *body; /* NULL: none, or not JSON */
     bool body_is_json;
     struct sigv4_verdict verdict;
     struct sigv4_diagnosis diagnosis;

@@ -84,7 +84,8 @@ static struct reply leave_after(struct mock *m, const char *path, const char *bo
     sign(&h, mock_port(m), "POST", path, span_of(body), &usual_key);
     http_headers_add(&h, "Content-Type", "application/json");
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", mock_port(m), path);
-    struct client_request request = {.method = "POST", .url = url, .headers = &h, .body = span_of(body), .timeout_ms = ms};
+    struct client_request request = {
+        .method = "POST", .url = url, .headers = &h, .body = span_of(body), .timeout_ms = ms};
     out.error = client_fetch(&request, &response, NULL);
     out.status = response.status;
     buf_add(&out.body, buf_span(&response.body));
@@ -128,10 +129,12 @@ static void a_reader_may_wait_for_entries(void)
         CU_ASSERT_EQUAL(r.status, 200);
     }
     CLEANUP(reply_release) struct reply j = *finish(&b);
-    CLAIM(cJSON_GetArraySize(json_at(j.json, "/entries")) == 2 && number_at(j.json, "/next") == 2, "%s", buf_text(&j.body));
+    CLAIM(cJSON_GetArraySize(json_at(j.json, "/entries")) == 2 && number_at(j.json, "/next") == 2, "%s",
+          buf_text(&j.body));
     uint64_t before = now_ns();
     CLEANUP(reply_release) struct reply late = admin(m, "GET", "/journal?since=2&count=1&timeout_ms=50", "");
-    CLAIM(now_ns() - before >= 50000000u && cJSON_GetArraySize(json_at(late.json, "/entries")) == 0, "%s", buf_text(&late.body));
+    CLAIM(now_ns() - before >= 50000000u && cJSON_GetArraySize(json_at(late.json, "/entries")) == 0, "%s",
+          buf_text(&late.body));
     CLEANUP(reply_release) struct reply now = admin(m, "GET", "/journal?since=1&count=1&timeout_ms=5000", "");
     CLAIM(cJSON_GetArraySize(json_at(now.json, "/entries")) == 1 && number_at(now.json, "/entries/0/seq") == 2, "%s",
           buf_text(&now.body));
@@ -156,7 +159,8 @@ static void secrets_never_reach_the_journal(void)
     static const struct mock_key keys[] = {{"ASIASESSIONEXAMPLE01", "secret-2", SECRET_TOKEN}};
     struct mock_config config = {.auth = MOCK_AUTH_NONE, .keys = keys, .key_count = 1};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
-    static const struct key session = {"ASIASESSIONEXAMPLE01", "secret-2", SECRET_TOKEN, "bedrock", "us-east-1", false, 0};
+    static const struct key session = {
+        "ASIASESSIONEXAMPLE01", "secret-2", SECRET_TOKEN, "bedrock", "us-east-1", false, 0};
     static const struct key bearer = {"ABSKverysecretkey", NULL, NULL, NULL, NULL, true, 0};
     CLEANUP(reply_release) struct reply a = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &session);
     CLEANUP(reply_release) struct reply b = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &bearer);
@@ -165,15 +169,19 @@ static void secrets_never_reach_the_journal(void)
     http_headers_add(&more, "x-api-key", "sk-ant-verysecret");
     http_headers_add(&more, "Proxy-Authorization", "Basic dmVyeXNlY3JldA==");
     http_headers_add(&more, "Cookie", "session=verysecret");
-    CLEANUP(reply_release) struct reply c =
-        fetch(mock_port(m), "POST", CONVERSE "?X-Amz-Signature=abcdef0123&X-Amz-Security-Token=" SECRET_TOKEN "&a=b", HELLO,
-              &more, NULL);
+    CLEANUP(reply_release)
+    struct reply c =
+        fetch(mock_port(m), "POST", CONVERSE "?X-Amz-Signature=abcdef0123&X-Amz-Security-Token=" SECRET_TOKEN "&a=b",
+              HELLO, &more, NULL);
     http_headers_release(&more);
     CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=3&timeout_ms=2000", "");
-    static const char *const secrets[] = {SECRET_TOKEN, "ABSKverysecretkey", "verysecret", "dmVyeXNlY3JldA", "abcdef0123"};
+    static const char *const secrets[] = {SECRET_TOKEN, "ABSKverysecretkey", "verysecret", "dmVyeXNlY3JldA",
+                                          "abcdef0123"};
     for (size_t i = 0; i < COUNT_OF(secrets); i++)
-        CLAIM(strstr(buf_text(&j.body), secrets[i]) == NULL, "the journal holds %s:\n%s", secrets[i], buf_text(&j.body));
-    static const char *const kept[] = {"ASIASESSIONEXAMPLE01", "SignedHeaders=", "Signature=<redacted>", "Bearer <redacted>",
+        CLAIM(strstr(buf_text(&j.body), secrets[i]) == NULL, "the journal holds %s:\n%s", secrets[i],
+              buf_text(&j.body));
+    static const char *const kept[] = {"ASIASESSIONEXAMPLE01", "SignedHeaders=", "Signature=<redacted>",
+                                       "Bearer <redacted>",
                                        "X-Amz-Signature=<redacted>&X-Amz-Security-Token=<redacted>&a=b"};
     for (size_t i = 0; i < COUNT_OF(kept); i++)
         CLAIM(strstr(buf_text(&j.body), kept[i]) != NULL, "the journal lacks %s:\n%s", kept[i], buf_text(&j.body));
@@ -188,9 +196,10 @@ static void canaries_are_found_and_never_told(void)
     struct http_headers more;
     http_headers_init(&more);
     http_headers_add(&more, "x-api-key", "sk-client-123");
-    CLEANUP(reply_release) struct reply a =
-        fetch(mock_port(m), "POST", CONVERSE, "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"I am alice@example\"}]}]}",
-              &more, &usual_key);
+    CLEANUP(reply_release)
+    struct reply a = fetch(mock_port(m), "POST", CONVERSE,
+                           "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"I am alice@example\"}]}]}",
+                           &more, &usual_key);
     http_headers_release(&more);
     CLEANUP(reply_release) struct reply b = ask(m, CONVERSE, HELLO);
     CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=2&timeout_ms=2000", "");
@@ -208,7 +217,8 @@ static void the_journal_keeps_bytes_as_they_came(void)
     CLEANUP(reply_release) struct reply a = ask(m, CONVERSE, "{ \"messages\" : [],\t\"x\":1.50e3}");
     CLEANUP(reply_release) struct reply b = ask(m, CONVERSE, "\xff\xfe");
     CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=2&timeout_ms=2000", "");
-    CLAIM(strcmp(text_at(j.json, "/entries/0/body"), "{ \"messages\" : [],\t\"x\":1.50e3}") == 0, "%s", buf_text(&j.body));
+    CLAIM(strcmp(text_at(j.json, "/entries/0/body"), "{ \"messages\" : [],\t\"x\":1.50e3}") == 0, "%s",
+          buf_text(&j.body));
     CLAIM(strcmp(text_at(j.json, "/entries/1/body_base64"), "//4=") == 0, "%s", buf_text(&j.body));
     CLAIM(strcmp(text_at(j.json, "/entries/1/body_sha256"),
                  "b3d510ef04275ca8e698e5b3cbb0ece3949ef9252f0cdc839e9ee347409a2209") == 0,
@@ -247,15 +257,23 @@ static void the_admin_api_says_what_is_wrong(void)
         const char *method, *path, *body;
         int status;
     } tries[] = {
-        {"GET", "/nonsense", "", 404},       {"POST", "/health", "", 405},           {"GET", "/journal?since=x", "", 400},
-        {"GET", "/journal?count=", "", 400}, {"POST", "/gate", "{}", 400},           {"POST", "/gate", "{\"open\":5}", 400},
-        {"POST", "/reset", "{\"keep\":[\"x\"]}", 400}, {"POST", "/script", "", 400}, {"POST", "/faults", "", 400},
-        {"GET", "/health", "", 200},         {"GET", "/journal?count=1&timeout_ms=999999999", "", 400},
+        {"GET", "/nonsense", "", 404},
+        {"POST", "/health", "", 405},
+        {"GET", "/journal?since=x", "", 400},
+        {"GET", "/journal?count=", "", 400},
+        {"POST", "/gate", "{}", 400},
+        {"POST", "/gate", "{\"open\":5}", 400},
+        {"POST", "/reset", "{\"keep\":[\"x\"]}", 400},
+        {"POST", "/script", "", 400},
+        {"POST", "/faults", "", 400},
+        {"GET", "/health", "", 200},
+        {"GET", "/journal?count=1&timeout_ms=999999999", "", 400},
     };
     for (size_t i = 0; i < COUNT_OF(tries); i++) {
         CLEANUP(reply_release) struct reply r = admin(m, tries[i].method, tries[i].path, tries[i].body);
         CLAIM(r.status == tries[i].status, "%s %s: %d %s", tries[i].method, tries[i].path, r.status, buf_text(&r.body));
-        CLAIM(r.status == 200 || text_at(r.json, "/message")[0] != '\0', "%s %s says nothing", tries[i].method, tries[i].path);
+        CLAIM(r.status == 200 || text_at(r.json, "/message")[0] != '\0', "%s %s says nothing", tries[i].method,
+              tries[i].path);
     }
     CLEANUP(reply_release) struct reply h = admin(m, "GET", "/health", "");
     CLAIM(cJSON_IsTrue(json_at(h.json, "/ok")) && number_at(h.json, "/port") == mock_port(m), "%s", buf_text(&h.body));
@@ -306,7 +324,8 @@ static void workers_share_script_journal_and_gates(void)
     for (int i = 0; i < 20; i++) {
         script(m, "{\"replies\":[{\"times\":3,\"reply\":{" ANSWER ",\"gates\":[{\"before_event\":1,\"name\":\"g\"}]}}],"
                   "\"canaries\":{\"c\":\"never there\"}}");
-        CLEANUP(reply_release) struct reply f = admin(m, "POST", "/faults", "{\"faults\":[{\"id\":\"shred\",\"bytes\":64}]}");
+        CLEANUP(reply_release)
+        struct reply f = admin(m, "POST", "/faults", "{\"faults\":[{\"id\":\"shred\",\"bytes\":64}]}");
         CLEANUP(reply_release) struct reply w = admin(m, "GET", "/journal?count=1&timeout_ms=1", "");
         CLEANUP(reply_release) struct reply g = admin(m, "POST", "/gate", "{\"open\":\"g\"}");
         CLEANUP(reply_release) struct reply x = admin(m, "POST", "/reset", "{\"keep\":[\"gates\"]}");

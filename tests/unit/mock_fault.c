@@ -7,28 +7,30 @@
 #define WHOLE  "messageStart contentBlockDelta*3 contentBlockStop messageStop metadata"
 
 struct row {
-    const char *fault;   /* JSON members behind "id" */
+    const char *fault; /* JSON members behind "id" */
     bool unary;
     int status;
     enum err error;      /* of the client */
     const char *outline; /* of the events; NULL: not looked at */
     enum es_error end;
-    const char *holds;   /* in the body; NULL: not looked at */
+    const char *holds; /* in the body; NULL: not looked at */
 };
 
 static const struct row rows[] = {
     {"\"error\",\"type\":\"ModelTimeoutException\"", true, 408, OK, NULL, ES_OK, "Model has timed out"},
-    {"\"error\",\"type\":\"ThrottlingException\",\"message\":\"slow down\",\"style\":\"type\"", true, 429, OK, NULL, ES_OK,
-     "{\"__type\":\"ThrottlingException\",\"message\":\"slow down\"}"},
-    {"\"ServiceUnavailableException\"", false, 503, OK, NULL, ES_OK, "{\"message\":\"Bedrock is unable to process your request.\"}"},
-    {"\"error\",\"type\":\"MadeUpException\",\"status\":418,\"message\":\"m\",\"style\":\"code\"", true, 418, OK, NULL, ES_OK,
-     "{\"code\":\"MadeUpException\",\"message\":\"m\"}"},
+    {"\"error\",\"type\":\"ThrottlingException\",\"message\":\"slow down\",\"style\":\"type\"", true, 429, OK, NULL,
+     ES_OK, "{\"__type\":\"ThrottlingException\",\"message\":\"slow down\"}"},
+    {"\"ServiceUnavailableException\"", false, 503, OK, NULL, ES_OK,
+     "{\"message\":\"Bedrock is unable to process your request.\"}"},
+    {"\"error\",\"type\":\"MadeUpException\",\"status\":418,\"message\":\"m\",\"style\":\"code\"", true, 418, OK, NULL,
+     ES_OK, "{\"code\":\"MadeUpException\",\"message\":\"m\"}"},
     {"\"exception\",\"at_event\":2,\"type\":\"throttlingException\",\"message\":\"m\"", false, 200, OK,
      "messageStart contentBlockDelta throttlingException", ES_OK, "{\"message\":\"m\"}"},
-    {"\"exception\",\"at_event\":0,\"type\":\"internalServerException\"", false, 200, OK, "internalServerException", ES_OK,
-     "unexpected error during processing"},
+    {"\"exception\",\"at_event\":0,\"type\":\"internalServerException\"", false, 200, OK, "internalServerException",
+     ES_OK, "unexpected error during processing"},
     {"\"exception\",\"at_event\":2", true, 200, OK, NULL, ES_OK, "one two three"},
-    {"\"error-frame\",\"at_event\":1,\"code\":\"Oops\",\"message\":\"m\"", false, 200, OK, "messageStart Oops", ES_OK, NULL},
+    {"\"error-frame\",\"at_event\":1,\"code\":\"Oops\",\"message\":\"m\"", false, 200, OK, "messageStart Oops", ES_OK,
+     NULL},
     {"\"cut-fin\",\"at_event\":3", false, 200, ERR_CLOSED, "messageStart contentBlockDelta*2", ES_OK, NULL},
     {"\"cut-fin\",\"at_byte\":20", false, 200, ERR_CLOSED, "", ES_TRUNCATED, NULL},
     {"\"cut-fin\",\"at_byte\":10", true, 200, ERR_CLOSED, NULL, ES_OK, NULL},
@@ -49,11 +51,12 @@ static const struct row rows[] = {
      "messageStart newThing contentBlockDelta*3 contentBlockStop messageStop metadata", ES_OK, NULL},
     {"\"no-message-stop\"", false, 200, OK, "messageStart contentBlockDelta*3 contentBlockStop metadata", ES_OK, NULL},
     {"\"no-metadata\"", false, 200, OK, "messageStart contentBlockDelta*3 contentBlockStop messageStop", ES_OK, NULL},
-    {"\"drop-event\",\"at_event\":0", false, 200, OK, "contentBlockDelta*3 contentBlockStop messageStop metadata", ES_OK, NULL},
+    {"\"drop-event\",\"at_event\":0", false, 200, OK, "contentBlockDelta*3 contentBlockStop messageStop metadata",
+     ES_OK, NULL},
     {"\"duplicate-event\",\"at_event\":5", false, 200, OK,
      "messageStart contentBlockDelta*3 contentBlockStop messageStop*2 metadata", ES_OK, NULL},
-    {"\"swap-events\",\"at_event\":4", false, 200, OK, "messageStart contentBlockDelta*3 messageStop contentBlockStop metadata",
-     ES_OK, NULL},
+    {"\"swap-events\",\"at_event\":4", false, 200, OK,
+     "messageStart contentBlockDelta*3 messageStop contentBlockStop metadata", ES_OK, NULL},
     {"\"html-503\"", false, 503, OK, NULL, ES_OK, "<html>"},
     {"\"coral-200\"", true, 200, OK, NULL, ES_OK, "com.amazon.coral.service#UnknownOperationException"},
     {"\"empty-200\"", true, 200, OK, NULL, ES_OK, ""},
@@ -128,8 +131,8 @@ static void a_cut_without_its_last_chunk_is_told_apart_from_an_end(void)
     static const char *const ids[] = {"cut-fin", "cut-rst", "cut-clean"}, *const planned[] = {"fin", "rst", "clean"};
     for (size_t i = 0; i < COUNT_OF(ids); i++) {
         char body[512], pointer[64];
-        (void)snprintf(body, sizeof body, "{\"replies\":[{\"reply\":{" ANSWER ",\"faults\":[{\"id\":\"%s\",\"at_event\":3}]}}]}",
-                       ids[i]);
+        (void)snprintf(body, sizeof body,
+                       "{\"replies\":[{\"reply\":{" ANSWER ",\"faults\":[{\"id\":\"%s\",\"at_event\":3}]}}]}", ids[i]);
         script(m, body);
         CLEANUP(reply_release) struct reply r = ask(m, STREAM, HELLO);
         (void)snprintf(pointer, sizeof pointer, "/journal?count=%zu&timeout_ms=2000", i + 1);
@@ -152,8 +155,8 @@ static void faults_add_up_in_their_order(void)
     CLEANUP(json_free) cJSON *events = events_of(&r.body, &end);
     CLEANUP(buf_release) struct buf o = BUF_INIT(BUF_ANY);
     outline(events, &o);
-    CLAIM(strcmp(buf_text(&o), "messageStart contentBlockDelta*4 contentBlockStop") == 0 && end == ES_MESSAGE_CRC, "%s, %s",
-          buf_text(&o), es_error_name(end));
+    CLAIM(strcmp(buf_text(&o), "messageStart contentBlockDelta*4 contentBlockStop") == 0 && end == ES_MESSAGE_CRC,
+          "%s, %s", buf_text(&o), es_error_name(end));
 }
 
 static void faults_for_everybody_last_until_reset(void)
@@ -181,10 +184,12 @@ static void refuses_faults_it_does_not_know(void)
         const char *body, *message;
     } bad[] = {
         {"{\"faults\":[{\"id\":\"cut-fni\"}]}", "/faults/0/id: no fault is called \"cut-fni\"; did you mean cut-fin"},
-        {"{\"faults\":[{\"id\":\"merge\",\"at_event\":1}]}", "/faults/0/at_event: this fault has no such parameter; it takes: none"},
+        {"{\"faults\":[{\"id\":\"merge\",\"at_event\":1}]}",
+         "/faults/0/at_event: this fault has no such parameter; it takes: none"},
         {"{\"faults\":[{\"id\":\"latency\",\"ms\":-1}]}", "/faults/0/ms: expected a number from 0"},
         {"{\"faults\":[{\"id\":\"shred\",\"bytes\":0}]}", "/faults/0/bytes: expected a number from 1"},
-        {"{\"faults\":[{\"id\":\"content-type\",\"value\":\"a\\r\\nX: y\"}]}", "/faults/0/value: expected a string of one line"},
+        {"{\"faults\":[{\"id\":\"content-type\",\"value\":\"a\\r\\nX: y\"}]}",
+         "/faults/0/value: expected a string of one line"},
         {"{\"faults\":[7]}", "/faults/0: expected an object"},
         {"{\"faults\":{}}", "/faults: expected a list"},
     };
@@ -201,7 +206,8 @@ int main(void)
     CU_TestInfo tests[] = {
         {"every fault does what its row says", every_fault_does_what_its_row_says},
         {"no fault is without a test", no_fault_is_without_a_test},
-        {"a cut without its last chunk is told apart from an end", a_cut_without_its_last_chunk_is_told_apart_from_an_end},
+        {"a cut without its last chunk is told apart from an end",
+         a_cut_without_its_last_chunk_is_told_apart_from_an_end},
         {"faults add up in their order", faults_add_up_in_their_order},
         {"faults for everybody last until reset", faults_for_everybody_last_until_reset},
         {"refuses faults it does not know", refuses_faults_it_does_not_know},

@@ -1,4 +1,5 @@
-/* What the mock refuses, in whose words: routing, signatures and keys, constraints, models, the rules beside the API model. */
+/* What the mock refuses, in whose words: routing, signatures and keys, constraints, models, the rules beside the API
+ * model. */
 #include "mock_rig.h"
 
 #define SONNET45  "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse"
@@ -12,11 +13,12 @@
 #define IMG       "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"aGk=\"}}}"
 #define POINT     "{\"cachePoint\":{\"type\":\"default\"}}"
 #define HOUR      "{\"cachePoint\":{\"type\":\"default\",\"ttl\":\"1h\"}}"
-#define TOOLS     "\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"t\",\"inputSchema\":{\"json\":{\"type\":\"object\"}}}}]}"
-#define M(m)      "{\"messages\":[" m "]}"
-#define MX(m, x)  "{\"messages\":[" m "]," x "}"
-#define I4        IMG "," IMG "," IMG "," IMG
-#define I20       I4 "," I4 "," I4 "," I4 "," I4
+#define TOOLS                                                                                                          \
+    "\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"t\",\"inputSchema\":{\"json\":{\"type\":\"object\"}}}}]}"
+#define M(m)     "{\"messages\":[" m "]}"
+#define MX(m, x) "{\"messages\":[" m "]," x "}"
+#define I4       IMG "," IMG "," IMG "," IMG
+#define I20      I4 "," I4 "," I4 "," I4 "," I4
 
 #define MODEL_INVALID "The provided model identifier is invalid."
 #define START_USER                                                                                                     \
@@ -55,8 +57,8 @@ static const struct row rows[] = {
     {"/model/anthropic.claude-of-tomorrow-v9%3A0/converse", HELLO, NULL, 0, NULL},
     {"/model/mars.anthropic.claude-3-haiku-20240307-v1%3A0/converse", HELLO, NULL, 0, NULL},
     {"/model/anthropic.claude-3-haiku-20240307-v1:0/converse", HELLO, NULL, 0, NULL},
-    {"/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fabc123/converse", HELLO, NULL,
-     0, NULL},
+    {"/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fabc123/converse", HELLO,
+     NULL, 0, NULL},
     {"/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A%3Afoundation-model%2Fanthropic.claude-3-haiku-20240307-v1%3A0/converse",
      HELLO, NULL, 0, NULL},
     {"/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse", HELLO,
@@ -97,8 +99,8 @@ static const struct row rows[] = {
     {CONVERSE, MX(USER(T("a")) "," BOT(USE("x")) "," USER(RES("x")), TOOLS), NULL, 0, NULL},
     {CONVERSE, MX(USER(T("a")) "," BOT(T("b")) "," USER(RES("x")), TOOLS), TOO_MANY("messages.2.content"), 0, NULL},
     {CONVERSE, MX(USER(RES("x")), TOOLS), TOO_MANY("messages.0.content"), 0, NULL},
-    {CONVERSE, MX(USER(T("a")) "," BOT(USE("x")) "," USER(RES("x") "," RES("y")), TOOLS), TOO_MANY("messages.2.content"),
-     0, NULL},
+    {CONVERSE, MX(USER(T("a")) "," BOT(USE("x")) "," USER(RES("x") "," RES("y")), TOOLS),
+     TOO_MANY("messages.2.content"), 0, NULL},
     {CONVERSE, MX(USER(T("a")) "," BOT(USE("x") "," USE("y")) "," USER(RES("y")), TOOLS),
      "Expected toolResult blocks at messages.2.content for the following Ids: x", 0, NULL},
     {CONVERSE, MX(USER(T("a")) "," BOT(USE("x") "," USE("y")) "," USER(T("no")), TOOLS),
@@ -107,10 +109,11 @@ static const struct row rows[] = {
      "messages.2.content: Conversation blocks and tool result blocks cannot be provided in the same turn.", 0, NULL},
     {CONVERSE, MX(USER(T("a")) "," BOT(USE("x")) "," USER(RES("x") "," T("and")), TOOLS), NULL, 0, NULL},
     {CONVERSE,
-     MX(USER(T("a")) "," BOT(USE("x")) "," USER("{\"toolResult\":{\"toolUseId\":\"x\",\"content\":[" T(
-            "k") ",{\"json\":[1]}]}}"),
+     MX(USER(T("a")) "," BOT(USE("x")) "," USER(
+            "{\"toolResult\":{\"toolUseId\":\"x\",\"content\":[" T("k") ",{\"json\":[1]}]}}"),
         TOOLS),
-     "The format of the value at messages.2.content.0.toolResult.content.1.json is invalid. Provide a json object for the "
+     "The format of the value at messages.2.content.0.toolResult.content.1.json is invalid. Provide a json object for "
+     "the "
      "field and try again.",
      0, NULL},
     {CONVERSE,
@@ -122,8 +125,10 @@ static const struct row rows[] = {
     {CONVERSE, M(USER(T("a") "," DOC("a.txt"))), DOC_NAME, 0, NULL},
     {CONVERSE, M(USER(T("a") "," DOC("a  b"))), DOC_NAME, 0, NULL},
     {CONVERSE, M(USER(T("a") "," DOC("a\\tb"))), DOC_NAME, 0, NULL},
-    {CONVERSE, M(USER(T("a") "," DOC("a\xe3\x80\x80"
-                                     "b"))), DOC_NAME, 0, NULL},
+    {CONVERSE,
+     M(USER(T("a") "," DOC("a\xe3\x80\x80"
+                           "b"))),
+     DOC_NAME, 0, NULL},
     {CONVERSE, M(USER(T("a") "," DOC("Q3_report [final] (2)-b"))), NULL, 0, NULL},
     {CONVERSE, M(USER(T("a") "," DOC("x") "," DOC("x"))), DOC_TWICE, 0, NULL},
     {CONVERSE, M(USER(DOC("x"))), "A text block must be included when using documents.", 0, NULL},
@@ -132,24 +137,29 @@ static const struct row rows[] = {
     {CONVERSE, M(USER(T("a") "," POINT "," POINT "," POINT "," POINT "," POINT)),
      "A maximum of 4 blocks with cache_control may be provided. Found 5.", 0, NULL},
     {CONVERSE, MX(USER(T("a") "," HOUR), "\"system\":[" T("s") "," POINT "]"),
-     RETURNED "messages.0.content.1.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
-              "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.",
+     RETURNED
+     "messages.0.content.1.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
+     "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.",
      0, NULL},
     {CONVERSE, M(USER(T("a") "," HOUR "," T("b") "," POINT)), NULL, 0, NULL},
     /* constraints of the API model */
     {CONVERSE, MX(USER(T("a")), "\"inferenceConfig\":{\"temperature\":1.5}"),
-     ONE "Value '1.5' at 'inferenceConfig.temperature'" FAILED "Member must have value less than or equal to 1", 0, NULL},
+     ONE "Value '1.5' at 'inferenceConfig.temperature'" FAILED "Member must have value less than or equal to 1", 0,
+     NULL},
     {CONVERSE, MX(USER(T("a")), "\"inferenceConfig\":{\"maxTokens\":0}"),
-     ONE "Value '0' at 'inferenceConfig.maxTokens'" FAILED "Member must have value greater than or equal to 1", 0, NULL},
-    {CONVERSE, MX(USER(T("a")), "\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"a b\",\"inputSchema\":{\"json\":{}}}}]}"),
+     ONE "Value '0' at 'inferenceConfig.maxTokens'" FAILED "Member must have value greater than or equal to 1", 0,
+     NULL},
+    {CONVERSE,
+     MX(USER(T("a")), "\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"a b\",\"inputSchema\":{\"json\":{}}}}]}"),
      ONE "Value 'a b' at 'toolConfig.tools.1.member.toolSpec.name'" FAILED
          "Member must satisfy regular expression pattern: [a-zA-Z0-9_-]+",
      0, NULL},
     {CONVERSE, M("{\"role\":\"robot\",\"content\":[" T("a") "]}"),
-     ONE "Value 'robot' at 'messages.1.member.role'" FAILED "Member must satisfy enum value set: [user, assistant, system]",
+     ONE "Value 'robot' at 'messages.1.member.role'" FAILED
+         "Member must satisfy enum value set: [user, assistant, system]",
      0, NULL},
-    {CONVERSE, M("{\"role\":\"user\"}"), ONE "Value null at 'messages.1.member.content'" FAILED "Member must not be null",
-     0, NULL},
+    {CONVERSE, M("{\"role\":\"user\"}"),
+     ONE "Value null at 'messages.1.member.content'" FAILED "Member must not be null", 0, NULL},
     {CONVERSE, MX(USER(T("a")), "\"system\":[{\"text\":\"\"}]"),
      ONE "Value '' at 'system.1.member.text'" FAILED "Member must have length greater than or equal to 1", 0, NULL},
 };
@@ -181,7 +191,8 @@ static void tells_all_broken_constraints_at_once(void)
 {
     struct mock_config config = {0};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
-    CLEANUP(reply_release) struct reply r =
+    CLEANUP(reply_release)
+    struct reply r =
         ask(m, CONVERSE, MX(USER(T("a")), "\"inferenceConfig\":{\"temperature\":2,\"topP\":-1,\"maxTokens\":0}"));
     const char *text = text_at(r.json, "/message");
     CLAIM(strncmp(text, "3 validation errors detected: Value ", 36) == 0, "%s", text);
@@ -206,8 +217,8 @@ static void knows_no_other_path(void)
     };
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         bool get = strcmp(paths[i].method, "GET") == 0;
-        CLEANUP(reply_release) struct reply r =
-            fetch(mock_port(m), paths[i].method, paths[i].path, get ? "" : HELLO, NULL, &usual_key);
+        CLEANUP(reply_release)
+        struct reply r = fetch(mock_port(m), paths[i].method, paths[i].path, get ? "" : HELLO, NULL, &usual_key);
         CLAIM(r.status == paths[i].status, "%s: %d", paths[i].path, r.status);
         CLAIM(strcmp(buf_text(&r.body), paths[i].body) == 0, "%s: %s", paths[i].path, buf_text(&r.body));
     }
@@ -220,8 +231,8 @@ static void takes_json_only(void)
     static const char *const bodies[] = {"{", "hello", "[1,", "{\"messages\":[}", "{\"a\":1}x"};
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, bodies[i]);
-        CLAIM(r.status == 400 && strncmp(header(&r, "x-amzn-ErrorType"), "SerializationException:", 23) == 0, "%s: %d %s",
-              bodies[i], r.status, header(&r, "x-amzn-ErrorType"));
+        CLAIM(r.status == 400 && strncmp(header(&r, "x-amzn-ErrorType"), "SerializationException:", 23) == 0,
+              "%s: %d %s", bodies[i], r.status, header(&r, "x-amzn-ErrorType"));
     }
 }
 
@@ -230,9 +241,12 @@ static void takes_json_only(void)
 static const struct key unsigned_key = {NULL, NULL, NULL, NULL, NULL, false, 0};
 static const struct key stranger = {"AKIASTRANGEREXAMPLE1", "s", NULL, "bedrock", "us-east-1", false, 0};
 static const struct key wrong_secret = {MOCK_DEFAULT_ACCESS_KEY, "wrong", NULL, "bedrock", "us-east-1", false, 0};
-static const struct key wrong_service = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "s3", "us-east-1", false, 0};
-static const struct key late = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "bedrock", "us-east-1", false, -900};
-static const struct key with_token = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, "tok", "bedrock", "us-east-1", false, 0};
+static const struct key wrong_service = {
+    MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "s3", "us-east-1", false, 0};
+static const struct key late = {
+    MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "bedrock", "us-east-1", false, -900};
+static const struct key with_token = {
+    MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, "tok", "bedrock", "us-east-1", false, 0};
 static const struct key good_bearer = {"ABSKgood", NULL, NULL, NULL, NULL, true, 0};
 static const struct key bad_bearer = {"ABSKbad", NULL, NULL, NULL, NULL, true, 0};
 
@@ -259,9 +273,10 @@ static const struct auth_row auths[] = {
 
 static void check_auth(struct mock *m, const struct auth_row *row, size_t mode)
 {
-    CLEANUP(reply_release) struct reply r =
-        fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, row->key == &unsigned_key ? NULL : row->key);
-    CLAIM(r.status == row->status[mode], "mode %zu, %s: status %d, %s", mode, row->verdict, r.status, buf_text(&r.body));
+    CLEANUP(reply_release)
+    struct reply r = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, row->key == &unsigned_key ? NULL : row->key);
+    CLAIM(r.status == row->status[mode], "mode %zu, %s: status %d, %s", mode, row->verdict, r.status,
+          buf_text(&r.body));
     if (r.status == 403 && row->type != NULL)
         CLAIM(strncmp(header(&r, "x-amzn-ErrorType"), row->type, strlen(row->type)) == 0, "mode %zu, %s: %s", mode,
               row->verdict, header(&r, "x-amzn-ErrorType"));
@@ -315,8 +330,8 @@ static void spells_message_with_a_capital_for_bearer_keys(void)
     struct mock_config config = {.auth = MOCK_AUTH_STRICT};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &bad_bearer);
-    CLAIM(strcmp(text_at(r.json, "/Message"), "Authentication failed: Please make sure your API Key is valid.") == 0, "%s",
-          buf_text(&r.body));
+    CLAIM(strcmp(text_at(r.json, "/Message"), "Authentication failed: Please make sure your API Key is valid.") == 0,
+          "%s", buf_text(&r.body));
 }
 
 static void knows_the_keys_it_is_given(void)
@@ -326,7 +341,8 @@ static void knows_the_keys_it_is_given(void)
     struct mock_config config = {.auth = MOCK_AUTH_STRICT, .keys = keys, .key_count = 2, .region = "eu-west-1"};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     static const struct key good = {"AKIAOTHEREXAMPLE0001", "secret-1", NULL, "bedrock", "eu-west-1", false, 0};
-    static const struct key session = {"ASIASESSIONEXAMPLE01", "secret-2", "session-token-2", "bedrock", "eu-west-1", false, 0};
+    static const struct key session = {
+        "ASIASESSIONEXAMPLE01", "secret-2", "session-token-2", "bedrock", "eu-west-1", false, 0};
     static const struct key no_token = {"ASIASESSIONEXAMPLE01", "secret-2", NULL, "bedrock", "eu-west-1", false, 0};
     static const struct key elsewhere = {"AKIAOTHEREXAMPLE0001", "secret-1", NULL, "bedrock", "us-east-1", false, 0};
     const struct {
@@ -345,8 +361,9 @@ static void records_instead_of_refusing_when_told(void)
 {
     struct mock_config config = {.validation = MOCK_VALIDATION_RECORD};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
-    static const char *const bodies[] = {"{", "{}", M(USER("")), M(BOT(T("x"))), "[]", "17", "{\"messages\":5}",
-                                         "{\"messages\":[5,{\"role\":7,\"content\":{\"a\":[]}}],\"toolConfig\":[1]}"};
+    static const char *const bodies[] = {
+        "{",  "{}", M(USER("")),        M(BOT(T("x"))),
+        "[]", "17", "{\"messages\":5}", "{\"messages\":[5,{\"role\":7,\"content\":{\"a\":[]}}],\"toolConfig\":[1]}"};
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         script(m, "{\"replies\":[{\"reply\":{\"text\":\"scripted\"}}]}");
         CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, bodies[i]);
@@ -364,6 +381,22 @@ static void records_instead_of_refusing_when_told(void)
           text_at(j.json, "/entries/2/refusal/message"));
     CLAIM(strcmp(text_at(j.json, "/entries/2/refusal/rule"), "start-user") == 0, "%s",
           text_at(j.json, "/entries/2/refusal/rule"));
+}
+
+static void records_models_nobody_knows_too(void)
+{
+    struct mock_config config = {.validation = MOCK_VALIDATION_RECORD};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    static const char *const paths[] = {"/model/nobody/converse", "/model/nobody/converse-stream", "/model/%25/converse",
+                                        "/model/a%20b/converse"};
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        CLEANUP(reply_release) struct reply r = ask(m, paths[i], HELLO);
+        CLAIM(r.status == 200, "%s: %d %s", paths[i], r.status, buf_text(&r.body));
+        CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal", "");
+        char pointer[64];
+        (void)snprintf(pointer, sizeof pointer, "/entries/%zu/refusal/type", i);
+        CLAIM(strcmp(text_at(j.json, pointer), "ValidationException") == 0, "%s is no reason to refuse", paths[i]);
+    }
 }
 
 static void lenient_refuses_what_breaks_the_model_only(void)
@@ -384,8 +417,8 @@ static void rules_have_switches(void)
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     CLEANUP(reply_release) struct reply a = ask(m, CONVERSE, M(BOT(T("x"))));
     CU_ASSERT_EQUAL(a.status, 200);
-    CLEANUP(reply_release) struct reply b =
-        ask(m, LLAMA31, MX(USER(T("hi")), "\"inferenceConfig\":{\"stopSequences\":[\"x\"]}"));
+    CLEANUP(reply_release)
+    struct reply b = ask(m, LLAMA31, MX(USER(T("hi")), "\"inferenceConfig\":{\"stopSequences\":[\"x\"]}"));
     CLAIM(b.status == 400 && strstr(text_at(b.json, "/message"), "stopSequences") != NULL, "%s", buf_text(&b.body));
     struct mock_config wrong = {.rules_on = nobody};
     struct mock *none = NULL;
@@ -447,6 +480,7 @@ int main(void)
         {"spells Message with a capital for bearer keys", spells_message_with_a_capital_for_bearer_keys},
         {"knows the keys it is given", knows_the_keys_it_is_given},
         {"records instead of refusing when told", records_instead_of_refusing_when_told},
+        {"records models nobody knows too", records_models_nobody_knows_too},
         {"lenient refuses what breaks the model only", lenient_refuses_what_breaks_the_model_only},
         {"rules have switches", rules_have_switches},
         {"known models only when told", known_models_only_when_told},

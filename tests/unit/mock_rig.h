@@ -56,7 +56,8 @@ struct key {
     bool bearer; /* access is the token */
     int64_t skew_s;
 };
-static const struct key usual_key = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "bedrock", "us-east-1", false, 0};
+static const struct key usual_key = {
+    MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "bedrock", "us-east-1", false, 0};
 
 static inline void sign(struct http_headers *h, uint16_t port, const char *method, const char *path, struct span body,
                         const struct key *key)
@@ -72,11 +73,14 @@ static inline void sign(struct http_headers *h, uint16_t port, const char *metho
     CLEANUP(sigv4_free_ptr) struct sigv4 *s = sigv4_new();
     struct sigv4_header headers[] = {{span_of("host"), span_of(host)},
                                      {span_of("content-type"), span_of("application/json")}};
-    struct sigv4_request r = {.method = span_of(method), .path = span_of(path), .headers = headers,
-                              .header_count = 2, .body = body};
-    struct sigv4_signing how = {.access_key = span_of(key->access), .secret = span_of(key->secret),
-                                .session_token = span_of(key->token), .region = span_of(key->region),
-                                .service = span_of(key->service), .at_s = (int64_t)time(NULL) + key->skew_s};
+    struct sigv4_request r = {
+        .method = span_of(method), .path = span_of(path), .headers = headers, .header_count = 2, .body = body};
+    struct sigv4_signing how = {.access_key = span_of(key->access),
+                                .secret = span_of(key->secret),
+                                .session_token = span_of(key->token),
+                                .region = span_of(key->region),
+                                .service = span_of(key->service),
+                                .at_s = (int64_t)time(NULL) + key->skew_s};
     struct sigv4_signed signed_;
     struct note note = {""};
     sigv4_signed_init(&signed_);
@@ -106,8 +110,8 @@ static inline struct reply fetch(uint16_t port, const char *method, const char *
     for (size_t i = 0; more != NULL && i < more->count; i++)
         http_headers_add(&h, more->items[i].name, more->items[i].value);
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", port, path);
-    struct client_request request = {.method = method, .url = url, .headers = &h, .body = span_of(body),
-                                     .timeout_ms = 20000};
+    struct client_request request = {
+        .method = method, .url = url, .headers = &h, .body = span_of(body), .timeout_ms = 20000};
     struct client_response response = {0};
     struct note note = {""};
     out.error = client_fetch(&request, &response, &note);

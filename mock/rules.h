@@ -1,0 +1,60 @@
+/* rules.h: the rules that Bedrock adds to its API model: turn order, tool pairing, document names, model limits.
+ *
+ * Each is a row of rules.c: an id to switch it by, the id of its text in fixtures/api/errors.json, whether it is on,
+ * and a function of rules_broken.c that finds the first place where it is broken. A rule is on when public reports or
+ * recordings show it; those that rest on one weak source are off until somebody asks (mock_config.rules_on).
+ */
+#ifndef MOHS_MOCK_RULES_H
+#define MOHS_MOCK_RULES_H
+
+#include "mock/visit.h"
+
+/* A malloc'ed table of switches, one a row. ERR_UNKNOWN: no such rule, or a text is missing from errors.json. */
+enum err rules_init(const struct mock_config *config, const struct api *api, bool **out, struct note *note) MUST_USE;
+/* Set the refusal to the first rule that is on and broken. The body is a tree of right types, or nearly (record mode).
+ */
+void rules_check(struct visit *v);
+
+/* Where a rule is broken, and with what: the placeholders of its text. Positions count from 0. */
+struct finding {
+    size_t i, j, k;
+    uint64_t n, max;
+    const char *word; /* {kind}, {field}, {model_id} */
+    struct buf whole; /* the whole text, when no template fits */
+};
+
+/* True: broken, and *f says where. */
+typedef bool rule_broken(const struct visit *v, struct finding *f);
+rule_broken rule_needs_profile;
+rule_broken rule_cannot_stream;
+rule_broken rule_starts_otherwise;
+rule_broken rule_does_not_alternate;
+rule_broken rule_has_empty_content;
+rule_broken rule_has_blank_text;
+rule_broken rule_tool_config_missing;
+rule_broken rule_too_many_results;
+rule_broken rule_results_missing;
+rule_broken rule_mixed_result_turn;
+rule_broken rule_mixed_use_turn;
+rule_broken rule_has_result_not_object;
+rule_broken rule_has_empty_error;
+rule_broken rule_has_document_misnamed;
+rule_broken rule_has_document_twice;
+rule_broken rule_has_document_alone;
+rule_broken rule_has_block_not_supported;
+rule_broken rule_too_many_tokens_asked;
+rule_broken rule_no_stop_sequences;
+rule_broken rule_no_system;
+rule_broken rule_no_tools;
+rule_broken rule_cannot_stream_tools;
+rule_broken rule_two_samplers;
+rule_broken rule_hot_thinking;
+rule_broken rule_too_many_images;
+rule_broken rule_too_many_points;
+rule_broken rule_hour_after_minutes;
+rule_broken rule_points_on_other_model;
+rule_broken rule_context_full_claude;
+rule_broken rule_context_full_other;
+size_t rule_cache_points(const struct visit *v); /* how many, in tools, system and messages */
+
+#endif
