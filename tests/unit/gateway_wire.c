@@ -22,7 +22,7 @@ static void rig_down(struct rig *r)
     mock_stop(r->mock);
 }
 
-static struct rig rig_up(const char *token, const char *client_key)
+static struct rig rig_up_impatient(const char *token, const char *client_key, unsigned idle_timeout_ms)
 {
     static const struct gateway_model models[] = {{"fast", MODEL}};
     struct mock_key key = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, token};
@@ -33,12 +33,17 @@ static struct rig rig_up(const char *token, const char *client_key)
     (void)snprintf(upstream, sizeof upstream, "http://127.0.0.1:%u", mock_port(r.mock));
     struct gateway_config c = {.upstream = upstream, .access_key = MOCK_DEFAULT_ACCESS_KEY, .secret = MOCK_DEFAULT_SECRET,
                                .session_token = token, .client_key = client_key, .models = models, .model_count = COUNT_OF(models),
-                               .retries = 2, .control_port = 0};
+                               .retries = 2, .idle_timeout_ms = idle_timeout_ms, .control_port = 0};
     if (gateway_start(&c, &r.gateway, &note) != OK) {
         (void)fprintf(stderr, "the gateway does not start: %s\n", note.text);
         abort();
     }
     return r;
+}
+
+static struct rig rig_up(const char *token, const char *client_key)
+{
+    return rig_up_impatient(token, client_key, 0);
 }
 
 static struct reply send_to(const struct rig *r, const char *method, const char *path, const char *body, const struct http_headers *more)
@@ -200,6 +205,59 @@ static void nobody_upstream_is_a_bad_gateway(void)
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         c.upstream = wrong[i];
         CLAIM(gateway_start(&c, &g, &note) == ERR_INVALID && g == NULL, "'%s'", wrong[i]);
+    }
+}
+
+/* What an upstream can do to us, and what a client must see of it: status, a text that is there, one that is not. */
+static const struct {
+    const char *reply; /* members of the scripted reply */
+    bool stream;
+    int status;
+    const char *there, *absent;
+} faults[] = {
+    {"\"text\":\"héllo 😀\",\"faults\":[{\"id\":\"shred\"}]", true, 200, "[DONE]", "error"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"merge\"}]", true, 200, "[DONE]", "error"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"unknown-event\",\"at_event\":1}]", true, 200, "[DONE]", "error"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"no-metadata\"}]", true, 200, "[DONE]", "error"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"no-message-stop\"}]", true, 200, "stream_cut", "[DONE]"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"cut-fin\",\"at_event\":2}]", true, 200, "stream_cut", "[DONE]"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"cut-rst\",\"at_event\":2}]", true, 200, "stream_cut", "[DONE]"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"cut-clean\",\"at_event\":2}]", true, 200, "stream_cut", "\"finish_reason\":\""},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"cut-fin\",\"at_byte\":200}]", true, 200, "stream_cut", "[DONE]"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"bad-prelude-crc\",\"at_event\":2}]", true, 200, "prelude_crc", "[DONE]"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"bad-message-crc\",\"at_event\":1}]", true, 200, "message_crc", "hello"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"bad-message-crc\",\"at_event\":0}]", true, 502, "message_crc", "data:"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"exception\",\"at_event\":0,\"type\":\"throttlingException\"}]", true, 429, "rate_limit_error", "data:"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"error-frame\",\"at_event\":2}]", true, 200, "\"error\"", "[DONE]"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"stall\",\"at_event\":2}]", true, 200, "stream_cut", "[DONE]"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"stall\",\"at_event\":0}]", true, 504, "timeout_error", "data:"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"empty-200\"}]", true, 502, "server_error", "data:"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"html-503\"}]", true, 503, "server_error", "html>"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"coral-200\"}]", true, 502, "server_error", "data:"},
+    {"\"error\":{\"type\":\"ThrottlingException\",\"message\":\"slow\"}", true, 429, "slow", "data:"},
+    {"\"text\":\"hello\",\"latency_ms\":5000", false, 504, "timeout_error", "hello"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"html-503\"}]", false, 503, "server_error", "html>"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"coral-200\"}]", false, 502, "server_error", "Coral"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"empty-200\"}]", false, 502, "server_error", "hello"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"truncated-json\",\"at_byte\":40}]", false, 502, "not JSON", "hello"},
+    {"\"text\":\"hello\",\"faults\":[{\"id\":\"cut-fin\",\"at_byte\":40}]", false, 502, "server_error", "hello"},
+    {"\"error\":{\"type\":\"ThrottlingException\",\"status\":400,\"style\":\"type\",\"message\":\"slow\"}", false, 429, "slow", "hello"},
+    {"\"error\":{\"type\":\"ValidationException\",\"message\":\"bad\"}", false, 400, "bad", "hello"},
+};
+
+static void faults_of_upstream_reach_the_client_as_what_they_are(void)
+{
+    CLEANUP(rig_down) struct rig r = rig_up_impatient(NULL, NULL, 400);
+    for (size_t i = 0; i < COUNT_OF(faults); i++) {
+        CLEANUP(buf_release) struct buf scripted = BUF_INIT(BUF_ANY);
+        buf_addf(&scripted, "{\"replies\":[{\"times\":\"always\",\"reply\":{%s}}]}", faults[i].reply);
+        fresh(&r, buf_text(&scripted));
+        CLEANUP(reply_release) struct reply a =
+            send_to(&r, "POST", "/v1/chat/completions", faults[i].stream ? CHAT(",\"stream\":true") : CHAT(""), NULL);
+        const char *body = buf_text(&a.body);
+        CLAIM(a.error == OK && a.status == faults[i].status && strstr(body, faults[i].there) != NULL && strstr(body, faults[i].absent) == NULL,
+              "%s%s: %d %s", faults[i].reply, faults[i].stream ? " streamed" : "", a.status, body);
+        CLAIM(a.status == 200 || text_at(a.json, "/error/message")[0] != '\0', "%s: no error object: %s", faults[i].reply, body);
     }
 }
 
@@ -596,6 +654,7 @@ int main(void)
         {"the_door_is_kept", the_door_is_kept},
         {"native_calls_go_through_as_they_are", native_calls_go_through_as_they_are},
         {"nobody_upstream_is_a_bad_gateway", nobody_upstream_is_a_bad_gateway},
+        {"faults_of_upstream_reach_the_client_as_what_they_are", faults_of_upstream_reach_the_client_as_what_they_are},
         {"without_mutations_every_scene_is_in_order", without_mutations_every_scene_is_in_order},
         {"every_mutation_shows_where_it_should", every_mutation_shows_where_it_should},
         {"what_upstream_said_arrives_while_it_is_silent_and_leaving_cancels", what_upstream_said_arrives_while_it_is_silent_and_leaving_cancels},
