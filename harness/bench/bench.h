@@ -119,9 +119,10 @@ enum bench_metric {
     BENCH_TRANSIT_UP,    /* our send to the upstream's receive, through the gateway */
     BENCH_TRANSIT_DOWN,  /* the upstream's send to our receive, of replies that are not streamed */
     BENCH_TRANSIT_FRAME, /* the same per streamed frame */
+    BENCH_UPSTREAM,      /* from the upstream's receive to its first send, by its own stamps: what was never ours to blame */
     BENCH_QUEUE          /* our own: from epoll's return to the read of that socket */
 };
-#define BENCH_METRICS 13
+#define BENCH_METRICS 14
 const char *bench_metric_name(enum bench_metric m);
 /* "intended" or "actual": from which instant the metric is counted under this configuration. */
 const char *bench_metric_clock(enum bench_metric m, const struct bench_config *config);
@@ -242,6 +243,7 @@ struct bench_rig {
 struct bench_calibration {
     bool done, good;
     int64_t injected_ttft_us, injected_itl_us;
+    int64_t kept_ttft_us;              /* what the mock really waited, by its stamps; -1: there were none */
     int64_t read_ttft_us, read_itl_us; /* medians; -1: not measured */
     int64_t max_error_us, tolerance_us;
 };
@@ -269,7 +271,10 @@ enum err bench_run(const struct bench_config *config, struct bench_result **out,
 void bench_result_free(struct bench_result **result);
 
 /* Read a mock with known delays back: one connection, `config`'s endpoint and dialect, 40 requests. The medians of TTFT and ITL
- * (not streamed: of E2E, as TTFT) must lie within `tolerance_us` (0: 100) of what was injected. A failed calibration is a value. */
+ * (not streamed: of E2E, as TTFT) must lie within `tolerance_us` (0: 100) of the truth. The truth of TTFT is what the mock's
+ * stamps say it waited, which must lie within BENCH_MOCK_SLACK_US of what was injected; without stamps, and for ITL, it is what
+ * was injected. A failed calibration is a value. */
+#define BENCH_MOCK_SLACK_US 2000
 enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttft_us, int64_t injected_itl_us,
                          int64_t tolerance_us, struct bench_calibration *out, struct note *note) MUST_USE;
 /* Put a calibration into a result; a bad one makes it inconclusive. */

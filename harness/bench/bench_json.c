@@ -34,7 +34,7 @@ static const char *why_absent(enum bench_metric m, const struct bench_config *c,
 {
     bool open_only = m == BENCH_SERVICE || m == BENCH_LATENESS;
     bool stream_only = m == BENCH_TTFT || m == BENCH_TTST || m == BENCH_ITL || m == BENCH_TPOT || m == BENCH_TRANSIT_FRAME;
-    bool stamped = m == BENCH_TRANSIT_UP || m == BENCH_TRANSIT_DOWN || m == BENCH_TRANSIT_FRAME;
+    bool stamped = m == BENCH_UPSTREAM || m == BENCH_TRANSIT_UP || m == BENCH_TRANSIT_DOWN || m == BENCH_TRANSIT_FRAME;
     if (open_only && c->rate == 0)
         return m == BENCH_SERVICE ? "closed load: e2e is the service time" : "closed load has no intended instants";
     if (t->completed == 0)
@@ -288,6 +288,8 @@ static cJSON *calibration(const struct bench_calibration *c)
     cJSON *o = cJSON_CreateObject();
     (void)json_set_string(o, "status", c->good ? "good" : "failed");
     (void)json_set_int(o, "injected_ttft_us", c->injected_ttft_us);
+    if (c->kept_ttft_us >= 0)
+        (void)json_set_int(o, "kept_ttft_us", c->kept_ttft_us);
     if (c->read_ttft_us >= 0)
         (void)json_set_int(o, "read_ttft_us", c->read_ttft_us);
     if (c->read_itl_us >= 0) {

@@ -54,6 +54,8 @@ static void take_stamp(struct worker *w, struct conn *c, const struct probe_stam
         return;
     if (first)
         transit(w, c, BENCH_TRANSIT_UP, c->started_ns, stamp->received_ns);
+    if (first && stamp->seq == 0 && c->measured && stamp->sent_ns >= stamp->received_ns)
+        tally_record(&w->tally, BENCH_UPSTREAM, stamp->sent_ns - stamp->received_ns);
     transit(w, c, stamp->kind == PROBE_UNARY ? BENCH_TRANSIT_DOWN : BENCH_TRANSIT_FRAME, stamp->sent_ns, now);
 }
 

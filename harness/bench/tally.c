@@ -16,7 +16,7 @@
 static const char *const dialects[] = {"get", "openai.chat", "bedrock.converse"};
 static const char *const sides[] = {"target", "direct"};
 static const char *const metrics[] = {"connect", "ttfb", "ttft", "ttst", "itl", "tpot", "e2e", "service", "lateness",
-                                      "transit_up", "transit_down", "transit_frame", "queue"};
+                                      "transit_up", "transit_down", "transit_frame", "upstream", "queue"};
 static const char *const classes[] = {"connect", "reset", "timeout", "status", "protocol", "truncated", "in_stream"};
 static const char *const cadences[] = {"unjudged", "streamed", "coalesced", "bursty", "buffered"};
 static const char *const kinds[] = {"text", "reasoning", "tool"};
