@@ -255,6 +255,7 @@ void conn_send(struct worker *w, struct conn *c, uint64_t intended_ns)
     c->started_ns = now_ns();
     c->intended_ns = intended_ns == 0 ? c->started_ns : intended_ns;
     c->measured = conn_counts(w, c->intended_ns);
+    w->begun += c->measured && intended_ns == 0; /* open load has counted it when it fell due */
     if (c->measured) {
         w->tally.sent++;
         w->tally.bytes_up += r->bytes.len;
@@ -317,7 +318,7 @@ static void readable(struct worker *w, struct conn *c)
         }
         return;
     }
-    uint64_t now = now_ns();
+    uint64_t now = w->now_ns = now_ns();
     if (n == 0 || c->state != CONN_BUSY) {
         closed_by_peer(w, c, now);
         return;

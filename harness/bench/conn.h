@@ -82,6 +82,7 @@ struct worker {
     struct schedule schedule;
     uint64_t last_end_ns;        /* of the last measured answer */
     uint64_t woke_ns;            /* when epoll returned */
+    uint64_t now_ns;             /* the last look at the clock; fresh enough to decide by, not to measure with */
     unsigned read_contents;      /* content events of the current read */
 
     _Atomic uint64_t done, errors;

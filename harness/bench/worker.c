@@ -114,17 +114,15 @@ static bool may_begin(const struct worker *w, uint64_t now)
 
 static void begin_closed(struct worker *w, struct conn *c)
 {
-    uint64_t now = now_ns();
+    uint64_t now = w->now_ns;
     if (!may_begin(w, now))
         return;
-    if (c->state == CONN_IDLE) {
-        w->begun += conn_counts(w, now);
+    if (c->state == CONN_IDLE)
         conn_send(w, c, 0);
-    } else if (c->state == CONN_CLOSED && now >= c->retry_ns) {
+    else if (c->state == CONN_CLOSED && now >= c->retry_ns)
         conn_open(w, c);
-    } else {
+    else
         w->broken |= c->state == CONN_CLOSED;
-    }
 }
 
 void worker_conn_free(struct worker *w, struct conn *c)
@@ -252,10 +250,10 @@ static void loop(struct worker *w)
             next_sweep = now + SWEEP_RETRY_NS;
         }
         int n = wait_events(w, events, wait_until(w, now, next_sweep));
-        w->woke_ns = now_ns();
+        w->woke_ns = w->now_ns = now_ns();
         for (int i = 0; i < n; i++)
             conn_event(w, events[i].data.ptr, events[i].events);
-        now = now_ns();
+        now = w->now_ns = now_ns();
     }
 }
 
@@ -302,6 +300,7 @@ static void block_begin(struct worker *w, const struct block *b, size_t index)
         schedule_init(&w->schedule, w->config, w->index, start, index + 1);
     struct timespec at = {(time_t)(start / 1000000000), (long)(start % 1000000000)};
     (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+    w->now_ns = now_ns();
     struct lane *lane = &w->lanes[b->side];
     for (unsigned i = 0; !is_open_load(w) && i < lane->count; i++)
         begin_closed(w, &lane->conns[i]);
