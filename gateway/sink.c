@@ -242,6 +242,7 @@ static void put_done(struct sink *s, size_t stage)
     next(s, stage, &done);
 }
 
+/* [DONE] moves: what comes behind it has none of its own. */
 static void early_done(struct sink *s, size_t stage, struct sink_item *item)
 {
     struct sink_stage *at = &s->stages[stage];
@@ -250,7 +251,8 @@ static void early_done(struct sink *s, size_t stage, struct sink_item *item)
         at->spent = true;
         put_done(s, stage);
     }
-    next(s, stage, item);
+    if (item->kind != SINK_DONE || !at->spent)
+        next(s, stage, item);
 }
 
 static void no_done(struct sink *s, size_t stage, struct sink_item *item)

@@ -426,7 +426,7 @@ static const struct {
     {"{\"on\":\"client.stream\",\"do\":\"swap-frames\"}", NATIVE_STREAM, "contentBlockDelta é|contentBlockDelta one |", 1},
     {"{\"on\":\"client.stream\",\"do\":\"strip-role\"}", STREAM_OK, "\"role\":\"assistant\"", 0},
     {"{\"on\":\"client.stream\",\"do\":\"repeat-role\"}", STREAM_OK, "\"role\":\"assistant\"", 5},
-    {"{\"on\":\"client.stream\",\"do\":\"early-done\"}", STREAM_OK, "[DONE]", 2},
+    {"{\"on\":\"client.stream\",\"do\":\"early-done\"}", STREAM_OK, "[DONE]\n\ndata: {", 1},
     {"{\"on\":\"client.stream\",\"do\":\"no-done\"}", STREAM_OK, "[DONE]", 0},
     {"{\"on\":\"client.stream\",\"do\":\"double-done\"}", STREAM_OK, "[DONE]\n\ndata: [DONE]", 1},
     {"{\"on\":\"client.stream\",\"do\":\"content-after-finish\"}", STREAM_OK, "afterthought", 1},
