@@ -36,6 +36,17 @@ start() {
   export "${name}_LOG=$log"
 }
 
+# ended PID NAME: a mock told to go must go well; a sanitizer's complaint, a crash or a hang is a failure of its own.
+ended() {
+  local log="$work/$2.log" rc
+  kill "$1" 2>/dev/null
+  wait "$1"
+  rc=$?
+  [ $rc -eq 0 ] || { echo "not ok $name mock $2: it ended with $rc: $(grep -m 1 -E 'ERROR|runtime error' "$log" || tail -n 1 "$log")"; return; }
+  ! grep -q 'runtime error' "$log" || { echo "not ok $name mock $2: $(grep -m 1 'runtime error' "$log")"; return; }
+  echo "ok $name mock $2 ended well"
+}
+
 # trial NAME COMMAND...: a client with mocks of its own, since it scripts them. The keys are those that rows with
 # "on": "strict" use, in behaviours.json.
 trial() (
@@ -49,6 +60,11 @@ trial() (
     --key ASIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY:a-session-token-of-the-tests \
     --key AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY --bearer-key ABSK-a-long-term-key-of-the-tests
   "$@" || echo "not ok $name client: it ended with $?"
+  # shellcheck disable=SC2086
+  set -- $pids
+  pids=
+  ended "$1" LENIENT
+  ended "$2" STRICT
 )
 
 wants() { [ "${ONLY:-$1}" = "$1" ]; }
