@@ -19,7 +19,10 @@ static void add_indented(struct buf *out, const char *label, const char *text)
 {
     if (text == NULL)
         return;
-    buf_addf(out, "      %-9s", label);
+    if (strlen(label) < 9)
+        buf_addf(out, "      %-9s", label);
+    else
+        buf_addf(out, "      %s\n               ", label);
     for (const char *c = text; *c != '\0'; c++) {
         buf_addc(out, *c);
         if (*c == '\n' && c[1] != '\0')
