@@ -142,7 +142,8 @@ static enum err read_content(struct translation *t, const cJSON *message, size_t
         return fail_bad(t->fail, t->where, "content is %s: expected a string or a list of parts",
                         json_type_name(content));
     }
-    translate_cache_control(t, message, points, blocks);
+    if (who != ASSISTANT) /* whose calls are still to come */
+        translate_cache_control(t, message, points, blocks);
     return OK;
 }
 
@@ -289,6 +290,7 @@ static enum err say_assistant(struct translation *t, const cJSON *message, size_
     }
     if (e != OK || blocks == NULL)
         return e != OK ? e : ERR_NOMEM;
+    translate_cache_control(t, message, t->traits.cache, blocks);
     if (blocks->child == NULL)
         return OK; /* an empty turn falls away, and its neighbours meet */
     open_turn(t, turn, "assistant");

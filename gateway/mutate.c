@@ -265,11 +265,30 @@ bool mutations_on(const struct mutations *m, enum mutate_on on)
     return false;
 }
 
+/* The text of `value` with its "${serial}" counted on, so that two equal requests differ. NULL: it has none. */
+static cJSON *numbered(const cJSON *value)
+{
+    static unsigned serial;
+    static const char hole[] = "${serial}";
+    const char *text = cJSON_IsString(value) ? value->valuestring : "", *at = strstr(text, hole);
+    if (at == NULL)
+        return NULL;
+    CLEANUP(buf_release) struct buf made = BUF_INIT(BUF_ANY);
+    buf_add(&made, (struct span){(const unsigned char *)text, (size_t)(at - text)});
+    buf_addf(&made, "%u%s", __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED), at + sizeof hole - 1);
+    return cJSON_CreateString(buf_text(&made));
+}
+
 void mutate_json(const struct mutations *m, enum mutate_on on, cJSON **tree)
 {
-    for (size_t i = 0; m != NULL && i < m->count; i++)
-        if (m->items[i].on == on) /* a pointer that is not there changes nothing, and the case will say "not caught" */
-            (void)!json_patch(tree, m->items[i].op, m->items[i].path, m->items[i].value, NULL);
+    for (size_t i = 0; m != NULL && i < m->count; i++) {
+        const struct mutation *one = &m->items[i];
+        if (one->on != on)
+            continue;
+        CLEANUP(json_free) cJSON *fresh = numbered(one->value);
+        /* a pointer that is not there changes nothing, and the case will say "not caught" */
+        (void)!json_patch(tree, one->op, one->path, fresh != NULL ? fresh : one->value, NULL);
+    }
 }
 
 bool mutate_body(const struct mutations *m, enum mutate_on on, struct span body, struct buf *out)
