@@ -73,8 +73,7 @@ static const char *const openings[] = {
     "Let us pretend, for a moment, that I thought about it for a long time.",
 };
 static const char *const middles[] = {
-    "A real model would now go into detail; I keep it to a few plain sentences, so that your code has something to "
-    "show.",
+    "A real model would now go into detail; I keep to a few plain sentences, so that your code has something to show.",
     "The short version is that it depends, and the long version would be billed by the token.",
     "Nothing here left your machine, and nothing was charged to anybody.",
     "Your request was signed, checked against the API and taken down in the journal before I said a word.",
