@@ -1,8 +1,8 @@
 /* The arithmetic of HdrHistogram (Gil Tene), for the one configuration we use, so that everything is a constant: the
- * index of a value is the position of its highest bit and its eleven leading bits. The export follows the V2 encoding as
- * HdrHistogram's Java and C readers take it: a big-endian header, then the counts from the first step to that of the
- * largest value as ZigZag LEB128 (at most nine bytes each), a run of k empty steps written as the number -k. That payload
- * goes into the compressed envelope, as a zlib stream (RFC 1950) of stored blocks (RFC 1951 section 3.2.4).
+ * index of a value is the position of its highest bit and its eleven leading bits. The export follows the V2 encoding
+ * as HdrHistogram's Java and C readers take it: a big-endian header, then the counts from the first step to that of the
+ * largest value as ZigZag LEB128 (at most nine bytes each), a run of k empty steps written as the number -k. That
+ * payload goes into the compressed envelope, as a zlib stream (RFC 1950) of stored blocks (RFC 1951 section 3.2.4).
  */
 #include "protocol/hist.h"
 

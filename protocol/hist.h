@@ -1,12 +1,12 @@
 /* hist.h: a latency histogram of constant size, in HdrHistogram's layout.
  *
- * Values are nanoseconds, 0 to one hour, kept to three significant digits: 2,048 linear steps up to 2,047 ns, then 1,024
- * steps per doubling, so that a step is at most 1/1,024 of its value. That is HdrHistogram's layout for
- * (lowest 1, highest 3,600,000,000,000, digits 3), and hist_export() writes its V2 text, which log readers of that project
- * and its plotters take (https://hdrhistogram.github.io/HdrHistogram/).
+ * Values are nanoseconds, 0 to one hour, kept to three significant digits: 2,048 linear steps up to 2,047 ns, then
+ * 1,024 steps per doubling, so that a step is at most 1/1,024 of its value. That is HdrHistogram's layout for (lowest
+ * 1, highest 3,600,000,000,000, digits 3), and hist_export() writes its V2 text, which log readers of that project and
+ * its plotters take (https://hdrhistogram.github.io/HdrHistogram/).
  *
- * Recording is a few instructions and never allocates or fails. A histogram has one writer; readers come after it is done
- * (a worker owns its own, and they are merged at join). It is 270 KB: allocate it.
+ * Recording is a few instructions and never allocates or fails. A histogram has one writer; readers come after it is
+ * done (a worker owns its own, and they are merged at join). It is 270 KB: allocate it.
  */
 #ifndef MOHS_HIST_H
 #define MOHS_HIST_H
@@ -21,10 +21,10 @@
 
 struct hist { /* zeroed: empty */
     uint64_t count;
-    uint64_t over;  /* values above HIST_MAX_NS among them */
-    uint64_t sum;   /* exact, of the values as recorded */
-    uint64_t min;   /* exact; meaningless while count is 0 */
-    uint64_t max;   /* exact, at most HIST_MAX_NS */
+    uint64_t over; /* values above HIST_MAX_NS among them */
+    uint64_t sum;  /* exact, of the values as recorded */
+    uint64_t min;  /* exact; meaningless while count is 0 */
+    uint64_t max;  /* exact, at most HIST_MAX_NS */
     uint64_t counts[HIST_COUNTS];
 };
 
@@ -57,15 +57,15 @@ static inline void hist_record(struct hist *h, uint64_t value_ns)
     hist_record_n(h, value_ns, 1);
 }
 
-struct hist *hist_new(void); /* NULL when out of memory */
+struct hist *hist_new(void);     /* NULL when out of memory */
 void hist_free(struct hist **h); /* for CLEANUP(hist_free) struct hist *h = NULL; sets it to NULL */
 void hist_reset(struct hist *h);
 void hist_merge(struct hist *into, const struct hist *from);
 
 double hist_mean(const struct hist *h);  /* exact; 0 when empty */
 double hist_stdev(const struct hist *h); /* from the middles of the steps; 0 when empty */
-/* The smallest recorded value (upper end of its step, at most max) that at least the share q of all values is not above:
- * HdrHistogram's value at percentile 100 q. q outside 0..1 is clipped; 0 when empty. */
+/* The smallest recorded value (upper end of its step, at most max) that at least the share q of all values is not
+ * above: HdrHistogram's value at percentile 100 q. q outside 0..1 is clipped; 0 when empty. */
 uint64_t hist_quantile(const struct hist *h, double q);
 /* How many values lie at or below the step of `value_ns`. */
 uint64_t hist_count_to(const struct hist *h, uint64_t value_ns);
@@ -79,7 +79,7 @@ struct hist_sparse {
     struct hist_step {
         uint32_t index;
         uint32_t count; /* at most UINT32_MAX per step; more is an assertion failure */
-    } *steps;
+    } * steps;
     uint64_t count;
 };
 enum err hist_pack(const struct hist *h, struct hist_sparse *out) MUST_USE; /* ERR_NOMEM; *out is then empty */

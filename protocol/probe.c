@@ -1,9 +1,9 @@
 /* Stamps are found and checked once per streamed frame, hundreds of thousands of times a second, so their form is fixed
  * width and their search is one memmem. The checksum is made of the fields, not of the characters: any character that
- * changes either is no lower-case hex digit, which is refused, or changes a field. It is the exclusive or of two hashes,
- * one over what is known when the reply is built and one over the send instant. So the instant can be patched in at the
- * last moment without reading the rest, and damage done on purpose before that (a fault that corrupts frames) survives
- * the patching instead of being healed by it.
+ * changes either is no lower-case hex digit, which is refused, or changes a field. It is the exclusive or of two
+ * hashes, one over what is known when the reply is built and one over the send instant. So the instant can be patched
+ * in at the last moment without reading the rest, and damage done on purpose before that (a fault that corrupts frames)
+ * survives the patching instead of being healed by it.
  *
  * The mixing steps are those of SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA 2014; constants by D. Stafford).
  */
@@ -28,7 +28,7 @@ static_assert(sizeof PROBE_TAG_PREFIX - 1 + 16 == PROBE_TAG_SIZE, "a tag is its 
 /* The separators and where they stand. */
 static const struct {
     unsigned char at, c;
-} separators[] = {{AT_KIND - 1, '.'},     {AT_TOTAL - 1, '.'}, {AT_RECEIVED - 1, '.'},
+} separators[] = {{AT_KIND - 1, '.'}, {AT_TOTAL - 1, '.'}, {AT_RECEIVED - 1, '.'},
                   {AT_SENT - 1, '.'}, {AT_CHECK - 1, '.'}, {AT_END, ';'}};
 
 /* The value of a lower-case hex digit plus one; 0 for any other byte. */

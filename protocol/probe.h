@@ -1,16 +1,16 @@
 /* probe.h: the clock that load traffic carries with it.
  *
- * A load request holds a *tag* in the text of its last user message: "mohs-probe:" and 16 hex digits, the id. A mock that
- * sees one answers with *stamps* in its text, one per reply or one per streamed delta: fixed-width ASCII that says which
- * request it answers, which frame of how many it is, when the request came in and when this frame left, both in
- * nanoseconds of CLOCK_MONOTONIC, and a checksum over all of that. The load engine finds the stamps in whatever bytes come
- * back, so one round trip gives client-send to upstream-receive and upstream-send to client-receive, and a frame that was
- * lost, doubled, reordered, altered, or given to the wrong stream is counted.
+ * A load request holds a *tag* in the text of its last user message: "mohs-probe:" and 16 hex digits, the id. A mock
+ * that sees one answers with *stamps* in its text, one per reply or one per streamed delta: fixed-width ASCII that says
+ * which request it answers, which frame of how many it is, when the request came in and when this frame left, both in
+ * nanoseconds of CLOCK_MONOTONIC, and a checksum over all of that. The load engine finds the stamps in whatever bytes
+ * come back, so one round trip gives client-send to upstream-receive and upstream-send to client-receive, and a frame
+ * that was lost, doubled, reordered, altered, or given to the wrong stream is counted.
  *
  * The characters are lower-case hex digits, letters, '.', ':', '-' and ';': none is touched by JSON escaping (nor by
  * encoders that escape '<', '>', '&' or '/'), so no JSON parser is needed to find them, however often a gateway
- * translates. What a gateway must not do is cut one stamp into two deltas: that is counted as altered, rightly, since one
- * upstream delta no longer is one delta downstream.
+ * translates. What a gateway must not do is cut one stamp into two deltas: that is counted as altered, rightly, since
+ * one upstream delta no longer is one delta downstream.
  *
  *     mohs-stamp:IIIIIIIIIIIIIIII.kSSSSSSSS.TTTTTTTT.RRRRRRRRRRRRRRRR.XXXXXXXXXXXXXXXX.CCCCCCCC;
  *                id               seq       total    received_ns      sent_ns          checksum

@@ -7,11 +7,11 @@
  *     enum err e = bench_run(&config, &result, &note);
  *     if (e == OK) bench_print(result, stdout);
  *
- * Two load models. *Closed* (rate 0): `connections` connections, each sending its next request when it has the answer to
- * the last; latency is counted from the send and leaves out the waiting that an open load would see, and every output
- * says so. *Open* (rate above 0): send instants are computed ahead, constant or Poisson, and TTFB, TTFT, TTST and E2E
- * are counted from the *intended* instant, however late the request left; the service time (from the actual send), the
- * lateness of sends, and requests that could not be sent at all stand beside them.
+ * Two load models. *Closed* (rate 0): `connections` connections, each sending its next request when it has the answer
+ * to the last; latency is counted from the send and leaves out the waiting that an open load would see, and every
+ * output says so. *Open* (rate above 0): send instants are computed ahead, constant or Poisson, and TTFB, TTFT, TTST
+ * and E2E are counted from the *intended* instant, however late the request left; the service time (from the actual
+ * send), the lateness of sends, and requests that could not be sent at all stand beside them.
  *
  * With `direct.url` the run is *paired*: blocks of direct (A) and target (B) traffic alternate A B B A ... on the same
  * connections' worth of load, and the difference of each percentile gets an interval by bootstrap over pairs of blocks.
@@ -34,7 +34,7 @@
 #define BENCH_THREADS_MAX     64u
 #define BENCH_CONNECTIONS_MAX 65536u
 #define BENCH_BLOCKS_MAX      4096u
-#define BENCH_SECONDS_MAX     3600u /* of the per-second series; later seconds are left out, and flagged */
+#define BENCH_SECONDS_MAX     3600u              /* of the per-second series; later seconds are left out, and flagged */
 #define BENCH_HEAD_MAX        ((size_t)64 << 10) /* bytes of a response head */
 #define BENCH_FRAMES_MAX      ((uint32_t)1 << 20) /* stamped frames told apart in one reply */
 
@@ -59,7 +59,7 @@ struct bench_endpoint {
 enum bench_arrival { BENCH_CONSTANT, BENCH_POISSON };
 
 struct bench_progress {
-    double elapsed_s, planned_s; /* planned_s 0: the run ends by count */
+    double elapsed_s, planned_s;    /* planned_s 0: the run ends by count */
     uint64_t done, planned, errors; /* planned 0: the run ends by time */
     double rate;                    /* completions per second since the last call */
 };
@@ -73,8 +73,8 @@ struct bench_config {
     const char *body; /* JSON to send as it is; the text "mohs-probe:0000000000000000" in it becomes the probe tag */
     unsigned max_tokens;
     bool stream;
-    bool probe;                 /* put a probe tag into the last user text (default true) */
-    bool one_host;              /* stamps are of our clock: record transits (default true) */
+    bool probe;    /* put a probe tag into the last user text (default true) */
+    bool one_host; /* stamps are of our clock: record transits (default true) */
     const char *region, *access_key, *secret_key, *session_token; /* for `sign`; session_token may be NULL */
 
     unsigned connections; /* closed: how many; open: at most how many in flight. All threads and one side together */
@@ -82,14 +82,14 @@ struct bench_config {
     double rate; /* requests per second of all threads; 0: closed load */
     enum bench_arrival arrival;
     uint64_t seed;
-    uint64_t count;       /* measured requests; 0: by duration_ms */
-    uint64_t duration_ms; /* measured time; of both sides together when paired */
-    uint64_t warmup_ms;   /* before it, excluded */
-    uint64_t block_ms;    /* paired: length of one block */
-    uint64_t settle_ms;   /* paired: head of each block that is left out */
-    uint64_t timeout_ms;  /* of one request, from its send to its last byte */
-    uint64_t stall_ms;    /* a gap between two frames this long is a stall */
-    unsigned resamples;   /* of the bootstrap */
+    uint64_t count;             /* measured requests; 0: by duration_ms */
+    uint64_t duration_ms;       /* measured time; of both sides together when paired */
+    uint64_t warmup_ms;         /* before it, excluded */
+    uint64_t block_ms;          /* paired: length of one block */
+    uint64_t settle_ms;         /* paired: head of each block that is left out */
+    uint64_t timeout_ms;        /* of one request, from its send to its last byte */
+    uint64_t stall_ms;          /* a gap between two frames this long is a stall */
+    unsigned resamples;         /* of the bootstrap */
     uint64_t lateness_limit_us; /* open load: a lateness p99 above it makes the run inconclusive */
     double cpu_limit;           /* share of a thread's time spent on a CPU, above which the generator is the limit */
 
@@ -119,8 +119,8 @@ enum bench_metric {
     BENCH_TRANSIT_UP,    /* our send to the upstream's receive, through the gateway */
     BENCH_TRANSIT_DOWN,  /* the upstream's send to our receive, of replies that are not streamed */
     BENCH_TRANSIT_FRAME, /* the same per streamed frame */
-    BENCH_UPSTREAM,      /* from the upstream's receive to its first send, by its own stamps: what was never ours to blame */
-    BENCH_QUEUE          /* our own: from epoll's return to the read of that socket */
+    BENCH_UPSTREAM, /* from the upstream's receive to its first send, by its own stamps: what was never ours to blame */
+    BENCH_QUEUE     /* our own: from epoll's return to the read of that socket */
 };
 #define BENCH_METRICS 14
 const char *bench_metric_name(enum bench_metric m);
@@ -157,9 +157,9 @@ enum { BENCH_TEXT, BENCH_REASONING, BENCH_TOOL, BENCH_KINDS };
 const char *bench_kind_name(int kind); /* "text", "reasoning", "tool" */
 
 /* How stamped deltas of one kind kept the spacing they were sent with. A gap is judged when the upstream left at least
- * a millisecond in it; it has collapsed when less than a tenth of it arrived. Per stream: buffered when the first frame came after
- * the last was sent; else by frames per burst (runs of collapsed gaps): streamed below 1.25, coalesced below 4, bursty
- * from there. */
+ * a millisecond in it; it has collapsed when less than a tenth of it arrived. Per stream: buffered when the first frame
+ * came after the last was sent; else by frames per burst (runs of collapsed gaps): streamed below 1.25, coalesced below
+ * 4, bursty from there. */
 struct bench_kind {
     uint64_t frames;
     uint64_t gaps_judged, gaps_collapsed;
@@ -168,18 +168,18 @@ struct bench_kind {
 
 /* Frames are stamped deltas; an answer that is not streamed counts as one frame. */
 struct bench_stream {
-    uint64_t streams;          /* answers that were streams, ended or not */
-    uint64_t unstamped;        /* complete, and without a single stamp: nothing below knows about these */
-    uint64_t frames_sent;      /* by the total that the stamps state, of streams with at least one stamp */
-    uint64_t frames_received;  /* intact stamps of our request's id, doubled ones included */
-    uint64_t lost;             /* never seen, in streams that ended as if complete */
-    uint64_t cut;              /* not seen because the stream broke, which is an error elsewhere */
+    uint64_t streams;         /* answers that were streams, ended or not */
+    uint64_t unstamped;       /* complete, and without a single stamp: nothing below knows about these */
+    uint64_t frames_sent;     /* by the total that the stamps state, of streams with at least one stamp */
+    uint64_t frames_received; /* intact stamps of our request's id, doubled ones included */
+    uint64_t lost;            /* never seen, in streams that ended as if complete */
+    uint64_t cut;             /* not seen because the stream broke, which is an error elsewhere */
     uint64_t doubled, reordered, altered;
-    uint64_t leaked;           /* stamps of somebody else's request */
-    uint64_t crc_bad;          /* event stream frames with a wrong checksum */
-    uint64_t contents;         /* content events, stamped or not */
-    uint64_t content_reads;    /* reads that brought at least one */
-    uint64_t content_max;      /* most in one read */
+    uint64_t leaked;        /* stamps of somebody else's request */
+    uint64_t crc_bad;       /* event stream frames with a wrong checksum */
+    uint64_t contents;      /* content events, stamped or not */
+    uint64_t content_reads; /* reads that brought at least one */
+    uint64_t content_max;   /* most in one read */
     uint64_t stalls;
     struct bench_kind kinds[BENCH_KINDS];
 };
@@ -199,13 +199,13 @@ struct bench_tally {
     /* Never NULL in a result. Of requests that ended well, except connect, itl, transits and queue, which are recorded
      * as they happen. */
     struct hist *metrics[BENCH_METRICS];
-    uint64_t planned;   /* measured requests that were to be sent (closed: that were sent) */
+    uint64_t planned; /* measured requests that were to be sent (closed: that were sent) */
     uint64_t sent;
     uint64_t dropped;   /* open load: due in time, but no connection was free until the end */
     uint64_t completed; /* answered well */
     uint64_t failed;
-    uint64_t abandoned; /* in flight when the run was stopped */
-    uint64_t in_window; /* answers, good or not, that ended inside the measured time */
+    uint64_t abandoned;   /* in flight when the run was stopped */
+    uint64_t in_window;   /* answers, good or not, that ended inside the measured time */
     uint64_t measured_ns; /* its length, without warm-up, settling and draining */
     uint64_t bytes_up, bytes_down;
     uint64_t connects, reads;
@@ -270,10 +270,10 @@ struct bench_result {
 enum err bench_run(const struct bench_config *config, struct bench_result **out, struct note *note) MUST_USE;
 void bench_result_free(struct bench_result **result);
 
-/* Read a mock with known delays back: one connection, `config`'s endpoint and dialect, 40 requests. The medians of TTFT and ITL
- * (not streamed: of E2E, as TTFT) must lie within `tolerance_us` (0: 100) of the truth. The truth of TTFT is what the mock's
- * stamps say it waited, which must lie within BENCH_MOCK_SLACK_US of what was injected; without stamps, and for ITL, it is what
- * was injected. A failed calibration is a value. */
+/* Read a mock with known delays back: one connection, `config`'s endpoint and dialect, 40 requests. The medians of TTFT
+ * and ITL (not streamed: of E2E, as TTFT) must lie within `tolerance_us` (0: 100) of the truth. The truth of TTFT is
+ * what the mock's stamps say it waited, which must lie within BENCH_MOCK_SLACK_US of what was injected; without stamps,
+ * and for ITL, it is what was injected. A failed calibration is a value. */
 #define BENCH_MOCK_SLACK_US 2000
 enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttft_us, int64_t injected_itl_us,
                          int64_t tolerance_us, struct bench_calibration *out, struct note *note) MUST_USE;
@@ -285,10 +285,11 @@ int bench_exit_code(const struct bench_result *result);
 
 /* ---- telling it ---- */
 
-/* An object whose members are sections of the result document, to be put there one by one. Not paired (kind "load"): load,
- * metrics, stream. Paired (kind "compare"): load, and direct and gateway with a load, metrics and stream each, and paired.
- * Always: rig (with the engine's verdict and reason); calibration when one was done. The caller adds tool, host, command.
- * With `with_hdr` every metric carries its histogram as HdrHistogram V2 text, in nanoseconds. NULL: out of memory. */
+/* An object whose members are sections of the result document, to be put there one by one. Not paired (kind "load"):
+ * load, metrics, stream. Paired (kind "compare"): load, and direct and gateway with a load, metrics and stream each,
+ * and paired. Always: rig (with the engine's verdict and reason); calibration when one was done. The caller adds tool,
+ * host, command. With `with_hdr` every metric carries its histogram as HdrHistogram V2 text, in nanoseconds. NULL: out
+ * of memory. */
 cJSON *bench_json(const struct bench_result *result, bool with_hdr);
 /* A table for people. */
 void bench_print(const struct bench_result *result, FILE *out);

@@ -1,6 +1,6 @@
-/* The result as sections of the result document. Durations are microseconds with three decimals, which is the nanosecond
- * they were measured in; the unit stands beside. A metric that was not measured says why instead of being 0, and a
- * percentile with fewer than ten values beyond it is named in `suppressed` instead of being told.
+/* The result as sections of the result document. Durations are microseconds with three decimals, which is the
+ * nanosecond they were measured in; the unit stands beside. A metric that was not measured says why instead of being 0,
+ * and a percentile with fewer than ten values beyond it is named in `suppressed` instead of being told.
  */
 #include "harness/bench/bench.h"
 
@@ -9,7 +9,8 @@
 static const struct {
     const char *name;
     double q;
-} percentiles[] = {{"p50", 0.5}, {"p75", 0.75}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
+} percentiles[] = {{"p50", 0.5},  {"p75", 0.75},    {"p90", 0.9},      {"p95", 0.95},
+                   {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
 
 static void set_fixed(cJSON *object, const char *key, double v, int decimals)
 {
@@ -33,7 +34,8 @@ static void set_count(cJSON *object, const char *key, uint64_t v)
 static const char *why_absent(enum bench_metric m, const struct bench_config *c, const struct bench_tally *t)
 {
     bool open_only = m == BENCH_SERVICE || m == BENCH_LATENESS;
-    bool stream_only = m == BENCH_TTFT || m == BENCH_TTST || m == BENCH_ITL || m == BENCH_TPOT || m == BENCH_TRANSIT_FRAME;
+    bool stream_only =
+        m == BENCH_TTFT || m == BENCH_TTST || m == BENCH_ITL || m == BENCH_TPOT || m == BENCH_TRANSIT_FRAME;
     bool stamped = m == BENCH_UPSTREAM || m == BENCH_TRANSIT_UP || m == BENCH_TRANSIT_DOWN || m == BENCH_TRANSIT_FRAME;
     if (open_only && c->rate == 0)
         return m == BENCH_SERVICE ? "closed load: e2e is the service time" : "closed load has no intended instants";
@@ -44,7 +46,8 @@ static const char *why_absent(enum bench_metric m, const struct bench_config *c,
     if (m == BENCH_TRANSIT_DOWN && c->stream)
         return "the answers were streamed: see transit_frame";
     if (stamped)
-        return !c->probe || !c->one_host ? "stamps were not asked for, or not of our clock" : "the answers carried no stamps";
+        return !c->probe || !c->one_host ? "stamps were not asked for, or not of our clock"
+                                         : "the answers carried no stamps";
     return "nothing was recorded";
 }
 
@@ -119,13 +122,23 @@ static cJSON *stream(const struct bench_config *c, const struct bench_stream *s)
     const struct {
         const char *name;
         uint64_t v;
-    } counts[] = {{"streams", s->streams}, {"unstamped", s->unstamped}, {"frames_sent", s->frames_sent},
-                  {"frames_received", s->frames_received}, {"lost", s->lost}, {"cut", s->cut}, {"dup", s->doubled},
-                  {"reordered", s->reordered}, {"altered", s->altered}, {"leaked", s->leaked}, {"crc_bad", s->crc_bad},
-                  {"contents", s->contents}, {"stalls", s->stalls}};
+    } counts[] = {{"streams", s->streams},
+                  {"unstamped", s->unstamped},
+                  {"frames_sent", s->frames_sent},
+                  {"frames_received", s->frames_received},
+                  {"lost", s->lost},
+                  {"cut", s->cut},
+                  {"dup", s->doubled},
+                  {"reordered", s->reordered},
+                  {"altered", s->altered},
+                  {"leaked", s->leaked},
+                  {"crc_bad", s->crc_bad},
+                  {"contents", s->contents},
+                  {"stalls", s->stalls}};
     cJSON *o = cJSON_CreateObject();
     if (!c->probe || s->frames_sent + s->unstamped + s->leaked + s->altered + s->streams == 0) {
-        (void)json_set_string(o, "absent_reason", c->probe ? "nothing was answered with a stamp" : "stamps were not asked for");
+        (void)json_set_string(o, "absent_reason",
+                              c->probe ? "nothing was answered with a stamp" : "stamps were not asked for");
         return o;
     }
     for (size_t i = 0; i < COUNT_OF(counts); i++)
@@ -189,8 +202,10 @@ static cJSON *counts(const struct bench_config *c, const struct bench_tally *t)
     const struct {
         const char *name;
         uint64_t v;
-    } rows[] = {{"planned", t->planned}, {"sent", t->sent}, {"dropped", t->dropped}, {"completed", t->completed}, {"failed", t->failed},
-                {"abandoned", t->abandoned}, {"connects", t->connects}, {"reads", t->reads}, {"bytes_up", t->bytes_up}, {"bytes_down", t->bytes_down}};
+    } rows[] = {{"planned", t->planned},      {"sent", t->sent},     {"dropped", t->dropped},
+                {"completed", t->completed},  {"failed", t->failed}, {"abandoned", t->abandoned},
+                {"connects", t->connects},    {"reads", t->reads},   {"bytes_up", t->bytes_up},
+                {"bytes_down", t->bytes_down}};
     cJSON *o = cJSON_CreateObject();
     (void)json_set_string(o, "model", c->rate > 0 ? "open" : "closed");
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -210,8 +225,9 @@ static void add_manner(cJSON *o, const struct bench_result *r)
 {
     const struct bench_config *c = &r->config;
     (void)json_set_string(o, "model", c->rate > 0 ? "open" : "closed");
-    (void)json_set_string(o, "note", c->rate > 0 ? "latency is counted from the intended send instants"
-                                                 : "closed load: latency excludes waiting that an open load would see");
+    (void)json_set_string(o, "note",
+                          c->rate > 0 ? "latency is counted from the intended send instants"
+                                      : "closed load: latency excludes waiting that an open load would see");
     if (c->rate > 0) {
         (void)json_set_string(o, "arrival", c->arrival == BENCH_POISSON ? "poisson" : "constant");
         set_fixed(o, "requested_rate_per_s", c->rate, 3);

@@ -1,6 +1,6 @@
 /* The same figures for people: what was asked, how much went through, the percentiles of each metric, what the target
- * adds, what became of the frames, and what went wrong. Says of closed load that it is closed, of a thin percentile that
- * it is thin, and of a run whose generator was the limit that it proves nothing.
+ * adds, what became of the frames, and what went wrong. Says of closed load that it is closed, of a thin percentile
+ * that it is thin, and of a run whose generator was the limit that it proves nothing.
  */
 #include "harness/bench/bench.h"
 
@@ -42,12 +42,18 @@ static void print_stream(FILE *out, const struct bench_config *c, const struct b
 {
     if (!c->probe || s->frames_sent + s->unstamped == 0)
         return;
-    (void)fprintf(out, "  frames: %llu sent, %llu received", (unsigned long long)s->frames_sent, (unsigned long long)s->frames_received);
+    (void)fprintf(out, "  frames: %llu sent, %llu received", (unsigned long long)s->frames_sent,
+                  (unsigned long long)s->frames_received);
     const struct {
         const char *name;
         uint64_t v;
-    } rows[] = {{"lost", s->lost}, {"cut off", s->cut}, {"doubled", s->doubled}, {"reordered", s->reordered}, {"altered", s->altered},
-                {"of other requests", s->leaked}, {"with a wrong CRC", s->crc_bad}};
+    } rows[] = {{"lost", s->lost},
+                {"cut off", s->cut},
+                {"doubled", s->doubled},
+                {"reordered", s->reordered},
+                {"altered", s->altered},
+                {"of other requests", s->leaked},
+                {"with a wrong CRC", s->crc_bad}};
     uint64_t defects = 0;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         defects += rows[i].v;
@@ -60,19 +66,23 @@ static void print_stream(FILE *out, const struct bench_config *c, const struct b
     for (int i = 0; i < BENCH_KINDS; i++) {
         const struct bench_kind *k = &s->kinds[i];
         if (k->gaps_judged > 0)
-            (void)fprintf(out, "  cadence of %s deltas: %s (%.1f %% of %llu gaps collapsed)\n", bench_kind_name(i), bench_cadence_name(bench_verdict_of(k)),
-                          100.0 * (double)k->gaps_collapsed / (double)k->gaps_judged, (unsigned long long)k->gaps_judged);
+            (void)fprintf(out, "  cadence of %s deltas: %s (%.1f %% of %llu gaps collapsed)\n", bench_kind_name(i),
+                          bench_cadence_name(bench_verdict_of(k)),
+                          100.0 * (double)k->gaps_collapsed / (double)k->gaps_judged,
+                          (unsigned long long)k->gaps_judged);
     }
     if (s->content_reads > 0)
-        (void)fprintf(out, "  %.2f contents per read (most %llu), %llu stalls of %llu ms or more\n", (double)s->contents / (double)s->content_reads,
-                      (unsigned long long)s->content_max, (unsigned long long)s->stalls, (unsigned long long)c->stall_ms);
+        (void)fprintf(out, "  %.2f contents per read (most %llu), %llu stalls of %llu ms or more\n",
+                      (double)s->contents / (double)s->content_reads, (unsigned long long)s->content_max,
+                      (unsigned long long)s->stalls, (unsigned long long)c->stall_ms);
 }
 
 static void print_errors(FILE *out, const struct bench_tally *t)
 {
     for (size_t i = 0; i < t->error_count; i++) {
         const struct bench_error *e = &t->errors[i];
-        (void)fprintf(out, "  error %s %s in %s: %llu\n", bench_class_name(e->class), e->code, e->phase, (unsigned long long)e->count);
+        (void)fprintf(out, "  error %s %s in %s: %llu\n", bench_class_name(e->class), e->code, e->phase,
+                      (unsigned long long)e->count);
         for (size_t k = 0; k < BENCH_EXAMPLES && e->examples[k][0] != '\0'; k++)
             (void)fprintf(out, "      %s\n", e->examples[k]);
     }
@@ -84,10 +94,11 @@ static void print_side(FILE *out, const struct bench_result *r, enum bench_side 
     const struct bench_endpoint *e = side == BENCH_TARGET ? &r->config.target : &r->config.direct;
     (void)fprintf(out, "\n%s  %s  (%s%s%s)\n", bench_side_name(side), e->url, bench_dialect_name(e->dialect),
                   r->config.stream ? ", streamed" : "", e->sign ? ", signed" : "");
-    (void)fprintf(out, "  %.1f answers/s over %.2f s: %llu good, %llu failed", bench_achieved_rate(t), (double)t->measured_ns / 1e9,
-                  (unsigned long long)t->completed, (unsigned long long)t->failed);
+    (void)fprintf(out, "  %.1f answers/s over %.2f s: %llu good, %llu failed", bench_achieved_rate(t),
+                  (double)t->measured_ns / 1e9, (unsigned long long)t->completed, (unsigned long long)t->failed);
     if (r->config.rate > 0)
-        (void)fprintf(out, "; asked for %.1f/s, %llu of %llu could not be sent", r->config.rate, (unsigned long long)t->dropped, (unsigned long long)t->planned);
+        (void)fprintf(out, "; asked for %.1f/s, %llu of %llu could not be sent", r->config.rate,
+                      (unsigned long long)t->dropped, (unsigned long long)t->planned);
     if (t->abandoned > 0)
         (void)fprintf(out, "; %llu abandoned in flight", (unsigned long long)t->abandoned);
     (void)fprintf(out, "; %.2f MB up, %.2f MB down\n", (double)t->bytes_up / 1e6, (double)t->bytes_down / 1e6);
@@ -117,8 +128,9 @@ static void print_difference(FILE *out, const struct bench_difference *d)
 
 static void print_paired(FILE *out, const struct bench_result *r)
 {
-    (void)fprintf(out, "\nwhat the target adds, from %u pairs of interleaved blocks\n  %-14s %10s %10s %10s  95 %% interval\n", r->pairs, "", "direct",
-                  "target", "added");
+    (void)fprintf(
+        out, "\nwhat the target adds, from %u pairs of interleaved blocks\n  %-14s %10s %10s %10s  95 %% interval\n",
+        r->pairs, "", "direct", "target", "added");
     for (size_t i = 0; i < r->difference_count; i++)
         print_difference(out, &r->differences[i]);
 }
@@ -128,11 +140,15 @@ void bench_print(const struct bench_result *result, FILE *out)
     const struct bench_config *c = &result->config;
     char late[16], queue[16];
     if (c->rate > 0)
-        (void)fprintf(out, "open loop, %.1f requests/s (%s), at most %u in flight, %u thread%s: latency counts from the intended send\n", c->rate,
-                      c->arrival == BENCH_POISSON ? "Poisson" : "constant", c->connections, c->threads, c->threads > 1 ? "s" : "");
+        (void)fprintf(out,
+                      "open loop, %.1f requests/s (%s), at most %u in flight, %u thread%s: latency counts from the "
+                      "intended send\n",
+                      c->rate, c->arrival == BENCH_POISSON ? "Poisson" : "constant", c->connections, c->threads,
+                      c->threads > 1 ? "s" : "");
     else
-        (void)fprintf(out, "closed loop, %u connection%s, %u thread%s: latency excludes waiting that an open load would see\n", c->connections,
-                      c->connections > 1 ? "s" : "", c->threads, c->threads > 1 ? "s" : "");
+        (void)fprintf(
+            out, "closed loop, %u connection%s, %u thread%s: latency excludes waiting that an open load would see\n",
+            c->connections, c->connections > 1 ? "s" : "", c->threads, c->threads > 1 ? "s" : "");
     if (result->paired)
         print_side(out, result, BENCH_DIRECT);
     print_side(out, result, BENCH_TARGET);
@@ -147,6 +163,8 @@ void bench_print(const struct bench_result *result, FILE *out)
     if (c->rate > 0)
         (void)fprintf(out, ", sends late by p99 %s", late);
     if (result->calibration.done)
-        (void)fprintf(out, ", calibration %s (off by at most %lld us)", result->calibration.good ? "good" : "FAILED", (long long)result->calibration.max_error_us);
-    (void)fprintf(out, "\n%s%s%s\n", bench_verdict_name(result->verdict), result->reason[0] != '\0' ? ": " : "", result->reason);
+        (void)fprintf(out, ", calibration %s (off by at most %lld us)", result->calibration.good ? "good" : "FAILED",
+                      (long long)result->calibration.max_error_us);
+    (void)fprintf(out, "\n%s%s%s\n", bench_verdict_name(result->verdict), result->reason[0] != '\0' ? ": " : "",
+                  result->reason);
 }

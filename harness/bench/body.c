@@ -1,6 +1,6 @@
-/* What the bytes of an answer say: stamps are looked for in the raw bytes, whatever the format; the stream decoders tell
- * content from the rest, the proper end, and errors inside the stream. Both see each byte once, at the instant its read
- * returned.
+/* What the bytes of an answer say: stamps are looked for in the raw bytes, whatever the format; the stream decoders
+ * tell content from the rest, the proper end, and errors inside the stream. Both see each byte once, at the instant its
+ * read returned.
  *
  * Content in SSE is told by its key and a non-empty string behind it ("content", "reasoning_content", "reasoning",
  * "arguments"), without parsing JSON: at hundreds of thousands of events a second the parser would be what is measured.
@@ -122,7 +122,8 @@ static bool has_text(struct span data, const char *key, size_t key_n)
 
 static bool is_content(struct span data)
 {
-    static const char *const keys[] = {"\"content\"", "\"arguments\"", "\"reasoning_content\"", "\"reasoning\"", "\"text\""};
+    static const char *const keys[] = {"\"content\"", "\"arguments\"", "\"reasoning_content\"", "\"reasoning\"",
+                                       "\"text\""};
     for (size_t i = 0; i < COUNT_OF(keys); i++)
         if (has_text(data, keys[i], strlen(keys[i])))
             return true;
@@ -167,7 +168,8 @@ static void read_message(struct worker *w, struct conn *c, const struct es_messa
         return;
     case ES_EXCEPTION:
     case ES_ERROR:
-        (void)snprintf(code, sizeof code, "%.*s", (int)(name.n < 39 ? name.n : 39), name.n > 0 ? (const char *)name.p : "");
+        (void)snprintf(code, sizeof code, "%.*s", (int)(name.n < 39 ? name.n : 39),
+                       name.n > 0 ? (const char *)name.p : "");
         body_wrong(c, BENCH_ERR_IN_STREAM, code, m->payload);
         return;
     case ES_OTHER:

@@ -1,9 +1,9 @@
-/* A connection does per request what it must: one send, one read, two looks at the clock. It is watched for input from the
- * start to the end; output is watched only while connecting, or while the socket would not take a whole request. The request
- * bytes belong to the lane and go to the socket from there; a connection copies only what was left over.
+/* A connection does per request what it must: one send, one read, two looks at the clock. It is watched for input from
+ * the start to the end; output is watched only while connecting, or while the socket would not take a whole request.
+ * The request bytes belong to the lane and go to the socket from there; a connection copies only what was left over.
  *
- * Instants: a request starts just before send(); bytes arrived when recv() returned. How long they had waited for us since
- * epoll reported them is recorded as the generator's own queue.
+ * Instants: a request starts just before send(); bytes arrived when recv() returned. How long they had waited for us
+ * since epoll reported them is recorded as the generator's own queue.
  */
 #include "harness/bench/conn.h"
 
@@ -114,7 +114,8 @@ static void settle(struct worker *w, struct conn *c, const char *phase, uint64_t
     tally_error(&w->tally, c->class, c->code, phase, c->id, (struct span){(const unsigned char *)c->seen, c->seen_n});
 }
 
-void conn_fail(struct worker *w, struct conn *c, enum bench_class class, const char *code, const char *phase, struct span seen)
+void conn_fail(struct worker *w, struct conn *c, enum bench_class class, const char *code, const char *phase,
+               struct span seen)
 {
     bool asked = c->state == CONN_BUSY || c->pending, never_worked = c->state == CONN_CONNECTING;
     if (c->state == CONN_CONNECTING && !c->pending) { /* closed load: an attempt counts as a failed request */
@@ -145,7 +146,8 @@ static void finish(struct worker *w, struct conn *c, size_t left, uint64_t now)
     body_end(w, c);
     if (left > 0)
         body_wrong(c, BENCH_ERR_PROTOCOL, "bytes_behind_answer", SPAN_EMPTY);
-    bool keep = c->wire.keep && left == 0 && c->unsent.len == c->unsent_at && !(c->wrong && c->class == BENCH_ERR_PROTOCOL);
+    bool keep =
+        c->wire.keep && left == 0 && c->unsent.len == c->unsent_at && !(c->wrong && c->class == BENCH_ERR_PROTOCOL);
     settle(w, c, "body", now);
     c->state = CONN_IDLE;
     if (!keep)

@@ -1,8 +1,8 @@
 /* conn.h: one connection of a worker, and the worker as its connections see it. Private to worker.c, conn.c and body.c.
  *
- * The life of a connection: CLOSED -> CONNECTING -> IDLE -> BUSY (a request is out) -> IDLE ... -> CLOSED. conn.c moves it and
- * calls worker_conn_free() whenever a connection has nothing to do; worker.c decides what it does next. body.c reads the
- * bytes of answers.
+ * The life of a connection: CLOSED -> CONNECTING -> IDLE -> BUSY (a request is out) -> IDLE ... -> CLOSED. conn.c moves
+ * it and calls worker_conn_free() whenever a connection has nothing to do; worker.c decides what it does next. body.c
+ * reads the bytes of answers.
  */
 #ifndef MOHS_BENCH_CONN_H
 #define MOHS_BENCH_CONN_H
@@ -25,10 +25,10 @@ struct conn {
     int fd;
     enum conn_state state;
     enum bench_side side;
-    bool pending;    /* connecting for a request that is due */
-    bool measured;   /* the request in flight counts */
-    bool wants_out;  /* epoll watches for room to write */
-    bool listed;     /* in the lane's stack */
+    bool pending;      /* connecting for a request that is due */
+    bool measured;     /* the request in flight counts */
+    bool wants_out;    /* epoll watches for room to write */
+    bool listed;       /* in the lane's stack */
     uint64_t retry_ns; /* CLOSED: not before */
     uint64_t connect_ns, intended_ns, started_ns, first_byte_ns;
     uint64_t first_content_ns, second_content_ns, last_content_ns, contents;
@@ -37,9 +37,9 @@ struct conn {
     size_t unsent_at;
 
     struct wire wire;
-    bool stream;  /* the answer is one */
-    bool ended;   /* the stream said so itself: [DONE], messageStop */
-    bool wrong;   /* something was; the three below say what */
+    bool stream; /* the answer is one */
+    bool ended;  /* the stream said so itself: [DONE], messageStop */
+    bool wrong;  /* something was; the three below say what */
     enum bench_class class;
     char code[40];
     char seen[CONN_SEEN_BYTES];
@@ -65,25 +65,25 @@ struct worker {
     int epoll;
     struct lane lanes[BENCH_SIDES];
     struct bench_tally totals[BENCH_SIDES];
-    struct bench_tally tally;          /* of the current block */
-    struct bench_stream not_measured;  /* where stream counts of unmeasured requests go */
+    struct bench_tally tally;                   /* of the current block */
+    struct bench_stream not_measured;           /* where stream counts of unmeasured requests go */
     struct hist_sparse (*parts)[BLOCK_METRICS]; /* by block */
     uint64_t next_id;
     bool failed;
 
     /* The current block. */
     enum bench_side side;
-    bool counting;               /* the block is measured */
-    uint64_t from_ns, until_ns;  /* the measured window; until_ns UINT64_MAX: by count */
-    uint64_t quota, begun;       /* measured requests to begin, UINT64_MAX: by time; and begun so far */
-    unsigned busy;               /* connections with a request out or due */
-    bool broken;                 /* a connection of a closed load waits to be opened again */
+    bool counting;              /* the block is measured */
+    uint64_t from_ns, until_ns; /* the measured window; until_ns UINT64_MAX: by count */
+    uint64_t quota, begun;      /* measured requests to begin, UINT64_MAX: by time; and begun so far */
+    unsigned busy;              /* connections with a request out or due */
+    bool broken;                /* a connection of a closed load waits to be opened again */
     bool stopped;
     struct schedule schedule;
-    uint64_t last_end_ns;        /* of the last measured answer */
-    uint64_t woke_ns;            /* when epoll returned */
-    uint64_t now_ns;             /* the last look at the clock; fresh enough to decide by, not to measure with */
-    unsigned read_contents;      /* content events of the current read */
+    uint64_t last_end_ns;   /* of the last measured answer */
+    uint64_t woke_ns;       /* when epoll returned */
+    uint64_t now_ns;        /* the last look at the clock; fresh enough to decide by, not to measure with */
+    unsigned read_contents; /* content events of the current read */
 
     _Atomic uint64_t done, errors;
     uint64_t cpu_ns, wall_ns, wait_ns;
@@ -99,15 +99,16 @@ void conn_open(struct worker *w, struct conn *c);
 void conn_send(struct worker *w, struct conn *c, uint64_t intended_ns);
 void conn_event(struct worker *w, struct conn *c, uint32_t events);
 /* End the request in flight, if there is one, as an error, and close. */
-void conn_fail(struct worker *w, struct conn *c, enum bench_class class, const char *code, const char *phase, struct span seen);
+void conn_fail(struct worker *w, struct conn *c, enum bench_class class, const char *code, const char *phase,
+               struct span seen);
 void conn_close(struct worker *w, struct conn *c);
 void conn_check_timeout(struct worker *w, struct conn *c, uint64_t now);
 bool conn_counts(const struct worker *w, uint64_t at_ns); /* a request that begins now is measured */
 
 /* ---- body.c ---- */
-void body_begin(struct conn *c);                     /* the head of an answer was read */
+void body_begin(struct conn *c); /* the head of an answer was read */
 void body_bytes(struct worker *w, struct conn *c, struct span bytes, uint64_t now);
-void body_end(struct worker *w, struct conn *c);     /* the body is whole; may set c->wrong */
+void body_end(struct worker *w, struct conn *c); /* the body is whole; may set c->wrong */
 /* Remember what is wrong with the answer; the first wrong thing stays. */
 void body_wrong(struct conn *c, enum bench_class class, const char *code, struct span seen);
 struct bench_stream *body_counts(struct worker *w, const struct conn *c);

@@ -1,6 +1,6 @@
 /* Subtracting two percentiles says nothing about how sure the difference is, and values within a block depend on each
- * other, so whole pairs of blocks are drawn, never single values. A draw is a sum of sparse histograms over the range of
- * steps that occur at all; one pass over it gives all percentiles.
+ * other, so whole pairs of blocks are drawn, never single values. A draw is a sum of sparse histograms over the range
+ * of steps that occur at all; one pass over it gives all percentiles.
  */
 #include "harness/bench/paired.h"
 
@@ -30,7 +30,8 @@ static void pool_quantiles(const struct pool *p, uint64_t out[PAIRED_QUANTILES])
     size_t q = 0;
     for (uint32_t i = 0; i < p->size && q < PAIRED_QUANTILES; i++) {
         seen += p->counts[i];
-        while (q < PAIRED_QUANTILES && (double)seen >= ceil(paired_quantiles[q] * (double)p->total - 1e-9) && seen > 0) {
+        while (q < PAIRED_QUANTILES && (double)seen >= ceil(paired_quantiles[q] * (double)p->total - 1e-9) &&
+               seen > 0) {
             uint64_t low = hist_index_low(p->low + i), high = hist_index_high(p->low + i);
             out[q++] = low + (high - low) / 2; /* the middle of the step, so that neither side is favoured */
         }
@@ -62,7 +63,8 @@ static void range_of(const struct pair *pairs, size_t count, struct pool *out)
     out->size = high >= low ? high - low + 1 : 0;
 }
 
-static void difference(struct pool pools[BENCH_SIDES], int64_t out[PAIRED_QUANTILES], uint64_t sides[BENCH_SIDES][PAIRED_QUANTILES])
+static void difference(struct pool pools[BENCH_SIDES], int64_t out[PAIRED_QUANTILES],
+                       uint64_t sides[BENCH_SIDES][PAIRED_QUANTILES])
 {
     for (int s = 0; s < BENCH_SIDES; s++)
         pool_quantiles(&pools[s], sides[s]);
@@ -97,7 +99,8 @@ static void judge(int64_t *draws, unsigned n, struct bench_difference *row)
     row->verdict = row->low_ns > 0 ? "added" : row->high_ns < 0 ? "less" : "none_seen";
 }
 
-static void draw(const struct pair *pairs, const size_t *whole, size_t n, uint64_t *state, struct pool pools[BENCH_SIDES])
+static void draw(const struct pair *pairs, const size_t *whole, size_t n, uint64_t *state,
+                 struct pool pools[BENCH_SIDES])
 {
     pool_empty(&pools[0]);
     pool_empty(&pools[1]);
@@ -113,7 +116,8 @@ static void suppress(struct bench_difference *rows, uint64_t n_least)
     for (size_t q = 0; q < PAIRED_QUANTILES; q++) {
         rows[q].suppressed = (double)n_least * (1 - paired_quantiles[q]) < 10 - 1e-6;
         if (rows[q].suppressed)
-            rows[q] = (struct bench_difference){.metric = rows[q].metric, .quantile = rows[q].quantile, .suppressed = true, .verdict = "suppressed"};
+            rows[q] = (struct bench_difference){
+                .metric = rows[q].metric, .quantile = rows[q].quantile, .suppressed = true, .verdict = "suppressed"};
     }
 }
 
@@ -143,8 +147,8 @@ static void compare(const struct pair *pairs, const size_t *whole, size_t n, uns
     suppress(rows, least);
 }
 
-enum err paired_compare(const struct pair *pairs, size_t count, enum bench_metric metric, unsigned resamples, uint64_t seed,
-                        struct bench_difference *rows)
+enum err paired_compare(const struct pair *pairs, size_t count, enum bench_metric metric, unsigned resamples,
+                        uint64_t seed, struct bench_difference *rows)
 {
     struct pool pools[BENCH_SIDES] = {{0}};
     size_t n = 0;

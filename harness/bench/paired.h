@@ -18,7 +18,7 @@ struct pair {
 extern const double paired_quantiles[PAIRED_QUANTILES]; /* 0.5, 0.9, 0.99, 0.999 */
 
 /* Fill PAIRED_QUANTILES rows for one metric. Pairs with an empty side are left out. ERR_NOMEM, or OK. */
-enum err paired_compare(const struct pair *pairs, size_t count, enum bench_metric metric, unsigned resamples, uint64_t seed,
-                        struct bench_difference *rows) MUST_USE;
+enum err paired_compare(const struct pair *pairs, size_t count, enum bench_metric metric, unsigned resamples,
+                        uint64_t seed, struct bench_difference *rows) MUST_USE;
 
 #endif

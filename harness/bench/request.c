@@ -1,6 +1,6 @@
-/* A load request is the same bytes every time but for sixteen digits, so it is put together once: request line, headers,
- * body, and where the digits lie. Signed requests differ in their date and signature as well; those have fixed lengths,
- * so they are holes too, filled by signing anew (the payload hash covers the digits; there is no cheaper way).
+/* A load request is the same bytes every time but for sixteen digits, so it is put together once: request line,
+ * headers, body, and where the digits lie. Signed requests differ in their date and signature as well; those have fixed
+ * lengths, so they are holes too, filled by signing anew (the payload hash covers the digits; there is no cheaper way).
  */
 #include "harness/bench/request.h"
 
@@ -40,7 +40,8 @@ static enum err parse_authority(struct span authority, struct url *url)
         if (port.p[i] < '0' || port.p[i] > '9')
             return ERR_INVALID;
     (void)snprintf(url->host, sizeof url->host, "%.*s", (int)host.n, (const char *)host.p);
-    (void)snprintf(url->port, sizeof url->port, "%.*s", port.n > 0 ? (int)port.n : 2, port.n > 0 ? (const char *)port.p : "80");
+    (void)snprintf(url->port, sizeof url->port, "%.*s", port.n > 0 ? (int)port.n : 2,
+                   port.n > 0 ? (const char *)port.p : "80");
     (void)snprintf(url->authority, sizeof url->authority, "%.*s", (int)authority.n, (const char *)authority.p);
     return OK;
 }
@@ -89,8 +90,8 @@ static bool ends_with(struct span text, const char *end)
 static void add_percent_encoded(struct buf *out, const char *text)
 {
     for (; *text != '\0'; text++) {
-        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') ||
-                     strchr("-._~", *text) != NULL;
+        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+                     (*text >= '0' && *text <= '9') || strchr("-._~", *text) != NULL;
         if (plain)
             buf_addc(out, *text);
         else
@@ -208,7 +209,9 @@ static enum err add_lines(struct request *r, const struct bench_config *c, const
     bool bedrock = e->dialect == BENCH_BEDROCK_CONVERSE;
     char length[24];
     (void)snprintf(length, sizeof length, "%zu", body_size);
-    const char *accept = !c->stream ? "application/json" : bedrock ? "application/vnd.amazon.eventstream" : "text/event-stream";
+    const char *accept = !c->stream ? "application/json"
+                         : bedrock  ? "application/vnd.amazon.eventstream"
+                                    : "text/event-stream";
     const struct {
         const char *name, *value;
     } rows[] = {{"Host", url->authority},
@@ -253,7 +256,9 @@ static enum err prepare_signing(struct request *r, const struct bench_config *c,
 
 static void find_tag(struct request *r)
 {
-    const char *tag = r->bytes.len > r->body_at ? memmem(r->bytes.data + r->body_at, r->bytes.len - r->body_at, TAG_EMPTY, PROBE_TAG_SIZE) : NULL;
+    const char *tag = r->bytes.len > r->body_at
+                          ? memmem(r->bytes.data + r->body_at, r->bytes.len - r->body_at, TAG_EMPTY, PROBE_TAG_SIZE)
+                          : NULL;
     r->id_at = tag == NULL ? SIZE_MAX : (size_t)(tag - r->bytes.data) + sizeof PROBE_TAG_PREFIX - 1;
 }
 

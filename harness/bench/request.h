@@ -11,12 +11,12 @@
 #include "harness/bench/bench.h"
 #include "protocol/sigv4.h"
 
-#define REQUEST_MAX ((size_t)32 << 20) /* a Converse request with media goes up to 25 MB */
+#define REQUEST_MAX         ((size_t)32 << 20) /* a Converse request with media goes up to 25 MB */
 #define REQUEST_HEADERS_MAX 64
 
 struct request {
     struct buf bytes;
-    size_t id_at;   /* of the 16 digits of the tag; SIZE_MAX: no tag */
+    size_t id_at; /* of the 16 digits of the tag; SIZE_MAX: no tag */
     size_t body_at;
     struct sockaddr_storage address;
     socklen_t address_size;
@@ -30,8 +30,10 @@ struct request {
     size_t added_at[SIGV4_ADDED_MAX], added_size[SIGV4_ADDED_MAX]; /* where the values of made.added lie in bytes */
 };
 
-/* ERR_INVALID: a url, header or body that cannot be sent; ERR_UNKNOWN: the host has no address; ERR_UNSUPPORTED: https. */
-enum err request_init(struct request *r, const struct bench_config *config, enum bench_side side, struct note *note) MUST_USE;
+/* ERR_INVALID: a url, header or body that cannot be sent; ERR_UNKNOWN: the host has no address; ERR_UNSUPPORTED: https.
+ */
+enum err request_init(struct request *r, const struct bench_config *config, enum bench_side side,
+                      struct note *note) MUST_USE;
 void request_release(struct request *r);
 enum err request_arm(struct request *r, uint64_t id) MUST_USE;
 

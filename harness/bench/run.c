@@ -63,11 +63,13 @@ static enum err check_config(const struct bench_config *c, struct note *note)
         {c->connections == 0 || c->connections > BENCH_CONNECTIONS_MAX, "connections must be 1 to 65536"},
         {c->threads == 0 || c->threads > BENCH_THREADS_MAX, "threads must be 1 to 64"},
         {c->threads > c->connections, "there are more threads than connections"},
-        {!isfinite(c->rate) || c->rate < 0 || c->rate > 1e8, "the rate must be 0 (closed load) to 100000000 per second"},
+        {!isfinite(c->rate) || c->rate < 0 || c->rate > 1e8,
+         "the rate must be 0 (closed load) to 100000000 per second"},
         {c->count == 0 && c->duration_ms == 0, "neither a count nor a duration says when to end"},
         {c->duration_ms > 86400000 || c->warmup_ms > 3600000, "a run lasts a day at most, its warm-up an hour"},
         {c->timeout_ms == 0 || c->timeout_ms > 3600000, "the timeout must be 1 ms to one hour"},
-        {c->direct.url != NULL && (c->block_ms < 10 || c->settle_ms >= c->block_ms), "a block must last 10 ms, and longer than it takes to settle"},
+        {c->direct.url != NULL && (c->block_ms < 10 || c->settle_ms >= c->block_ms),
+         "a block must last 10 ms, and longer than it takes to settle"},
         {c->direct.url != NULL && (c->resamples < 100 || c->resamples > 100000), "resamples must be 100 to 100000"},
         {c->body == NULL && (c->model == NULL || c->prompt == NULL), "a model and a prompt are needed to make a body"},
         {c->target.dialect == BENCH_BEDROCK_CONVERSE && c->model == NULL, "the path needs a model"},
@@ -103,8 +105,9 @@ static enum err check_rig(const struct bench_config *c, bool paired, struct benc
     rig->fds_limit = limit.rlim_cur;
     read_ports(rig);
     if (rig->fds_limit < rig->fds_needed)
-        return note_set(note, ERR_LIMIT, "%u connections need %llu descriptors, and this process may have %llu (ulimit -n)", c->connections,
-                        (unsigned long long)rig->fds_needed, (unsigned long long)rig->fds_limit);
+        return note_set(note, ERR_LIMIT,
+                        "%u connections need %llu descriptors, and this process may have %llu (ulimit -n)",
+                        c->connections, (unsigned long long)rig->fds_needed, (unsigned long long)rig->fds_limit);
     if (rig->ports_available < rig->ports_needed)
         return note_set(note, ERR_LIMIT, "%u connections need as many local ports, and there are %llu", c->connections,
                         (unsigned long long)rig->ports_available);
@@ -138,7 +141,8 @@ static enum err check_reachable(const struct bench_config *c, enum bench_side si
     while (e == OK && connect_once(&r) != OK) {
         int error = errno;
         if (now_ns() >= until)
-            return note_set(note, ERR_CLOSED, "%s: no connection: %s", side == BENCH_TARGET ? c->target.url : c->direct.url, strerror(error));
+            return note_set(note, ERR_CLOSED, "%s: no connection: %s",
+                            side == BENCH_TARGET ? c->target.url : c->direct.url, strerror(error));
         struct timespec pause = {0, 50000000};
         (void)nanosleep(&pause, NULL);
     }
@@ -179,7 +183,8 @@ static size_t plan_blocks(const struct bench_config *c, bool paired, struct bloc
 {
     if (paired)
         return plan_paired(c, blocks);
-    blocks[0] = (struct block){BENCH_TARGET, true, c->warmup_ms * 1000000, c->count > 0 ? 0 : c->duration_ms * 1000000, c->count};
+    blocks[0] = (struct block){BENCH_TARGET, true, c->warmup_ms * 1000000, c->count > 0 ? 0 : c->duration_ms * 1000000,
+                               c->count};
     return 1;
 }
 
@@ -245,7 +250,8 @@ static enum err start_threads(struct crew *crew, struct note *note)
     (void)pthread_cond_init(&run->home, NULL);
     (void)pthread_mutex_lock(&run->gate);
     run->started_ns = now_ns();
-    while (crew->count < wanted && pthread_create(&crew->threads[crew->count], NULL, worker_main, crew->workers[crew->count]) == 0)
+    while (crew->count < wanted &&
+           pthread_create(&crew->threads[crew->count], NULL, worker_main, crew->workers[crew->count]) == 0)
         crew->count++;
     run->aborted = crew->count < wanted;
     run->running = crew->count;
@@ -262,7 +268,9 @@ static enum err start_threads(struct crew *crew, struct note *note)
 static enum err crew_run(struct crew *crew, const struct bench_config *c, bool paired, struct note *note)
 {
     struct timespec t;
-    uint64_t salt = clock_gettime(CLOCK_REALTIME, &t) == 0 ? (uint64_t)t.tv_nsec ^ (uint64_t)t.tv_sec << 30 ^ (uint64_t)getpid() : 0;
+    uint64_t salt = clock_gettime(CLOCK_REALTIME, &t) == 0
+                        ? (uint64_t)t.tv_nsec ^ (uint64_t)t.tv_sec << 30 ^ (uint64_t)getpid()
+                        : 0;
     crew->blocks = calloc(BENCH_BLOCKS_MAX, sizeof *crew->blocks);
     if (crew->blocks == NULL)
         return ERR_NOMEM;
@@ -270,7 +278,8 @@ static enum err crew_run(struct crew *crew, const struct bench_config *c, bool p
     crew->run.paired = paired;
     crew->run.blocks = crew->blocks;
     crew->run.block_count = plan_blocks(c, paired, crew->blocks);
-    /* 24 bits that differ from run to run, so that a frame of an earlier run shows as foreign; 8 of the worker; 32 to count. */
+    /* 24 bits that differ from run to run, so that a frame of an earlier run shows as foreign; 8 of the worker; 32 to
+     * count. */
     crew->run.id_salt = schedule_random(&salt) << 40;
     for (unsigned i = 0; i < c->threads; i++) {
         enum err e = worker_new(&crew->run, i, &crew->workers[i], note);
@@ -290,7 +299,8 @@ static enum err pack_pair(struct crew *crew, size_t block, size_t metric, struct
     return hist_pack(scratch, out);
 }
 
-static enum err compare_metric(struct crew *crew, size_t metric, struct pair *pairs, struct hist *scratch, struct bench_result *out)
+static enum err compare_metric(struct crew *crew, size_t metric, struct pair *pairs, struct hist *scratch,
+                               struct bench_result *out)
 {
     size_t n = 0;
     enum err e = OK;
@@ -307,7 +317,8 @@ static enum err compare_metric(struct crew *crew, size_t metric, struct pair *pa
     for (size_t i = 0; i < n; i++)
         whole += pairs[i].sides[0].count > 0 && pairs[i].sides[1].count > 0;
     if (e == OK && whole > 0) {
-        e = paired_compare(pairs, n, block_metrics[metric], out->config.resamples, out->config.seed, out->differences + out->difference_count);
+        e = paired_compare(pairs, n, block_metrics[metric], out->config.resamples, out->config.seed,
+                           out->differences + out->difference_count);
         out->difference_count += PAIRED_QUANTILES;
         out->pairs = whole > out->pairs ? whole : out->pairs;
     }
@@ -366,15 +377,20 @@ static void judge(struct bench_result *r, bool stopped)
     const struct bench_config *c = &r->config;
     const struct bench_tally *t = &r->sides[BENCH_TARGET], *d = &r->sides[BENCH_DIRECT];
     if (t->completed == 0 || (r->paired && d->completed == 0))
-        set_verdict(r, BENCH_NOTHING, "no request to the %s was answered well; %llu failed", t->completed == 0 ? "target" : "direct side",
+        set_verdict(r, BENCH_NOTHING, "no request to the %s was answered well; %llu failed",
+                    t->completed == 0 ? "target" : "direct side",
                     (unsigned long long)(t->completed == 0 ? t->failed : d->failed));
     else if (stopped)
         set_verdict(r, BENCH_INTERRUPTED, "stopped before its end; the figures are those until then");
     else if (c->rate > 0 && r->rig.lateness_p99_ns > c->lateness_limit_us * 1000)
-        set_verdict(r, BENCH_INCONCLUSIVE, "requests left late (p99 %.0f us, limit %llu us): the generator, or too few connections, was the limit",
-                    (double)r->rig.lateness_p99_ns / 1e3, (unsigned long long)c->lateness_limit_us);
+        set_verdict(
+            r, BENCH_INCONCLUSIVE,
+            "requests left late (p99 %.0f us, limit %llu us): the generator, or too few connections, was the limit",
+            (double)r->rig.lateness_p99_ns / 1e3, (unsigned long long)c->lateness_limit_us);
     else if (r->rig.cpu_share > c->cpu_limit)
-        set_verdict(r, BENCH_INCONCLUSIVE, "a generator thread was on a CPU %.0f %% of the time (limit %.0f %%): it was the limit; give it more threads or fewer connections",
+        set_verdict(r, BENCH_INCONCLUSIVE,
+                    "a generator thread was on a CPU %.0f %% of the time (limit %.0f %%): it was the limit; give it "
+                    "more threads or fewer connections",
                     100 * r->rig.cpu_share, 100 * c->cpu_limit);
     else if (r->paired && r->pairs < PAIRS_MIN)
         set_verdict(r, BENCH_INCONCLUSIVE, "%u pairs of blocks; a comparison needs %u", r->pairs, PAIRS_MIN);
@@ -425,7 +441,8 @@ void bench_result_free(struct bench_result **result)
 
 int bench_exit_code(const struct bench_result *result)
 {
-    static const int codes[] = {[BENCH_MEASURED] = 0, [BENCH_INCONCLUSIVE] = 5, [BENCH_NOTHING] = 4, [BENCH_INTERRUPTED] = 105};
+    static const int codes[] = {
+        [BENCH_MEASURED] = 0, [BENCH_INCONCLUSIVE] = 5, [BENCH_NOTHING] = 4, [BENCH_INTERRUPTED] = 105};
     return codes[result->verdict];
 }
 
@@ -447,18 +464,24 @@ static void judge_calibration(struct bench_calibration *c, bool stream)
     int64_t ttft = distance(c->read_ttft_us, truth), itl = stream ? distance(c->read_itl_us, c->injected_itl_us) : 0;
     int64_t mock = distance(truth, c->injected_ttft_us);
     c->max_error_us = ttft > itl ? ttft : itl;
-    c->good = c->read_ttft_us >= 0 && (!stream || c->read_itl_us >= 0) && c->max_error_us <= c->tolerance_us && mock <= BENCH_MOCK_SLACK_US;
+    c->good = c->read_ttft_us >= 0 && (!stream || c->read_itl_us >= 0) && c->max_error_us <= c->tolerance_us &&
+              mock <= BENCH_MOCK_SLACK_US;
     if (mock > BENCH_MOCK_SLACK_US && mock > c->max_error_us)
         c->max_error_us = mock;
 }
 
-enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttft_us, int64_t injected_itl_us, int64_t tolerance_us,
-                         struct bench_calibration *out, struct note *note)
+enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttft_us, int64_t injected_itl_us,
+                         int64_t tolerance_us, struct bench_calibration *out, struct note *note)
 {
     struct bench_config c = *config;
     CLEANUP(bench_result_free) struct bench_result *r = NULL;
-    *out = (struct bench_calibration){.done = true, .injected_ttft_us = injected_ttft_us, .injected_itl_us = injected_itl_us,
-                                      .kept_ttft_us = -1, .read_ttft_us = -1, .read_itl_us = -1, .tolerance_us = tolerance_us > 0 ? tolerance_us : 100};
+    *out = (struct bench_calibration){.done = true,
+                                      .injected_ttft_us = injected_ttft_us,
+                                      .injected_itl_us = injected_itl_us,
+                                      .kept_ttft_us = -1,
+                                      .read_ttft_us = -1,
+                                      .read_itl_us = -1,
+                                      .tolerance_us = tolerance_us > 0 ? tolerance_us : 100};
     c.direct.url = NULL;
     c.connections = c.threads = 1;
     c.rate = 0;
@@ -481,8 +504,10 @@ void bench_set_calibration(struct bench_result *result, const struct bench_calib
     result->calibration = *calibration;
     if (calibration->done && !calibration->good && result->verdict == BENCH_MEASURED)
         set_verdict(result, BENCH_INCONCLUSIVE,
-                    "calibration failed: to the first content %lld us were injected, the mock kept %lld, %lld were read; between contents %lld were "
+                    "calibration failed: to the first content %lld us were injected, the mock kept %lld, %lld were "
+                    "read; between contents %lld were "
                     "injected, %lld read (tolerance %lld us; -1: unknown)",
-                    (long long)calibration->injected_ttft_us, (long long)calibration->kept_ttft_us, (long long)calibration->read_ttft_us,
-                    (long long)calibration->injected_itl_us, (long long)calibration->read_itl_us, (long long)calibration->tolerance_us);
+                    (long long)calibration->injected_ttft_us, (long long)calibration->kept_ttft_us,
+                    (long long)calibration->read_ttft_us, (long long)calibration->injected_itl_us,
+                    (long long)calibration->read_itl_us, (long long)calibration->tolerance_us);
 }

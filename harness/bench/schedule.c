@@ -20,7 +20,8 @@ static double exponential(struct schedule *s)
     return -log(u) * s->gap_ns;
 }
 
-void schedule_init(struct schedule *s, const struct bench_config *config, unsigned worker, uint64_t start_ns, uint64_t salt)
+void schedule_init(struct schedule *s, const struct bench_config *config, unsigned worker, uint64_t start_ns,
+                   uint64_t salt)
 {
     s->arrival = config->arrival;
     s->start_ns = start_ns;

@@ -1,6 +1,7 @@
 /* Workers count alone and are added up at the end, so nothing here locks. Errors are few kinds and many instances: rows
- * found by a short scan, each with its first three examples, since one real message explains more than a thousand counts.
- * The examples are bytes of the peer, who may quote our credentials back at us; they are masked here, when captured.
+ * found by a short scan, each with its first three examples, since one real message explains more than a thousand
+ * counts. The examples are bytes of the peer, who may quote our credentials back at us; they are masked here, when
+ * captured.
  */
 #include "harness/bench/tally.h"
 
@@ -15,8 +16,9 @@
 
 static const char *const dialects[] = {"get", "openai.chat", "bedrock.converse"};
 static const char *const sides[] = {"target", "direct"};
-static const char *const metrics[] = {"connect", "ttfb", "ttft", "ttst", "itl", "tpot", "e2e", "service", "lateness",
-                                      "transit_up", "transit_down", "transit_frame", "upstream", "queue"};
+static const char *const metrics[] = {"connect",      "ttfb",          "ttft",     "ttst",     "itl",
+                                      "tpot",         "e2e",           "service",  "lateness", "transit_up",
+                                      "transit_down", "transit_frame", "upstream", "queue"};
 static const char *const classes[] = {"connect", "reset", "timeout", "status", "protocol", "truncated", "in_stream"};
 static const char *const cadences[] = {"unjudged", "streamed", "coalesced", "bursty", "buffered"};
 static const char *const kinds[] = {"text", "reasoning", "tool"};
@@ -233,8 +235,9 @@ double bench_achieved_rate(const struct bench_tally *t)
 
 void tally_mask_secrets(char *text)
 {
-    static const char *const words[] = {"Bearer ", "Basic ", "Signature=", "signature=", "Credential=", "X-Amz-Security-Token",
-                                        "sk-", "AKIA", "ASIA", "bedrock-api-key-", "api_key", "api-key", "Authorization"};
+    static const char *const words[] = {
+        "Bearer ", "Basic ", "Signature=",       "signature=", "Credential=", "X-Amz-Security-Token", "sk-",
+        "AKIA",    "ASIA",   "bedrock-api-key-", "api_key",    "api-key",     "Authorization"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         for (char *p = text; (p = strcasestr(p, words[i])) != NULL;) {
             p += strlen(words[i]);

@@ -14,7 +14,8 @@ static inline void tally_record(struct bench_tally *t, enum bench_metric m, uint
     hist_record(t->metrics[m], ns);
 }
 
-/* An error of class, code and phase, with an example of what was seen (cut, control characters replaced, secrets masked). */
+/* An error of class, code and phase, with an example of what was seen (cut, control characters replaced, secrets
+ * masked). */
 void tally_error(struct bench_tally *t, enum bench_class class, const char *code, const char *phase, uint64_t id,
                  struct span seen);
 /* An answer ended `second` seconds into the run, well after e2e_ns, or badly. */

@@ -1,18 +1,18 @@
-/* Losing a frame and damaging it are two defects, and a broken stream is a third, so each missing number is counted once:
- * as altered when a damaged stamp came in its place, as cut when the stream broke, as lost otherwise. Reordering is counted
- * per frame that comes after one with a higher number.
+/* Losing a frame and damaging it are two defects, and a broken stream is a third, so each missing number is counted
+ * once: as altered when a damaged stamp came in its place, as cut when the stream broke, as lost otherwise. Reordering
+ * is counted per frame that comes after one with a higher number.
  *
- * Cadence is judged per kind of delta and per stream, from gaps that the upstream left on purpose (a millisecond or more):
- * the sender's instants are in the stamps, ours are those of the reads, and a gap that arrives with less than a tenth of
- * its length has collapsed. A gateway that buffers delivers the first frame after the last was sent; that is told apart
- * from bursts, because clients suffer differently.
+ * Cadence is judged per kind of delta and per stream, from gaps that the upstream left on purpose (a millisecond or
+ * more): the sender's instants are in the stamps, ours are those of the reads, and a gap that arrives with less than a
+ * tenth of its length has collapsed. A gateway that buffers delivers the first frame after the last was sent; that is
+ * told apart from bursts, because clients suffer differently.
  */
 #include "harness/bench/track.h"
 
 #include <stdlib.h>
 
 #define JUDGED_GAP_NS UINT64_C(1000000)
-#define WORD 64u
+#define WORD          64u
 
 void track_release(struct track *t)
 {
@@ -78,7 +78,8 @@ static void pace(struct track_kind *k, const struct probe_stamp *stamp, uint64_t
         k->last_sent_ns = stamp->sent_ns;
 }
 
-enum track_verdict track_stamp(struct track *t, const struct probe_stamp *stamp, uint64_t received_ns, struct bench_stream *out)
+enum track_verdict track_stamp(struct track *t, const struct probe_stamp *stamp, uint64_t received_ns,
+                               struct bench_stream *out)
 {
     if (stamp->id != t->id) {
         out->leaked++;

@@ -16,12 +16,12 @@ struct track_kind {
 
 struct track { /* zeroed: ready for track_begin */
     uint64_t id;
-    uint32_t total;     /* 0: no stamp yet */
+    uint32_t total; /* 0: no stamp yet */
     uint32_t distinct, highest;
     uint64_t altered;
     uint64_t upstream_received_ns; /* of the first stamp */
     struct track_kind kinds[BENCH_KINDS];
-    uint64_t *seen;     /* a bit per frame */
+    uint64_t *seen; /* a bit per frame */
     uint32_t seen_words, used_words;
 };
 
@@ -30,7 +30,8 @@ void track_begin(struct track *t, uint64_t id);
 
 enum track_verdict { TRACK_OURS, TRACK_DOUBLED, TRACK_LEAKED, TRACK_ALTERED };
 /* A stamp with a right checksum came with the read that ended at received_ns. */
-enum track_verdict track_stamp(struct track *t, const struct probe_stamp *stamp, uint64_t received_ns, struct bench_stream *out);
+enum track_verdict track_stamp(struct track *t, const struct probe_stamp *stamp, uint64_t received_ns,
+                               struct bench_stream *out);
 /* A stamp with a wrong checksum came. */
 void track_altered(struct track *t, struct bench_stream *out);
 /* The reply has ended, whole or broken. Nothing is counted for a reply without stamps but `unstamped`, when whole. */

@@ -1,12 +1,23 @@
 /* This runs once per answer and must cost less than the system calls around it. So a head that came in one read, the
- * usual case, is read where it lies; its lines are looked at only as far as their first letter; and body bytes are handed
- * on as spans of the read. Everything a peer sends is compared with what remains before it is used.
+ * usual case, is read where it lies; its lines are looked at only as far as their first letter; and body bytes are
+ * handed on as spans of the read. Everything a peer sends is compared with what remains before it is used.
  */
 #include "harness/bench/wire.h"
 
 #define CHUNK_LINE_MAX 4096u /* a size with its extensions; trailers as well */
 
-enum { AT_HEAD, AT_SIZED, AT_CHUNK_SIZE, AT_CHUNK_EXTENSION, AT_CHUNK_DATA, AT_CHUNK_CR, AT_CHUNK_LF, AT_TRAILER, AT_UNTIL_CLOSE, AT_DONE };
+enum {
+    AT_HEAD,
+    AT_SIZED,
+    AT_CHUNK_SIZE,
+    AT_CHUNK_EXTENSION,
+    AT_CHUNK_DATA,
+    AT_CHUNK_CR,
+    AT_CHUNK_LF,
+    AT_TRAILER,
+    AT_UNTIL_CLOSE,
+    AT_DONE
+};
 
 void wire_init(struct wire *w, size_t head_max)
 {

@@ -1,6 +1,6 @@
-/* The order inside a round of the loop matters: due requests go out first, because their lateness is what an open load is
- * judged by; then timeouts; then the wait, which ends at the next due instant to the nanosecond (epoll_pwait2, with the
- * thread's timer slack turned off); then the answers.
+/* The order inside a round of the loop matters: due requests go out first, because their lateness is what an open load
+ * is judged by; then timeouts; then the wait, which ends at the next due instant to the nanosecond (epoll_pwait2, with
+ * the thread's timer slack turned off); then the answers.
  *
  * Between two blocks everybody drains and waits at a barrier. Two barriers, in fact: between them one thread writes the
  * start instant, and decides whether there is a next block, so that all workers agree when a run is stopped half-way.

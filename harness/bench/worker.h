@@ -1,8 +1,9 @@
 /* worker.h: one thread of the load engine: an epoll loop, its sockets, its counts.
  *
  * Workers run the same list of blocks in step: a barrier before each block gives all of them one start instant. A block
- * is traffic to one side; requests due in its first settle_ns, and all of an unmeasured block, are sent but not counted. Once
- * its time or count is up, what is in flight is waited for, so that slow answers are not left out of the figures.
+ * is traffic to one side; requests due in its first settle_ns, and all of an unmeasured block, are sent but not
+ * counted. Once its time or count is up, what is in flight is waited for, so that slow answers are not left out of the
+ * figures.
  */
 #ifndef MOHS_BENCH_WORKER_H
 #define MOHS_BENCH_WORKER_H
@@ -37,7 +38,7 @@ struct run {
     pthread_mutex_t gate; /* of the three below; held until all workers exist */
     pthread_cond_t home;  /* a worker has ended */
     unsigned running;
-    bool aborted;         /* not all could be started: go home at once */
+    bool aborted; /* not all could be started: go home at once */
 };
 
 struct worker; /* private */

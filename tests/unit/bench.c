@@ -1,6 +1,6 @@
-/* The load engine against a server whose delays and defects are known: every class counted exactly, delays read back, the
- * two load models kept apart, and the comparison right on made-up blocks. Nothing here asserts speed: lower bounds of
- * delays are exact, upper ones are there for slow machines.
+/* The load engine against a server whose delays and defects are known: every class counted exactly, delays read back,
+ * the two load models kept apart, and the comparison right on made-up blocks. Nothing here asserts speed: lower bounds
+ * of delays are exact, upper ones are there for slow machines.
  */
 #include "harness/bench/bench.h"
 #include "harness/bench/paired.h"
@@ -61,22 +61,29 @@ static void counts_every_damaged_frame_exactly(void)
     static const struct {
         enum fault fault;
         uint64_t lost, doubled, reordered, altered, leaked;
-    } rows[] = {{NONE, 0, 0, 0, 0, 0}, {DROP, 10, 0, 0, 0, 0}, {DOUBLE, 0, 10, 0, 0, 0},
+    } rows[] = {{NONE, 0, 0, 0, 0, 0},  {DROP, 10, 0, 0, 0, 0},  {DOUBLE, 0, 10, 0, 0, 0},
                 {SWAP, 0, 0, 10, 0, 0}, {ALTER, 0, 0, 0, 10, 0}, {LEAK, 0, 0, 0, 0, 10}};
     for (enum form form = SSE; form <= EVENTSTREAM; form++) {
         for (size_t i = 0; i < COUNT_OF(rows); i++) {
             for (int split = 0; split <= 7; split += 7) {
-                struct act act = {.form = form, .frames = 12, .kind = PROBE_TEXT, .fault = rows[i].fault, .every = 5, .split = split};
+                struct act act = {
+                    .form = form, .frames = 12, .kind = PROBE_TEXT, .fault = rows[i].fault, .every = 5, .split = split};
                 CLEANUP(bench_result_free) struct bench_result *r = run_act(act, 50);
                 const struct bench_stream *s = &r->sides[0].stream;
                 uint64_t received = 600 - rows[i].lost - rows[i].altered + rows[i].doubled;
-                CLAIM(r->sides[0].completed == 50 && r->sides[0].failed == 0 && s->streams == 50, "form %d fault %d: %llu good, %llu failed", form,
-                      rows[i].fault, (unsigned long long)r->sides[0].completed, (unsigned long long)r->sides[0].failed);
-                CLAIM(s->frames_sent == 600 && s->frames_received == received && s->lost == rows[i].lost && s->doubled == rows[i].doubled &&
-                          s->reordered == rows[i].reordered && s->altered == rows[i].altered && s->leaked == rows[i].leaked && s->cut == 0 && s->unstamped == 0,
-                      "form %d fault %d split %d: sent %llu received %llu lost %llu doubled %llu reordered %llu altered %llu leaked %llu", form,
-                      rows[i].fault, split, (unsigned long long)s->frames_sent, (unsigned long long)s->frames_received, (unsigned long long)s->lost,
-                      (unsigned long long)s->doubled, (unsigned long long)s->reordered, (unsigned long long)s->altered, (unsigned long long)s->leaked);
+                CLAIM(r->sides[0].completed == 50 && r->sides[0].failed == 0 && s->streams == 50,
+                      "form %d fault %d: %llu good, %llu failed", form, rows[i].fault,
+                      (unsigned long long)r->sides[0].completed, (unsigned long long)r->sides[0].failed);
+                CLAIM(s->frames_sent == 600 && s->frames_received == received && s->lost == rows[i].lost &&
+                          s->doubled == rows[i].doubled && s->reordered == rows[i].reordered &&
+                          s->altered == rows[i].altered && s->leaked == rows[i].leaked && s->cut == 0 &&
+                          s->unstamped == 0,
+                      "form %d fault %d split %d: sent %llu received %llu lost %llu doubled %llu reordered %llu "
+                      "altered %llu leaked %llu",
+                      form, rows[i].fault, split, (unsigned long long)s->frames_sent,
+                      (unsigned long long)s->frames_received, (unsigned long long)s->lost,
+                      (unsigned long long)s->doubled, (unsigned long long)s->reordered, (unsigned long long)s->altered,
+                      (unsigned long long)s->leaked);
             }
         }
     }
@@ -89,17 +96,21 @@ static void damaged_answers_that_are_not_streamed_are_counted(void)
         uint64_t altered, leaked;
     } rows[] = {{ALTER, 10, 0}, {WRONG_ID, 0, 10}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        CLEANUP(bench_result_free) struct bench_result *r = run_act((struct act){.form = UNARY, .fault = rows[i].fault, .every = 5}, 50);
+        CLEANUP(bench_result_free)
+        struct bench_result *r = run_act((struct act){.form = UNARY, .fault = rows[i].fault, .every = 5}, 50);
         const struct bench_stream *s = &r->sides[0].stream;
-        CLAIM(s->altered == rows[i].altered && s->leaked == rows[i].leaked && s->frames_received == 40 && s->streams == 0, "fault %d: altered %llu leaked %llu",
-              rows[i].fault, (unsigned long long)s->altered, (unsigned long long)s->leaked);
+        CLAIM(s->altered == rows[i].altered && s->leaked == rows[i].leaked && s->frames_received == 40 &&
+                  s->streams == 0,
+              "fault %d: altered %llu leaked %llu", rows[i].fault, (unsigned long long)s->altered,
+              (unsigned long long)s->leaked);
         CU_ASSERT_EQUAL(r->sides[0].metrics[BENCH_TRANSIT_DOWN]->count, 40);
     }
 }
 
 static void answers_without_stamps_are_said_to_be(void)
 {
-    CLEANUP(bench_result_free) struct bench_result *r = run_act((struct act){.form = SSE, .frames = 5, .unstamped = true, .kind = PROBE_TEXT}, 20);
+    CLEANUP(bench_result_free)
+    struct bench_result *r = run_act((struct act){.form = SSE, .frames = 5, .unstamped = true, .kind = PROBE_TEXT}, 20);
     const struct bench_stream *s = &r->sides[0].stream;
     CU_ASSERT(s->unstamped == 20 && s->frames_sent == 0 && s->lost == 0 && s->contents == 100);
     CU_ASSERT_EQUAL(r->sides[0].metrics[BENCH_TRANSIT_FRAME]->count, 0);
@@ -138,11 +149,13 @@ static void counts_every_class_of_error_exactly(void)
         CLEANUP(bench_result_free) struct bench_result *r = run_act(act, 50);
         const struct bench_tally *t = &r->sides[0];
         const struct bench_error *e = error_of(r, rows[i].class, rows[i].code);
-        CLAIM(t->completed == 45 && t->failed == 5 && t->error_count == 1, "row %zu: %llu good, %llu failed, %zu kinds of error (%s %s)", i,
-              (unsigned long long)t->completed, (unsigned long long)t->failed, t->error_count,
-              t->error_count > 0 ? bench_class_name(t->errors[0].class) : "", t->error_count > 0 ? t->errors[0].code : "");
-        CLAIM(e != NULL && e->count == 5 && strcmp(e->phase, rows[i].phase) == 0 && e->examples[2][0] != '\0', "row %zu: no error %s %s in %s", i,
-              bench_class_name(rows[i].class), rows[i].code, rows[i].phase);
+        CLAIM(t->completed == 45 && t->failed == 5 && t->error_count == 1,
+              "row %zu: %llu good, %llu failed, %zu kinds of error (%s %s)", i, (unsigned long long)t->completed,
+              (unsigned long long)t->failed, t->error_count,
+              t->error_count > 0 ? bench_class_name(t->errors[0].class) : "",
+              t->error_count > 0 ? t->errors[0].code : "");
+        CLAIM(e != NULL && e->count == 5 && strcmp(e->phase, rows[i].phase) == 0 && e->examples[2][0] != '\0',
+              "row %zu: no error %s %s in %s", i, bench_class_name(rows[i].class), rows[i].code, rows[i].phase);
         CLAIM(t->stream.lost == 0, "row %zu: frames of a broken stream are cut, not lost", i);
         CU_ASSERT_EQUAL(t->metrics[BENCH_E2E]->count, 45);
     }
@@ -150,23 +163,29 @@ static void counts_every_class_of_error_exactly(void)
 
 static void frames_missing_from_broken_streams_are_cut(void)
 {
-    CLEANUP(bench_result_free) struct bench_result *r = run_act((struct act){.form = SSE, .frames = 12, .kind = PROBE_TEXT, .fault = CUT, .every = 10}, 50);
+    CLEANUP(bench_result_free)
+    struct bench_result *r =
+        run_act((struct act){.form = SSE, .frames = 12, .kind = PROBE_TEXT, .fault = CUT, .every = 10}, 50);
     CU_ASSERT_EQUAL(r->sides[0].stream.cut, 5 * 7);
     CU_ASSERT_EQUAL(r->sides[0].stream.frames_received, 45 * 12 + 5 * 5);
 }
 
 static void wrong_crc_is_counted(void)
 {
-    CLEANUP(bench_result_free) struct bench_result *r = run_act((struct act){.form = EVENTSTREAM, .frames = 12, .kind = PROBE_TEXT, .fault = BAD_CRC, .every = 10}, 50);
+    CLEANUP(bench_result_free)
+    struct bench_result *r =
+        run_act((struct act){.form = EVENTSTREAM, .frames = 12, .kind = PROBE_TEXT, .fault = BAD_CRC, .every = 10}, 50);
     CU_ASSERT_EQUAL(r->sides[0].stream.crc_bad, 5);
 }
 
 static void examples_hold_no_secret(void)
 {
-    CLEANUP(bench_result_free) struct bench_result *r = run_act((struct act){.form = UNARY, .fault = STATUS, .every = 1}, 10);
+    CLEANUP(bench_result_free)
+    struct bench_result *r = run_act((struct act){.form = UNARY, .fault = STATUS, .every = 1}, 10);
     const struct bench_error *e = error_of(r, BENCH_ERR_STATUS, "429");
     CU_ASSERT_PTR_NOT_NULL_FATAL(e);
-    CLAIM(strstr(e->examples[0], "abcdefgh") == NULL && strstr(e->examples[0], "Bearer ****") != NULL, "%s", e->examples[0]);
+    CLAIM(strstr(e->examples[0], "abcdefgh") == NULL && strstr(e->examples[0], "Bearer ****") != NULL, "%s",
+          e->examples[0]);
     CU_ASSERT_EQUAL(r->verdict, BENCH_NOTHING);
     CU_ASSERT_EQUAL(bench_exit_code(r), 4);
     char text[] = "a Signature=0123abc, key sk-live-1, AKIAABCDEF \"api_key\": \"v\" end";
@@ -223,7 +242,8 @@ static bool between(const struct hist *h, double q, uint64_t low_us, uint64_t hi
     uint64_t v = hist_quantile(h, q);
     bool good = v >= low_us * 1000 && v <= high_us * 1000;
     if (!good)
-        (void)printf("    %.1f us is not within %llu..%llu\n", (double)v / 1e3, (unsigned long long)low_us, (unsigned long long)high_us);
+        (void)printf("    %.1f us is not within %llu..%llu\n", (double)v / 1e3, (unsigned long long)low_us,
+                     (unsigned long long)high_us);
     return good;
 }
 
@@ -238,7 +258,8 @@ static void reads_injected_delays_back(void)
     CU_ASSERT_TRUE(between(m[BENCH_TPOT], 0.5, 4500, 10000));
     CU_ASSERT_TRUE(between(m[BENCH_E2E], 0.5, 45000, 80000));
     CU_ASSERT_TRUE(between(m[BENCH_TTFB], 0.5, 0, 10000)); /* the head was sent at once */
-    CU_ASSERT(m[BENCH_ITL]->count == 100 && m[BENCH_TTFT]->count == 20 && m[BENCH_TRANSIT_UP]->count == 20 && m[BENCH_TRANSIT_FRAME]->count == 120);
+    CU_ASSERT(m[BENCH_ITL]->count == 100 && m[BENCH_TTFT]->count == 20 && m[BENCH_TRANSIT_UP]->count == 20 &&
+              m[BENCH_TRANSIT_FRAME]->count == 120);
     CU_ASSERT_TRUE(between(m[BENCH_TRANSIT_FRAME], 0.5, 0, 3000));
     CU_ASSERT_TRUE(between(m[BENCH_TRANSIT_UP], 0.5, 0, 5000));
     CU_ASSERT_TRUE(between(m[BENCH_UPSTREAM], 0.5, 20000, 30000));
@@ -257,8 +278,9 @@ static void calibration_accepts_what_was_injected_and_nothing_else(void)
     CU_ASSERT_EQUAL(bench_calibrate(&c, 24000, 2000, 3000, &ttft, &note), OK);
     CU_ASSERT_EQUAL(bench_calibrate(&c, 4000, 12000, 3000, &itl, &note), OK);
     server_stop(&s);
-    CLAIM(right.good && right.kept_ttft_us >= 4000 && right.read_ttft_us >= right.kept_ttft_us && right.read_itl_us >= 1500, "read back %lld and %lld us", (long long)right.read_ttft_us,
-          (long long)right.read_itl_us);
+    CLAIM(right.good && right.kept_ttft_us >= 4000 && right.read_ttft_us >= right.kept_ttft_us &&
+              right.read_itl_us >= 1500,
+          "read back %lld and %lld us", (long long)right.read_ttft_us, (long long)right.read_itl_us);
     CU_ASSERT(!ttft.good && ttft.max_error_us > 10000);
     CU_ASSERT(!itl.good && itl.max_error_us > 5000);
     struct bench_result r = {.verdict = BENCH_MEASURED};
@@ -280,8 +302,9 @@ static void tells_the_cadence(void)
             struct act act = {.form = SSE, .frames = 12, .gap_us = 4000, .group = rows[i].group, .kind = kinds[kind]};
             CLEANUP(bench_result_free) struct bench_result *r = run_act(act, 12);
             const struct bench_stream *s = &r->sides[0].stream;
-            CLAIM(bench_verdict_of(&s->kinds[kind]) == rows[i].cadence && bench_stream_verdict(s) == rows[i].cadence, "%s, %d per write: %s",
-                  bench_kind_name(kind), rows[i].group, bench_cadence_name(bench_verdict_of(&s->kinds[kind])));
+            CLAIM(bench_verdict_of(&s->kinds[kind]) == rows[i].cadence && bench_stream_verdict(s) == rows[i].cadence,
+                  "%s, %d per write: %s", bench_kind_name(kind), rows[i].group,
+                  bench_cadence_name(bench_verdict_of(&s->kinds[kind])));
             CU_ASSERT_EQUAL(bench_verdict_of(&s->kinds[(kind + 1) % BENCH_KINDS]), BENCH_UNJUDGED);
         }
     }
@@ -309,8 +332,8 @@ static void a_closing_server_is_no_error(void)
     CU_ASSERT(r->sides[0].connects >= 40 && r->sides[0].metrics[BENCH_CONNECT]->count == r->sides[0].connects);
 }
 
-/* One connection, a server that needs 20 ms, a request due every 5 ms: the service time stays at 20 ms, the latency from
- * the intended instant grows to hundreds. A tool that counts from the send would report 20. */
+/* One connection, a server that needs 20 ms, a request due every 5 ms: the service time stays at 20 ms, the latency
+ * from the intended instant grows to hundreds. A tool that counts from the send would report 20. */
 static void open_load_counts_from_the_intended_instant(void)
 {
     struct server s;
@@ -345,10 +368,12 @@ static void what_could_not_be_sent_is_counted(void)
     CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
     server_stop(&s);
     const struct bench_tally *t = &r->sides[0];
-    CLAIM(t->planned == 50 && t->sent + t->dropped == 50 && t->sent <= 12 && t->sent >= 4, "planned %llu sent %llu dropped %llu",
-          (unsigned long long)t->planned, (unsigned long long)t->sent, (unsigned long long)t->dropped);
-    CLAIM(t->completed == t->sent, "sent %llu good %llu failed %llu (%s %s)", (unsigned long long)t->sent, (unsigned long long)t->completed,
-          (unsigned long long)t->failed, t->error_count > 0 ? bench_class_name(t->errors[0].class) : "", t->errors[0].code);
+    CLAIM(t->planned == 50 && t->sent + t->dropped == 50 && t->sent <= 12 && t->sent >= 4,
+          "planned %llu sent %llu dropped %llu", (unsigned long long)t->planned, (unsigned long long)t->sent,
+          (unsigned long long)t->dropped);
+    CLAIM(t->completed == t->sent, "sent %llu good %llu failed %llu (%s %s)", (unsigned long long)t->sent,
+          (unsigned long long)t->completed, (unsigned long long)t->failed,
+          t->error_count > 0 ? bench_class_name(t->errors[0].class) : "", t->errors[0].code);
 }
 
 static void warm_up_is_excluded(void)
@@ -361,7 +386,8 @@ static void warm_up_is_excluded(void)
     c.warmup_ms = 100;
     CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
     server_stop(&s);
-    CU_ASSERT(r->sides[0].sent == 30 && r->sides[0].metrics[BENCH_E2E]->count == 30 && r->sides[0].stream.frames_received == 30);
+    CU_ASSERT(r->sides[0].sent == 30 && r->sides[0].metrics[BENCH_E2E]->count == 30 &&
+              r->sides[0].stream.frames_received == 30);
     CLAIM(atomic_load(&s.requests) > 34, "only %d requests were sent in all", atomic_load(&s.requests));
 }
 
@@ -413,12 +439,14 @@ static void added_delay_is_seen_by_interleaved_blocks(void)
     CU_ASSERT(r->paired && r->pairs == 8 && r->difference_count == 8); /* ttfb and e2e */
     const struct bench_difference *d = &r->differences[4];
     CU_ASSERT(d->metric == BENCH_E2E && d->quantile == 0.5);
-    CLAIM(d->diff_ns > 2000000 && d->diff_ns < 12000000 && d->low_ns > 1000000 && strcmp(d->verdict, "added") == 0, "added %lld ns [%lld, %lld] %s",
-          (long long)d->diff_ns, (long long)d->low_ns, (long long)d->high_ns, d->verdict);
+    CLAIM(d->diff_ns > 2000000 && d->diff_ns < 12000000 && d->low_ns > 1000000 && strcmp(d->verdict, "added") == 0,
+          "added %lld ns [%lld, %lld] %s", (long long)d->diff_ns, (long long)d->low_ns, (long long)d->high_ns,
+          d->verdict);
     CU_ASSERT_TRUE(r->differences[7].suppressed); /* p99.9 of some hundred values */
     CU_ASSERT(r->sides[BENCH_DIRECT].completed > r->sides[BENCH_TARGET].completed);
     cJSON *doc = bench_json(r, true);
-    CU_ASSERT(cJSON_GetArraySize(json_at(doc, "/paired")) == 8 && json_at(doc, "/gateway/metrics/e2e/p50") != NULL && json_at(doc, "/direct/load/series") != NULL);
+    CU_ASSERT(cJSON_GetArraySize(json_at(doc, "/paired")) == 8 && json_at(doc, "/gateway/metrics/e2e/p50") != NULL &&
+              json_at(doc, "/direct/load/series") != NULL);
     CU_ASSERT(json_at(doc, "/paired/7/diff") == NULL && json_at(doc, "/paired/7/absent_reason") != NULL);
     json_free(&doc);
 }
@@ -451,9 +479,11 @@ static void intervals_hold_the_truth_and_no_more(void)
         fill_pairs(pairs, COUNT_OF(pairs), rows[i].shift_ns);
         CU_ASSERT_EQUAL(paired_compare(pairs, COUNT_OF(pairs), BENCH_E2E, 1000, 3, d), OK);
         int64_t shift = (int64_t)rows[i].shift_ns;
-        CLAIM(d[0].low_ns <= shift && shift <= d[0].high_ns && strcmp(d[0].verdict, rows[i].verdict) == 0, "shift %lld: [%lld, %lld] %s", (long long)shift,
-              (long long)d[0].low_ns, (long long)d[0].high_ns, d[0].verdict);
-        CLAIM(d[0].smallest_ns > 100 && d[0].smallest_ns < 6000, "smallest effect %lld ns", (long long)d[0].smallest_ns);
+        CLAIM(d[0].low_ns <= shift && shift <= d[0].high_ns && strcmp(d[0].verdict, rows[i].verdict) == 0,
+              "shift %lld: [%lld, %lld] %s", (long long)shift, (long long)d[0].low_ns, (long long)d[0].high_ns,
+              d[0].verdict);
+        CLAIM(d[0].smallest_ns > 100 && d[0].smallest_ns < 6000, "smallest effect %lld ns",
+              (long long)d[0].smallest_ns);
         CLAIM((d[0].p_value < 0.01) == (shift > 0), "p %f", d[0].p_value);
         CU_ASSERT(!d[2].suppressed && !d[3].suppressed); /* 20000 values: p99.9 has 20 beyond it */
         for (size_t k = 0; k < COUNT_OF(pairs); k++)
@@ -500,13 +530,15 @@ static void the_document_says_what_is_absent_and_why(void)
 
 static void the_table_says_which_load_it_was(void)
 {
-    CLEANUP(bench_result_free) struct bench_result *r = run_act((struct act){.form = SSE, .frames = 4, .kind = PROBE_TEXT}, 50);
+    CLEANUP(bench_result_free)
+    struct bench_result *r = run_act((struct act){.form = SSE, .frames = 4, .kind = PROBE_TEXT}, 50);
     char text[8192] = "";
     FILE *f = fmemopen(text, sizeof text - 1, "w");
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     bench_print(r, f);
     (void)fclose(f);
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, "closed loop, 4 connections, 1 thread: latency excludes waiting that an open load would see"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(text, "closed loop, 4 connections, 1 thread: latency excludes waiting that an open load would see"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "frames: 200 sent, 200 received, none lost"));
 }
 
@@ -542,7 +574,8 @@ static void stopping_keeps_what_was_measured(void)
 static bool knows_key(void *ctx, struct span access_key, struct sigv4_known *known)
 {
     (void)ctx;
-    *known = (struct sigv4_known){.secret = SPAN_LIT("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), .session_token = SPAN_LIT("token/+=")};
+    *known = (struct sigv4_known){.secret = SPAN_LIT("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+                                  .session_token = SPAN_LIT("token/+=")};
     return span_is(access_key, "AKIDEXAMPLE");
 }
 
@@ -574,7 +607,11 @@ static void signs_each_request_anew(void)
     struct note note;
     struct request r;
     bench_config_init(&c);
-    c.target = (struct bench_endpoint){.url = "http://127.0.0.1:1/base/", .dialect = BENCH_BEDROCK_CONVERSE, .headers = headers, .header_count = 1, .sign = true};
+    c.target = (struct bench_endpoint){.url = "http://127.0.0.1:1/base/",
+                                       .dialect = BENCH_BEDROCK_CONVERSE,
+                                       .headers = headers,
+                                       .header_count = 1,
+                                       .sign = true};
     c.model = "us.anthropic.claude-3:0";
     c.region = "eu-west-1";
     c.access_key = "AKIDEXAMPLE";
@@ -586,10 +623,12 @@ static void signs_each_request_anew(void)
     for (uint64_t id = 1; id < 5; id++) {
         uint64_t found = 0;
         CU_ASSERT_EQUAL(request_arm(&r, id), OK);
-        CLAIM(verify(verifier, &r) == SIGV4_OK, "request %llu: %s", (unsigned long long)id, sigv4_reason_name(verify(verifier, &r)));
+        CLAIM(verify(verifier, &r) == SIGV4_OK, "request %llu: %s", (unsigned long long)id,
+              sigv4_reason_name(verify(verifier, &r)));
         CU_ASSERT(probe_tag_find(buf_span(&r.bytes), &found) && found == id && r.bytes.len == n);
     }
-    CU_ASSERT_TRUE(span_has_prefix(buf_span(&r.bytes), "POST /base/model/us.anthropic.claude-3%3A0/converse HTTP/1.1\r\n"));
+    CU_ASSERT_TRUE(
+        span_has_prefix(buf_span(&r.bytes), "POST /base/model/us.anthropic.claude-3%3A0/converse HTTP/1.1\r\n"));
     r.bytes.data[r.id_at] = 'f';
     CU_ASSERT(verify(verifier, &r) != SIGV4_OK);
     request_release(&r);
@@ -611,7 +650,8 @@ static void paths_follow_the_dialect(void)
         {"http://127.0.0.1:1", "POST /v1/chat/completions HTTP/1.1\r\n", BENCH_OPENAI_CHAT},
         {"http://127.0.0.1:1/v1/", "POST /v1/chat/completions HTTP/1.1\r\n", BENCH_OPENAI_CHAT},
         {"http://127.0.0.1:1/p/v1/chat/completions", "POST /p/v1/chat/completions HTTP/1.1\r\n", BENCH_OPENAI_CHAT},
-        {"http://[::1]:1/p", "POST /p/model/amazon.nova-lite-v1%3A0/converse-stream HTTP/1.1\r\n", BENCH_BEDROCK_CONVERSE},
+        {"http://[::1]:1/p", "POST /p/model/amazon.nova-lite-v1%3A0/converse-stream HTTP/1.1\r\n",
+         BENCH_BEDROCK_CONVERSE},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct bench_config c;
@@ -640,7 +680,8 @@ int main(void)
         {"nobody_listening_is_an_error", nobody_listening_is_an_error},
         {"bad_configurations_are_refused", bad_configurations_are_refused},
         {"reads_injected_delays_back", reads_injected_delays_back},
-        {"calibration_accepts_what_was_injected_and_nothing_else", calibration_accepts_what_was_injected_and_nothing_else},
+        {"calibration_accepts_what_was_injected_and_nothing_else",
+         calibration_accepts_what_was_injected_and_nothing_else},
         {"tells_the_cadence", tells_the_cadence},
         {"stalls_are_counted", stalls_are_counted},
         {"a_closing_server_is_no_error", a_closing_server_is_no_error},

@@ -1,8 +1,8 @@
 /* bench_server.h: a small server with known delays and known defects, to see whether the load engine reads them back.
  *
  * It answers on a free loopback port, one thread per connection, and stamps its answers as a mock does. `act` says how;
- * every `every`-th request (by the server's own count, from 1) suffers `fault`. It shares no code with the engine but the
- * stamps and the frame encoder.
+ * every `every`-th request (by the server's own count, from 1) suffers `fault`. It shares no code with the engine but
+ * the stamps and the frame encoder.
  */
 #ifndef MOHS_TESTS_BENCH_SERVER_H
 #define MOHS_TESTS_BENCH_SERVER_H
@@ -24,7 +24,24 @@
 enum form { UNARY, SSE, EVENTSTREAM };
 
 enum fault {
-    NONE, DROP, DOUBLE, SWAP, ALTER, LEAK, CUT, RESET, STATUS, ERROR_EVENT, SILENCE, CLOSE_BEFORE, NOT_STREAM, GARBAGE, BAD_CRC, NO_END, HALF_FRAME, WRONG_ID
+    NONE,
+    DROP,
+    DOUBLE,
+    SWAP,
+    ALTER,
+    LEAK,
+    CUT,
+    RESET,
+    STATUS,
+    ERROR_EVENT,
+    SILENCE,
+    CLOSE_BEFORE,
+    NOT_STREAM,
+    GARBAGE,
+    BAD_CRC,
+    NO_END,
+    HALF_FRAME,
+    WRONG_ID
 };
 
 struct act {
@@ -34,7 +51,7 @@ struct act {
     int group;            /* frames per write; 0: 1 */
     int split;            /* bytes per chunk; 0: as the write is */
     enum probe_kind kind;
-    bool close;           /* after each answer */
+    bool close; /* after each answer */
     bool unstamped;
     enum fault fault;
     int every;
@@ -108,7 +125,8 @@ static bool take_request(int fd, uint64_t *id)
     return true;
 }
 
-static void stamp_text(const struct act *a, uint64_t id, uint32_t seq, uint32_t total, uint64_t received, bool alter, char out[PROBE_STAMP_SIZE + 1])
+static void stamp_text(const struct act *a, uint64_t id, uint32_t seq, uint32_t total, uint64_t received, bool alter,
+                       char out[PROBE_STAMP_SIZE + 1])
 {
     struct probe_stamp s = {id, a->kind, seq, total, received, now_ns()};
     probe_stamp_write(&s, out);
@@ -192,7 +210,8 @@ static bool answer_stream(const struct act *a, enum fault fault, int fd, uint64_
             add_error(a, &b);
             break;
         }
-        stamp_text(a, order[i] < 0 ? id ^ 1 : id, (uint32_t)(order[i] < 0 ? 0 : order[i]), (uint32_t)a->frames, received, fault == ALTER && i == 3, text);
+        stamp_text(a, order[i] < 0 ? id ^ 1 : id, (uint32_t)(order[i] < 0 ? 0 : order[i]), (uint32_t)a->frames,
+                   received, fault == ALTER && i == 3, text);
         add_frame(a, text, fault == BAD_CRC && i == 3, &b);
         if ((i + 1) % group == 0) {
             if (!put_chunked(fd, buf_span(&b), (size_t)a->split))
@@ -219,10 +238,11 @@ static bool answer_unary(const struct act *a, enum fault fault, int fd, uint64_t
     if (fault == GARBAGE)
         buf_adds(&b, "220 smtp.example.com ESMTP\r\n\r\n");
     else if (fault == STATUS)
-        buf_addf(&b, "HTTP/1.1 429 Slow\r\nContent-Length: 44\r\n\r\n{\"e\":\"no\",\"a\":\"Bearer abcdefghijklmnopqrst\"}");
+        buf_addf(&b,
+                 "HTTP/1.1 429 Slow\r\nContent-Length: 44\r\n\r\n{\"e\":\"no\",\"a\":\"Bearer abcdefghijklmnopqrst\"}");
     else
-        buf_addf(&b, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n{\"t\":\"%s\"}", PROBE_STAMP_SIZE + 8,
-                 a->close ? "Connection: close\r\n" : "", text);
+        buf_addf(&b, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n{\"t\":\"%s\"}",
+                 PROBE_STAMP_SIZE + 8, a->close ? "Connection: close\r\n" : "", text);
     if (fault == CUT)
         b.len -= 10;
     return put(fd, buf_span(&b)) && !a->close && fault != CUT;
@@ -245,7 +265,8 @@ static void *serve_peer(void *arg)
             (void)recv(p.fd, &c, 1, 0);
             break;
         }
-        bool streams = a->form != UNARY && fault != NOT_STREAM && fault != STATUS && fault != GARBAGE && fault != CLOSE_BEFORE;
+        bool streams =
+            a->form != UNARY && fault != NOT_STREAM && fault != STATUS && fault != GARBAGE && fault != CLOSE_BEFORE;
         if (!(streams ? answer_stream : answer_unary)(a, fault, p.fd, id, received))
             break;
     }

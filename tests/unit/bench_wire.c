@@ -1,4 +1,5 @@
-/* The load engine's HTTP/1.1 reader: answers of every framing, whole and cut at each position, and framing it must refuse. */
+/* The load engine's HTTP/1.1 reader: answers of every framing, whole and cut at each position, and framing it must
+ * refuse. */
 #include "harness/bench/wire.h"
 
 #include "unit.h"
@@ -61,10 +62,13 @@ static const struct {
     {"HTTP/1.1 204 No Content\r\n\r\n", "", WIRE_DONE, 204, true, 0},
     {"HTTP/1.1 304\r\nContent-Length: 99\r\n\r\n", "", WIRE_DONE, 304, true, 0},
     {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nx", "x", WIRE_DONE, 201, true, 0},
-    {"HTTP/1.1 103 Early Hints\r\nContent-Length: 7\r\n\r\n" OK_HEAD "Content-Length: 1\r\n\r\nx", "x", WIRE_DONE, 200, true, 0},
+    {"HTTP/1.1 103 Early Hints\r\nContent-Length: 7\r\n\r\n" OK_HEAD "Content-Length: 1\r\n\r\nx", "x", WIRE_DONE, 200,
+     true, 0},
     {OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", WIRE_DONE, 200, true, 0},
-    {OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n00A\r\n, worldly\n\r\n0;x\r\nA: b\r\nC: d\r\n\r\nZ", "hello, worldly\n", WIRE_DONE, 200, true, 1},
-    {OK_HEAD "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n1\r\na\r\n0\r\n\r\n", "a", WIRE_DONE, 200, true, 0},
+    {OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n00A\r\n, worldly\n\r\n0;x\r\nA: b\r\nC: d\r\n\r\nZ",
+     "hello, worldly\n", WIRE_DONE, 200, true, 1},
+    {OK_HEAD "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n1\r\na\r\n0\r\n\r\n", "a", WIRE_DONE, 200, true,
+     0},
     {OK_HEAD "X: 1\r\n\r\nuntil the end", "until the end", WIRE_MORE, 200, false, 0},
     {OK_HEAD "Content-Length: 9\r\n\r\nshort", "short", WIRE_MORE, 200, true, 0},
 };
@@ -78,10 +82,10 @@ static void reads_every_framing_however_cut(void)
         size_t n = strlen(answers[i].text);
         for (size_t cut = 0; cut <= n + 1; cut++) {
             run(&w, answers[i].text, cut, cut == n + 1 ? 1 : n, &o); /* the last round: byte by byte */
-            CLAIM(o.last == answers[i].last && o.status == answers[i].status && o.keep == answers[i].keep && o.left == answers[i].left &&
-                      strcmp(buf_text(&o.body), answers[i].body) == 0,
-                  "answer %zu cut at %zu: step %d (%s) status %d keep %d left %zu body '%s'", i, cut, (int)o.last, o.why, o.status, o.keep, o.left,
-                  buf_text(&o.body));
+            CLAIM(o.last == answers[i].last && o.status == answers[i].status && o.keep == answers[i].keep &&
+                      o.left == answers[i].left && strcmp(buf_text(&o.body), answers[i].body) == 0,
+                  "answer %zu cut at %zu: step %d (%s) status %d keep %d left %zu body '%s'", i, cut, (int)o.last,
+                  o.why, o.status, o.keep, o.left, buf_text(&o.body));
         }
     }
     wire_release(&w);
@@ -114,7 +118,8 @@ static void refuses_bad_framing_by_name(void)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         for (size_t step = 1; step <= strlen(rows[i].text); step += strlen(rows[i].text) - 1) {
             run(&w, rows[i].text, SIZE_MAX, step, &o);
-            CLAIM(o.last == WIRE_BAD && strcmp(o.why, rows[i].why) == 0, "row %zu: step %d, '%s'", i, (int)o.last, o.why);
+            CLAIM(o.last == WIRE_BAD && strcmp(o.why, rows[i].why) == 0, "row %zu: step %d, '%s'", i, (int)o.last,
+                  o.why);
         }
     }
     wire_release(&w);

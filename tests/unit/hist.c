@@ -6,7 +6,7 @@
 
 #include "unit.h"
 
-static const uint64_t sample[] = {0,      1,      1,      1000,    2047,     2048,   2049,
+static const uint64_t sample[] = {0,    1,      1,      1000,   2047,    2048,     2049,
                                   5000, 123456, 123500, 999999, 1000000, 20000000, HIST_MAX_NS};
 
 static void record_sample(struct hist *h)
@@ -53,8 +53,8 @@ static void percentiles_agree_with_hdrhistogram(void)
     static const struct {
         double q;
         uint64_t value;
-    } rows[] = {{0, 0},           {0.1, 778239},    {0.5, 778239},       {0.99, 778239},
-                {0.9999, 778239}, {0.99999, 20004863}, {1, HIST_MAX_NS}, {-1, 0}, {2, HIST_MAX_NS}};
+    } rows[] = {{0, 0},           {0.1, 778239}, {0.5, 778239},   {0.99, 778239}, {0.9999, 778239}, {0.99999, 20004863},
+                {1, HIST_MAX_NS}, {-1, 0},       {2, HIST_MAX_NS}};
     CLEANUP(hist_free) struct hist *h = hist_new();
     record_sample(h);
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -134,12 +134,14 @@ static void percentiles_without_ten_values_beyond_are_unsupported(void)
         uint64_t n;
         double q;
         bool supported;
-    } rows[] = {{19, 0.5, false}, {20, 0.5, true}, {999, 0.99, false}, {1000, 0.99, true}, {9999, 0.999, false}, {10000, 0.999, true}};
+    } rows[] = {{19, 0.5, false},   {20, 0.5, true},      {999, 0.99, false},
+                {1000, 0.99, true}, {9999, 0.999, false}, {10000, 0.999, true}};
     CLEANUP(hist_free) struct hist *h = hist_new();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         hist_reset(h);
         hist_record_n(h, 5, rows[i].n);
-        CLAIM(hist_supports(h, rows[i].q) == rows[i].supported, "n %llu q %f", (unsigned long long)rows[i].n, rows[i].q);
+        CLAIM(hist_supports(h, rows[i].q) == rows[i].supported, "n %llu q %f", (unsigned long long)rows[i].n,
+              rows[i].q);
     }
 }
 
@@ -156,7 +158,11 @@ static void exports_the_bytes_of_hdrhistogram(void)
     CU_ASSERT_EQUAL(buf_add_unbase64(&bytes, buf_span(&text)), OK);
     buf_add_hex(&hex, buf_span(&bytes));
     /* cookie, 81 bytes of zlib: 78 01, last block stored, 70 bytes and their complement */
-    CLAIM(span_has_prefix(buf_span(&hex), "1c84931400000051" "7801" "01" "4600b9ff"), "%s", buf_text(&hex));
+    CLAIM(span_has_prefix(buf_span(&hex), "1c84931400000051"
+                                          "7801"
+                                          "01"
+                                          "4600b9ff"),
+          "%s", buf_text(&hex));
     CLAIM(strncmp(buf_text(&hex) + 30, payload, sizeof payload - 1) == 0, "%s", buf_text(&hex) + 30);
     CU_ASSERT_EQUAL(hex.len, 30 + sizeof payload - 1 + 8);
 }
@@ -204,7 +210,8 @@ int main(int argc, char **argv)
         {"longer_than_an_hour_is_kept_as_an_hour_and_counted", longer_than_an_hour_is_kept_as_an_hour_and_counted},
         {"merging_is_recording_together", merging_is_recording_together},
         {"packed_and_added_again_it_is_the_same", packed_and_added_again_it_is_the_same},
-        {"percentiles_without_ten_values_beyond_are_unsupported", percentiles_without_ten_values_beyond_are_unsupported},
+        {"percentiles_without_ten_values_beyond_are_unsupported",
+         percentiles_without_ten_values_beyond_are_unsupported},
         {"exports_the_bytes_of_hdrhistogram", exports_the_bytes_of_hdrhistogram},
         {"exports_runs_of_empty_steps", exports_runs_of_empty_steps},
         {"exports_an_empty_histogram", exports_an_empty_histogram},

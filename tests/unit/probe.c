@@ -1,4 +1,5 @@
-/* The tag and the stamps: what is written is found again, however the bytes are cut, and every altered byte is noticed. */
+/* The tag and the stamps: what is written is found again, however the bytes are cut, and every altered byte is noticed.
+ */
 #include "protocol/probe.h"
 
 #include "protocol/buf.h"
