@@ -226,7 +226,7 @@ struct bench_difference {
     int64_t direct_ns, target_ns, diff_ns;
     int64_t low_ns, high_ns; /* 95 % interval of the difference */
     int64_t smallest_ns;     /* smallest effect this run would have seen, 80 % power at 5 % */
-    double p_value;          /* two-sided, from the bootstrap; not below 1 / resamples */
+    double p_value;          /* two-sided, of swapping the sides of pairs by chance */
     const char *verdict;     /* "added", "less", "none_seen", "suppressed" */
 };
 #define BENCH_DIFFERENCES_MAX 40

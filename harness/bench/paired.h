@@ -4,6 +4,11 @@
  * The bootstrap draws pairs with replacement, pools each side's values, and takes the difference of the percentile:
  * the 2.5 % and 97.5 % points of many such differences are the interval, their spread gives the smallest effect that
  * the run could have seen with a power of 80 % (2.8 standard errors).
+ *
+ * High percentiles live off a few bad blocks, and there the bootstrap's interval is too narrow: of two equal sides it
+ * calls one slower. So a difference is only said to be seen when a second test agrees: the sides of each pair are
+ * swapped by chance, which changes nothing if they are equal, and a difference as large must come about in less than 5
+ * % of the cases. That is right for any distribution; it needs six pairs to be possible at all.
  */
 #ifndef MOHS_BENCH_PAIRED_H
 #define MOHS_BENCH_PAIRED_H

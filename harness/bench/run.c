@@ -21,7 +21,7 @@
 
 #define REACH_NS       UINT64_C(1000000000) /* how long a first connection may take */
 #define PROGRESS_NS    UINT64_C(100000000)
-#define PAIRS_MIN      4u /* below it a bootstrap over pairs means nothing */
+#define PAIRS_MIN      6u /* below it no difference can be seen: see paired.h */
 #define FDS_BESIDE     64u
 #define CALIBRATE_MANY 40u
 

@@ -492,6 +492,61 @@ static void intervals_hold_the_truth_and_no_more(void)
     }
 }
 
+/* Two equal sides whose blocks now and then have a burst of slow answers, as real machines do. */
+static void fill_bursty(struct pair *pairs, size_t n, uint64_t *state, struct hist *h)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (int s = 0; s < BENCH_SIDES; s++) {
+            unsigned slow = schedule_random(state) % 16 == 0 ? 30 : 0;
+            hist_reset(h);
+            for (int k = 0; k < 600; k++) {
+                bool hit = schedule_random(state) % 1000 < slow;
+                hist_record(h, 100000 + schedule_random(state) % 20000 + (hit ? schedule_random(state) % 900000 : 0));
+            }
+            if (hist_pack(h, &pairs[i].sides[s]) != OK)
+                abort();
+        }
+    }
+}
+
+static void equal_sides_seldom_seem_to_differ(void)
+{
+    enum { TRIALS = 100, PAIRS = 20 };
+    CLEANUP(hist_free) struct hist *h = hist_new();
+    unsigned alarms[PAIRED_QUANTILES] = {0};
+    double p_sum = 0;
+    uint64_t state = 11;
+    for (unsigned trial = 0; trial < TRIALS; trial++) {
+        struct pair pairs[PAIRS];
+        struct bench_difference d[PAIRED_QUANTILES];
+        fill_bursty(pairs, PAIRS, &state, h);
+        CU_ASSERT_EQUAL(paired_compare(pairs, PAIRS, BENCH_E2E, 200, trial, d), OK);
+        for (size_t q = 0; q < PAIRED_QUANTILES; q++)
+            alarms[q] += strcmp(d[q].verdict, "none_seen") != 0;
+        p_sum += d[0].p_value;
+        for (size_t k = 0; k < PAIRS; k++)
+            for (int s = 0; s < BENCH_SIDES; s++)
+                hist_sparse_release(&pairs[k].sides[s]);
+    }
+    for (size_t q = 0; q < PAIRED_QUANTILES; q++)
+        CLAIM(alarms[q] <= 10, "p%g: %u of %d", 100 * paired_quantiles[q], alarms[q], TRIALS);
+    CLAIM(p_sum > 0.4 * TRIALS && p_sum < 0.6 * TRIALS, "p-values of equal sides are even: mean %f", p_sum / TRIALS);
+}
+
+/* The interval alone would say "added"; but of three pairs, one in four swaps does as much by chance. */
+static void three_pairs_prove_nothing(void)
+{
+    struct pair pairs[3];
+    struct bench_difference d[PAIRED_QUANTILES];
+    fill_pairs(pairs, COUNT_OF(pairs), 20000);
+    CU_ASSERT_EQUAL(paired_compare(pairs, COUNT_OF(pairs), BENCH_E2E, 1000, 3, d), OK);
+    CLAIM(d[0].low_ns > 0 && d[0].p_value > 0.05 && strcmp(d[0].verdict, "none_seen") == 0, "low %lld p %f %s",
+          (long long)d[0].low_ns, d[0].p_value, d[0].verdict);
+    for (size_t k = 0; k < COUNT_OF(pairs); k++)
+        for (int s = 0; s < BENCH_SIDES; s++)
+            hist_sparse_release(&pairs[k].sides[s]);
+}
+
 static void thin_percentiles_are_suppressed(void)
 {
     struct pair pair = {0};
@@ -691,6 +746,8 @@ int main(void)
         {"schedules_are_what_they_say", schedules_are_what_they_say},
         {"added_delay_is_seen_by_interleaved_blocks", added_delay_is_seen_by_interleaved_blocks},
         {"intervals_hold_the_truth_and_no_more", intervals_hold_the_truth_and_no_more},
+        {"equal_sides_seldom_seem_to_differ", equal_sides_seldom_seem_to_differ},
+        {"three_pairs_prove_nothing", three_pairs_prove_nothing},
         {"thin_percentiles_are_suppressed", thin_percentiles_are_suppressed},
         {"the_document_says_what_is_absent_and_why", the_document_says_what_is_absent_and_why},
         {"the_table_says_which_load_it_was", the_table_says_which_load_it_was},
