@@ -383,12 +383,25 @@ static void records_instead_of_refusing_when_told(void)
           text_at(j.json, "/entries/2/refusal/rule"));
 }
 
+static void a_refused_request_takes_no_reply(void)
+{
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    script(m, "{\"replies\":[{\"reply\":{\"text\":\"scripted\"}}]}");
+    CLEANUP(reply_release) struct reply semantic = ask(m, CONVERSE, M(BOT(T("x"))));
+    CLEANUP(reply_release) struct reply signature = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &wrong_secret);
+    CLEANUP(reply_release) struct reply good = ask(m, CONVERSE, HELLO);
+    CU_ASSERT_EQUAL(semantic.status, 400);
+    CU_ASSERT_EQUAL(signature.status, 403);
+    CLAIM(strcmp(text_at(good.json, "/output/message/content/0/text"), "scripted") == 0, "%s", buf_text(&good.body));
+}
+
 static void records_models_nobody_knows_too(void)
 {
     struct mock_config config = {.validation = MOCK_VALIDATION_RECORD};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
-    static const char *const paths[] = {"/model/nobody/converse", "/model/nobody/converse-stream", "/model/%25/converse",
-                                        "/model/a%20b/converse"};
+    static const char *const paths[] = {"/model/nobody/converse", "/model/nobody/converse-stream",
+                                        "/model/%25/converse", "/model/a%20b/converse"};
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         CLEANUP(reply_release) struct reply r = ask(m, paths[i], HELLO);
         CLAIM(r.status == 200, "%s: %d %s", paths[i], r.status, buf_text(&r.body));
@@ -480,6 +493,7 @@ int main(void)
         {"spells Message with a capital for bearer keys", spells_message_with_a_capital_for_bearer_keys},
         {"knows the keys it is given", knows_the_keys_it_is_given},
         {"records instead of refusing when told", records_instead_of_refusing_when_told},
+        {"a refused request takes no reply", a_refused_request_takes_no_reply},
         {"records models nobody knows too", records_models_nobody_knows_too},
         {"lenient refuses what breaks the model only", lenient_refuses_what_breaks_the_model_only},
         {"rules have switches", rules_have_switches},
