@@ -217,6 +217,16 @@ static void add_traceability(struct check *c)
     (void)json_set_int(t, "held_in_this_run", held);
 }
 
+/* The reason is one line, the last one printed; what a child wrote may hold many. */
+static void fold_lines(struct buf *text)
+{
+    while (text->len > 0 && strchr(" \r\n", text->data[text->len - 1]) != NULL)
+        text->data[--text->len] = '\0';
+    for (size_t i = 0; i < text->len; i++)
+        if (text->data[i] == '\n' || text->data[i] == '\r')
+            text->data[i] = ' ';
+}
+
 static int sum_up(const struct check *c, struct buf *reason)
 {
     size_t ran = c->tally[STATUS_PASS] + c->tally[STATUS_FAIL] + c->tally[STATUS_XFAIL] + c->tally[STATUS_STALE];
@@ -251,10 +261,12 @@ static int sum_up(const struct check *c, struct buf *reason)
         break;
     default:
         if (c->report.error != OK)
-            buf_addf(reason, "%s %s", c->report.note.text, buf_text(&c->report.trouble));
+            buf_addf(reason, "%s%s%s", c->report.note.text, c->report.note.text[0] != '\0' && c->report.trouble.len > 0 ? "; " : "",
+                     buf_text(&c->report.trouble));
         else
             buf_addf(reason, "%zu cases could not be asked", c->tally[STATUS_ERROR]);
     }
+    fold_lines(reason);
     return exit;
 }
 
@@ -262,12 +274,12 @@ static int write_reports(const struct check *c, int exit, struct note *note)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     report_console(c->result.doc, progress_colour(stderr), c->o->verbose, &text);
+    (void)fputs(buf_text(&text), stderr);
     for (size_t i = 0; i < c->o->outputs.count; i++)
         if (report_write_file(c->result.doc, c->o->outputs.items[i], NULL, note) != OK) {
             (void)fprintf(stderr, "mohs check: %s\n", note->text);
             exit = exit_worse(exit, EXIT_USAGE);
         }
-    (void)fputs(buf_text(&text), stderr);
     return exit;
 }
 

@@ -55,7 +55,7 @@ static void finish(struct pool *p, struct rig *rig, struct job *job)
     p->bad += c->is_bad != NULL && c->is_bad(c->ctx, job);
     if (c->stop_after != NULL && c->stop_after(c->ctx, job))
         p->stop = true;
-    if (job->outcome.verdict == VERDICT_ERROR) {
+    if (job->outcome.verdict == VERDICT_ERROR || job->outcome.verdict == VERDICT_FAIL) { /* a target that died fails the case at hand */
         CLEANUP(buf_release) struct buf trouble = BUF_INIT(BUF_ANY);
         rig_trouble(rig, &trouble);
         if (trouble.len > 0)

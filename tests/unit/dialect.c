@@ -265,6 +265,21 @@ static void error_objects_are_known_by_their_shape(void)
     }
 }
 
+/* The tests run at the top of the source tree. */
+static void the_manual_names_every_invariant(void)
+{
+    static char text[1 << 17];
+    FILE *f = fopen("suites/README.md", "rb");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    (void)fclose(f);
+    size_t count = 0;
+    const struct dialect *const *all = dialects_all(&count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < all[i]->invariant_count; k++)
+            CLAIM(strstr(text, all[i]->invariants[k].name) != NULL, "%s is not in suites/README.md", all[i]->invariants[k].name);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -275,6 +290,7 @@ int main(void)
         {"a model ARN is one segment of the path", a_model_arn_is_one_segment_of_the_path},
         {"the OpenAI request takes model and stream", the_openai_request_takes_model_and_stream},
         {"error objects are known by their shape", error_objects_are_known_by_their_shape},
+        {"the manual names every invariant", the_manual_names_every_invariant},
         CU_TEST_INFO_NULL,
     };
     return unit_main("dialect", tests);

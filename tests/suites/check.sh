@@ -1,0 +1,90 @@
+# mohs check from the outside: a target that it starts, one that is there, a failure, known and stale failures, Ctrl-C.
+work=$(mktemp -d)
+pids=""
+cleanup() { for p in $pids; do kill "$p" 2>/dev/null; done; wait 2>/dev/null; rm -rf "$work"; }
+trap cleanup EXIT
+cd "$work" || exit 1
+count=0 failed=0
+
+# claim CODE 'WORDS' ARGS...: mohs check ARGS ends with CODE, and its last line holds WORDS (an extended regular expression)
+claim() {
+  local code=$1 words=$2; shift 2
+  count=$((count + 1))
+  timeout 60 "$MOHS" check --ui none "$@" > out 2> err < /dev/null; local got=$?
+  if [ $got -ne "$code" ] || ! tail -n 1 err | grep -qE -- "$words"; then
+    failed=$((failed + 1)); echo "FAILED: mohs check $*: exit $got, expected $code with /$words/: $(tail -c 600 err)"
+  fi
+}
+# holds 'WORDS' FILE: the file has them
+holds() { count=$((count + 1)); grep -qE -- "$1" "$2" || { failed=$((failed + 1)); echo "FAILED: no /$1/ in $2: $(head -c 600 "$2")"; }; }
+lacks() { count=$((count + 1)); if grep -qE -- "$1" "$2"; then failed=$((failed + 1)); echo "FAILED: /$1/ in $2"; fi; }
+
+case_file() { # case_file NAME CONTENT: a native case that wants that text back
+  cat > "$1.json" <<END
+{ "title": "a case of this test", "requirements": ["stream.converse-stream-native"], "needs": ["bedrock.converse"],
+  "steps": [ { "send": { "dialect": "bedrock.converse", "body": { "messages": [{ "role": "user", "content": [{ "text": "hi" }] }] } },
+               "upstream": [ { "expect": { "operation": "Converse" }, "reply": { "text": "hello" } } ],
+               "receive": { "message": { "content": "$2" } } } ] }
+END
+}
+case_file good hello
+case_file bad goodbye
+native=bedrock.converse/native/converse
+
+# ---- the mock alone, and a mock that runs already ----
+claim 0 'exit 0: all 1 cases held' --profile mock-direct good.json -o result.json -o junit.xml -o page.md
+holds '"kind": "conformance"' result.json
+holds '<testsuite' junit.xml
+mkfifo ready
+"$MOHS" mock --port 0 --admin-port 0 --auth none --validation record --ready-fd 7 7> ready 2> mock.err & pids="$pids $!"
+read -r port admin < ready
+claim 0 'all 1 cases' --profile mock-direct --mock-url "http://127.0.0.1:$port" --admin-url "http://127.0.0.1:$admin" $native
+claim 2 'go together' --profile mock-direct --mock-url "http://127.0.0.1:$port" $native
+
+# ---- a failure: what it says, and that it keeps secrets ----
+claim 1 'exit 1: 1 of 2 cases failed: bad$' --profile mock-direct good.json bad.json -o result.json
+holds 'steps\[0\].receive.message' err
+holds 'expected "goodbye"' err
+holds 'observed "hello"' err
+holds 'step 1 client request' err
+holds 'step 1 upstream 1' err
+holds "again +mohs check 'bad.json' --profile mock-direct" err
+lacks 'Signature=[0-9a-f]' result.json
+
+# ---- known failures, and stale ones ----
+claim 1 'failed' --profile mock-direct good.json bad.json --write-expected known.json
+holds 'steps\[0\].receive.message' known.json
+claim 0 'all 2 cases held' --profile mock-direct good.json bad.json --expected-failures ./known.json
+case_file bad hello
+claim 3 'stale' --profile mock-direct good.json bad.json --expected-failures ./known.json
+case_file bad goodbye
+sed 's/receive.message/upstream.count/' known.json > other.json
+claim 1 'failed: bad' --profile mock-direct bad.json --expected-failures ./other.json
+claim 1 '1 of 1 cases' --profile mock-direct bad.json good.json --fail-fast
+
+# ---- a target that is somebody else's program: started by us, with a profile of its own ----
+port=$((20000 + RANDOM % 20000))
+sed -e 's/"self": "gateway",/"start": { "command": "exec $MOHS gateway --upstream ${mock_url} --port ${port} --key ${access_key}:${secret} --client-key ${client_key}", "health": "\/v1\/models" },/' \
+    -e 's/"name": "reference"/"name": "foreign"/' "$SOURCE/suites/profiles/reference.json" > foreign.json
+export MOHS
+claim 0 'all [1-9]' --profile ./foreign.json --target "http://127.0.0.1:$port" --start profile 'openai.chat/stream/text' 'openai.chat/params/stop' $native
+sed 's/"reply": { "text": "hello" }/"reply": { "text": "hello", "head_gate": "never" }/' good.json > held.json
+claim 6 'the target has ended' --profile ./foreign.json --target "http://127.0.0.1:$port" held.json --start \
+  'exec timeout 1 $MOHS gateway --upstream ${mock_url} --port ${port} --key ${access_key}:${secret} --client-key ${client_key}'
+claim 6 'the started target ended' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo cannot start; exit 3' good.json
+claim 6 'cannot start' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo cannot start; exit 3' good.json
+claim 2 'nobody knows that name' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo ${nonsense}' good.json
+claim 4 'skipped' --profile mock-direct openai.chat/params/stop
+
+claim 2 'not/there' --profile mock-direct good.json -o not/there.json
+
+# ---- Ctrl-C while a reply is held ----
+count=$((count + 1))
+timeout 20 "$MOHS" check --ui none --profile mock-direct held.json 2> err & held=$!
+for _ in $(seq 100); do sleep 0.05; child=$(pgrep -P "$held" 2>/dev/null | head -n 1); [ -n "$child" ] && break; done
+sleep 0.5
+kill -INT "$child"; wait $held; got=$?
+[ $got -eq 105 ] && tail -n 1 err | grep -q interrupted || { failed=$((failed + 1)); echo "FAILED: Ctrl-C: exit $got: $(cat err)"; }
+
+echo "$count claims, $failed failed"
+[ "$failed" -eq 0 ]
