@@ -248,8 +248,8 @@ struct bench_calibration {
     int64_t max_error_us, tolerance_us;
 };
 
-enum bench_verdict { BENCH_MEASURED, BENCH_INCONCLUSIVE, BENCH_NOTHING, BENCH_INTERRUPTED };
-const char *bench_verdict_name(enum bench_verdict v); /* "measured", "inconclusive", "nothing", "interrupted" */
+enum bench_verdict { BENCH_MEASURED, BENCH_INCONCLUSIVE, BENCH_NOTHING, BENCH_INTERRUPTED, BENCH_DIED };
+const char *bench_verdict_name(enum bench_verdict v); /* "measured", "inconclusive", "nothing", "interrupted", "died" */
 
 struct bench_result {
     struct bench_config config; /* as run; its pointers are the caller's */
@@ -280,7 +280,7 @@ enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttf
 /* Put a calibration into a result; a bad one makes it inconclusive. */
 void bench_set_calibration(struct bench_result *result, const struct bench_calibration *calibration);
 
-/* 0, 4 (nothing measured), 5 (inconclusive), 105 (interrupted). */
+/* 0, 4 (nothing measured), 5 (inconclusive), 6 (a side died during the run), 105 (interrupted). */
 int bench_exit_code(const struct bench_result *result);
 
 /* ---- telling it ---- */

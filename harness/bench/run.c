@@ -372,11 +372,25 @@ static void set_verdict(struct bench_result *r, enum bench_verdict v, const char
     r->verdict = v;
 }
 
+/* A side that refused connections during the run, and still does. */
+static bool has_died(const struct bench_result *r, enum bench_side side)
+{
+    CLEANUP(request_release) struct request request = {.id_at = SIZE_MAX};
+    bool refused = false;
+    for (size_t i = 0; i < r->sides[side].error_count; i++)
+        refused |= r->sides[side].errors[i].class == BENCH_ERR_CONNECT;
+    return refused && request_init(&request, &r->config, side, NULL) == OK && connect_once(&request) != OK;
+}
+
 static void judge(struct bench_result *r, bool stopped)
 {
     const struct bench_config *c = &r->config;
     const struct bench_tally *t = &r->sides[BENCH_TARGET], *d = &r->sides[BENCH_DIRECT];
-    if (t->completed == 0 || (r->paired && d->completed == 0))
+    bool target_died = has_died(r, BENCH_TARGET);
+    if (target_died || (r->paired && has_died(r, BENCH_DIRECT)))
+        set_verdict(r, BENCH_DIED, "the %s took connections at first and refuses them now",
+                    target_died ? "target" : "direct side");
+    else if (t->completed == 0 || (r->paired && d->completed == 0))
         set_verdict(r, BENCH_NOTHING, "no request to the %s was answered well; %llu failed",
                     t->completed == 0 ? "target" : "direct side",
                     (unsigned long long)(t->completed == 0 ? t->failed : d->failed));
@@ -441,8 +455,11 @@ void bench_result_free(struct bench_result **result)
 
 int bench_exit_code(const struct bench_result *result)
 {
-    static const int codes[] = {
-        [BENCH_MEASURED] = 0, [BENCH_INCONCLUSIVE] = 5, [BENCH_NOTHING] = 4, [BENCH_INTERRUPTED] = 105};
+    static const int codes[] = {[BENCH_MEASURED] = 0,
+                                [BENCH_INCONCLUSIVE] = 5,
+                                [BENCH_NOTHING] = 4,
+                                [BENCH_INTERRUPTED] = 105,
+                                [BENCH_DIED] = 6};
     return codes[result->verdict];
 }
 

@@ -624,6 +624,29 @@ static void stopping_keeps_what_was_measured(void)
     CU_ASSERT(r->verdict == BENCH_INTERRUPTED && r->sides[0].completed > 0 && bench_exit_code(r) == 105);
 }
 
+static void stop_listening(void *ctx, const struct bench_progress *p)
+{
+    (void)p;
+    (void)shutdown(*(int *)ctx, SHUT_RDWR);
+}
+
+static void a_target_that_dies_is_told_from_errors(void)
+{
+    struct server s;
+    struct note note;
+    CLEANUP(bench_result_free) struct bench_result *r = NULL;
+    server_start(&s, (struct act){.form = UNARY, .first_us = 20000, .close = true});
+    struct bench_config c = config_for(&s, UNARY, 0);
+    c.duration_ms = 400;
+    c.progress = stop_listening;
+    c.progress_ctx = &s.listener;
+    CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
+    server_stop(&s);
+    CU_ASSERT_EQUAL_FATAL(r->verdict, BENCH_DIED);
+    CU_ASSERT(bench_exit_code(r) == 6 && r->sides[0].completed > 0);
+    CU_ASSERT_PTR_NOT_NULL(error_of(r, BENCH_ERR_CONNECT, "ECONNREFUSED"));
+}
+
 /* ---- signing ---- */
 
 static bool knows_key(void *ctx, struct span access_key, struct sigv4_known *known)
@@ -752,6 +775,7 @@ int main(void)
         {"the_document_says_what_is_absent_and_why", the_document_says_what_is_absent_and_why},
         {"the_table_says_which_load_it_was", the_table_says_which_load_it_was},
         {"stopping_keeps_what_was_measured", stopping_keeps_what_was_measured},
+        {"a_target_that_dies_is_told_from_errors", a_target_that_dies_is_told_from_errors},
         {"signs_each_request_anew", signs_each_request_anew},
         {"paths_follow_the_dialect", paths_follow_the_dialect},
         CU_TEST_INFO_NULL,
