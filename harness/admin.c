@@ -7,7 +7,8 @@
 
 enum { ADMIN_TIMEOUT_MS = 10000 };
 
-static enum err ask(const char *base, const char *path, const cJSON *body, unsigned timeout_ms, cJSON **answer, struct note *note)
+static enum err ask(const char *base, const char *path, const cJSON *body, unsigned timeout_ms, cJSON **answer,
+                    struct note *note)
 {
     CLEANUP(buf_release) struct buf url = BUF_INIT(4096);
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
@@ -16,7 +17,10 @@ static enum err ask(const char *base, const char *path, const cJSON *body, unsig
     buf_addf(&url, "%s%s", base, path);
     if (body != NULL)
         json_print(body, JSON_COMPACT, &text);
-    struct client_request request = {.method = body != NULL ? "POST" : "GET", .url = buf_text(&url), .body = buf_span(&text), .timeout_ms = timeout_ms};
+    struct client_request request = {.method = body != NULL ? "POST" : "GET",
+                                     .url = buf_text(&url),
+                                     .body = buf_span(&text),
+                                     .timeout_ms = timeout_ms};
     enum err e = client_fetch(&request, &r, note);
     if (e == OK)
         e = json_parse(buf_span(&r.body), JSON_COMPACT, &tree, note);
@@ -53,9 +57,11 @@ enum err admin_open(const char *base, const char *gate, struct note *note)
     return admin_call(base, "/gate", body, NULL, note);
 }
 
-enum err admin_journal(const char *base, int64_t since, size_t count, unsigned timeout_ms, cJSON **answer, struct note *note)
+enum err admin_journal(const char *base, int64_t since, size_t count, unsigned timeout_ms, cJSON **answer,
+                       struct note *note)
 {
     char path[128];
-    (void)snprintf(path, sizeof path, "/journal?since=%lld&count=%zu&timeout_ms=%u", (long long)since, count, timeout_ms);
+    (void)snprintf(path, sizeof path, "/journal?since=%lld&count=%zu&timeout_ms=%u", (long long)since, count,
+                   timeout_ms);
     return ask(base, path, NULL, timeout_ms + ADMIN_TIMEOUT_MS, answer, note);
 }

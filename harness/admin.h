@@ -13,6 +13,7 @@ enum err admin_call(const char *base, const char *path, const cJSON *body, cJSON
 enum err admin_reset(const char *base, struct note *note) MUST_USE;
 enum err admin_open(const char *base, const char *gate, struct note *note) MUST_USE;
 /* The journal behind `since`, when `count` entries of it have ended or timeout_ms has passed. */
-enum err admin_journal(const char *base, int64_t since, size_t count, unsigned timeout_ms, cJSON **answer, struct note *note) MUST_USE;
+enum err admin_journal(const char *base, int64_t since, size_t count, unsigned timeout_ms, cJSON **answer,
+                       struct note *note) MUST_USE;
 
 #endif

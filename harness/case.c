@@ -18,8 +18,9 @@
 #define CASE_SCHEMA "suites/case.schema.json"
 #define CASES_DIR   "suites/cases/"
 
-static const char *const expect_members[] = {"operation", "model",     "method",   "target",    "headers",    "body",         "raw_body",
-                                             "body_sha256", "signature", "delivered", "connection", "on_connection", "valid", "canaries"};
+static const char *const expect_members[] = {"operation",  "model",         "method",      "target",    "headers",
+                                             "body",       "raw_body",      "body_sha256", "signature", "delivered",
+                                             "connection", "on_connection", "valid",       "canaries"};
 enum { EXPECT_STANDARD = 2 }; /* the last two are judged unasked */
 static const char *const receive_members[] = {"status", "headers", "body", "text", "message", "error_shape"};
 static const char *const stream_members[] = {"message", "error", "ends", "events"};
@@ -49,7 +50,8 @@ bool receive_member_known(const char *member)
 
 /* ---- matchers ---- */
 
-static enum err check_matchers(const cJSON *object, const char *const *members, size_t count, const char *where, struct note *note)
+static enum err check_matchers(const cJSON *object, const char *const *members, size_t count, const char *where,
+                               struct note *note)
 {
     for (size_t i = 0; i < count; i++) {
         const cJSON *matcher = cJSON_GetObjectItemCaseSensitive(object, members[i]);
@@ -72,7 +74,8 @@ static enum err check_calls(const cJSON *calls, const char *where, bool replies,
         char at[160];
         (void)snprintf(at, sizeof at, "%s/upstream/%zu/expect", where, j++);
         if (!replies && json_member(call, "reply") != NULL)
-            return note_set(note, ERR_INVALID, "%s: a reply cannot stand in an alternative; put it into the step's script", at);
+            return note_set(note, ERR_INVALID,
+                            "%s: a reply cannot stand in an alternative; put it into the step's script", at);
         enum err e = check_matchers(json_member(call, "expect"), expect_members, COUNT_OF(expect_members), at, note);
         if (e != OK)
             return e;
@@ -148,7 +151,8 @@ static enum err check_progress(const cJSON *step, const char *where, struct note
             return e;
         if (!holds_string(json_member(step, "upstream"), json_str(point, "open")) &&
             !holds_string(json_member(step, "script"), json_str(point, "open")))
-            return note_set(note, ERR_INVALID, "%s/open: no reply of this step has a gate '%s'", at, json_str(point, "open"));
+            return note_set(note, ERR_INVALID, "%s/open: no reply of this step has a gate '%s'", at,
+                            json_str(point, "open"));
     }
     char at[160];
     (void)snprintf(at, sizeof at, "%s/disconnect", where);
@@ -183,7 +187,9 @@ static enum err check_step(const cJSON *step, const char *where, struct note *no
     if (d == NULL)
         return note_set(note, ERR_UNKNOWN, "%s/send/dialect: nobody speaks '%s'", where, name);
     bool said = json_member(step, "upstream") != NULL || json_member(step, "alternatives") != NULL;
-    enum err e = said ? OK : note_set(note, ERR_INVALID, "%s: needs upstream ([] when nothing may be sent), or alternatives", where);
+    enum err e =
+        said ? OK
+             : note_set(note, ERR_INVALID, "%s: needs upstream ([] when nothing may be sent), or alternatives", where);
     if (e == OK)
         e = check_calls(json_member(step, "upstream"), where, true, note);
     if (e == OK)
@@ -215,7 +221,8 @@ static bool stream_has(const cJSON *stream, const struct dialect *d, const char 
         return false;
     if (json_member(stream, "invariants") != NULL)
         return holds_string(json_member(stream, "invariants"), name) || holds_string(json_member(stream, "also"), name);
-    return (row->standard && !holds_string(json_member(stream, "except"), name)) || holds_string(json_member(stream, "also"), name);
+    return (row->standard && !holds_string(json_member(stream, "except"), name)) ||
+           holds_string(json_member(stream, "also"), name);
 }
 
 static bool part_has(const cJSON *part, const struct dialect *d, const char *rest)
@@ -257,7 +264,8 @@ bool case_has_check(const cJSON *root, const char *check)
     cJSON_ArrayForEach(one, json_member(step, "alternatives"))
     {
         size_t n = strlen(json_str(one, "name"));
-        if (strncmp(rest, "alternatives.", 13) == 0 && strncmp(rest + 13, json_str(one, "name"), n) == 0 && rest[13 + n] == '.')
+        if (strncmp(rest, "alternatives.", 13) == 0 && strncmp(rest + 13, json_str(one, "name"), n) == 0 &&
+            rest[13 + n] == '.')
             return part_has(one, d, rest + 14 + n);
     }
     return part_has(step, d, rest);
@@ -265,7 +273,8 @@ bool case_has_check(const cJSON *root, const char *check)
 
 /* ---- the whole case ---- */
 
-static enum err check_names(const cJSON *root, const struct requirements *requirements, const cJSON *capabilities, struct note *note)
+static enum err check_names(const cJSON *root, const struct requirements *requirements, const cJSON *capabilities,
+                            struct note *note)
 {
     const cJSON *name;
     cJSON_ArrayForEach(name, json_member(root, "requirements"))
@@ -291,13 +300,15 @@ static enum err check_mutations(const cJSON *root, struct note *note)
     cJSON_ArrayForEach(m, json_member(root, "mutations"))
     {
         if (!case_has_check(root, json_str(m, "caught")))
-            return note_set(note, ERR_UNKNOWN, "/mutations/%zu/caught: this case makes no check '%s'", j, json_str(m, "caught"));
+            return note_set(note, ERR_UNKNOWN, "/mutations/%zu/caught: this case makes no check '%s'", j,
+                            json_str(m, "caught"));
         j++;
     }
     return OK;
 }
 
-enum err case_check(const cJSON *root, const struct requirements *requirements, const cJSON *capabilities, struct note *note)
+enum err case_check(const cJSON *root, const struct requirements *requirements, const cJSON *capabilities,
+                    struct note *note)
 {
     enum err e = check_names(root, requirements, capabilities, note);
     const cJSON *step;
@@ -325,7 +336,8 @@ static char *id_of(const char *path)
 }
 
 /* Takes the tree, also when it fails. */
-static enum err add(struct cases *cases, const char *path, cJSON *take, struct requirements *requirements, struct note *note)
+static enum err add(struct cases *cases, const char *path, cJSON *take, struct requirements *requirements,
+                    struct note *note)
 {
     CLEANUP(json_free) cJSON *tree = take;
     enum err e = case_check(tree, requirements, cases->capabilities, note);
@@ -338,7 +350,8 @@ static enum err add(struct cases *cases, const char *path, cJSON *take, struct r
         return note_set(note, ERR_NOMEM, "out of memory");
     cases->items = grown;
     struct case_file *c = &grown[cases->count++];
-    *c = (struct case_file){.id = id_of(path), .path = span_dup(span_of(path)), .root = tree, .title = json_str(tree, "title")};
+    *c = (struct case_file){
+        .id = id_of(path), .path = span_dup(span_of(path)), .root = tree, .title = json_str(tree, "title")};
     const cJSON *name;
     cJSON_ArrayForEach(name, json_member(tree, "requirements"))
     {

@@ -1,8 +1,8 @@
 /* cmd_check.c: `mohs check`: which cases, against which target, and what it all means.
  *
- * The work is done elsewhere: select.c chooses, pool.c and runner.c run, verdict.c judges, expected.c knows what is known,
- * reports/ tells. Here an outcome gets its status (a MAY that fails is told, and fails the run only with --strict), and the run
- * its exit code and its last line.
+ * The work is done elsewhere: select.c chooses, pool.c and runner.c run, verdict.c judges, expected.c knows what is
+ * known, reports/ tells. Here an outcome gets its status (a MAY that fails is told, and fails the run only with
+ * --strict), and the run its exit code and its last line.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -31,30 +31,44 @@ static const struct option_row rows[] = {
     {"target", 't', "URL", OPTION_STRING, AT(target), NULL, 0, 0, NULL,
      "The gateway under test. Without it the profile says: the reference gateway is started for 'reference'."},
     {"profile", 0, "NAME", OPTION_STRING, AT(profile), NULL, 0, 0, NULL,
-     "How to speak to the target and what it claims: a name of suites/profiles/ or a .json file. Default reference, with "
+     "How to speak to the target and what it claims: a name of suites/profiles/ or a .json file. Default reference, "
+     "with "
      "--target generic-openai."},
     {"start", 0, "COMMAND", OPTION_STRING, AT(start), NULL, 0, 0, NULL,
-     "Start the target with this shell command, or with that of the profile for the word 'profile'; ${mock_url}, ${port} and "
+     "Start the target with this shell command, or with that of the profile for the word 'profile'; ${mock_url}, "
+     "${port} and "
      "others expand."},
-    {"mock-port", 0, "PORT", OPTION_INT, AT(mock_port), "0", 0, 65535, NULL, "Port of the mock Bedrock that the target is pointed to; 0 takes any."},
-    {"mock-url", 0, "URL", OPTION_STRING, AT(mock_url), NULL, 0, 0, NULL, "Use this running mock instead of starting one; needs --admin-url."},
+    {"mock-port", 0, "PORT", OPTION_INT, AT(mock_port), "0", 0, 65535, NULL,
+     "Port of the mock Bedrock that the target is pointed to; 0 takes any."},
+    {"mock-url", 0, "URL", OPTION_STRING, AT(mock_url), NULL, 0, 0, NULL,
+     "Use this running mock instead of starting one; needs --admin-url."},
     {"admin-url", 0, "URL", OPTION_STRING, AT(admin_url), NULL, 0, 0, NULL, "The admin API of --mock-url."},
     {"region", 0, "REGION", OPTION_STRING, AT(region), "us-east-1", 0, 0, NULL, "Region for what is started."},
-    {"run", 'r', "GLOB", OPTION_LIST, AT(run), NULL, 0, 0, NULL, "As a word on the command line: cases to run; may be repeated."},
+    {"run", 'r', "GLOB", OPTION_LIST, AT(run), NULL, 0, 0, NULL,
+     "As a word on the command line: cases to run; may be repeated."},
     {"skip", 's', "GLOB", OPTION_LIST, AT(skip), NULL, 0, 0, NULL, "Cases to leave out; may be repeated."},
-    {"requirement", 0, "ID", OPTION_LIST, AT(requirements), NULL, 0, 0, NULL, "Only cases for this requirement (id, alias or glob); may be repeated."},
-    {"level", 0, "LEVEL", OPTION_STRING, AT(level), "MAY", 0, 0, "MUST|SHOULD|MAY|must|should|may", "Only cases at least this strict."},
+    {"requirement", 0, "ID", OPTION_LIST, AT(requirements), NULL, 0, 0, NULL,
+     "Only cases for this requirement (id, alias or glob); may be repeated."},
+    {"level", 0, "LEVEL", OPTION_STRING, AT(level), "MAY", 0, 0, "MUST|SHOULD|MAY|must|should|may",
+     "Only cases at least this strict."},
     {"strict", 0, NULL, OPTION_FLAG, AT(strict), NULL, 0, 0, NULL, "A MAY that does not hold fails the run too."},
     {"expected-failures", 'x', "FILE", OPTION_STRING, AT(expected), NULL, 0, 0, NULL,
-     "Failures that are known; a listed one that holds is stale (exit 3). A file, or a name of suites/expected-failures/."},
-    {"write-expected", 0, "FILE", OPTION_STRING, AT(write_expected), NULL, 0, 0, NULL, "Write what fails now as such a list."},
+     "Failures that are known; a listed one that holds is stale (exit 3). A file, or a name of "
+     "suites/expected-failures/."},
+    {"write-expected", 0, "FILE", OPTION_STRING, AT(write_expected), NULL, 0, 0, NULL,
+     "Write what fails now as such a list."},
     {"fail-fast", 0, NULL, OPTION_FLAG, AT(fail_fast), NULL, 0, 0, NULL, "Stop at the first case that fails."},
-    {"jobs", 'j', "N", OPTION_INT, AT(jobs), "1", 1, 64, NULL, "Pairs of mock and reference gateway at work side by side; a --target is always asked serially."},
+    {"jobs", 'j', "N", OPTION_INT, AT(jobs), "1", 1, 64, NULL,
+     "Pairs of mock and reference gateway at work side by side; a --target is always asked serially."},
     {"list", 0, NULL, OPTION_FLAG, AT(list), NULL, 0, 0, NULL, "Print the ids that would run, and end."},
-    {"dry-run", 'n', NULL, OPTION_FLAG, AT(dry_run), NULL, 0, 0, NULL, "Print how the profile is understood and what would run, and end."},
-    {"output", 'o', "FILE", OPTION_LIST, AT(outputs), NULL, 0, 0, NULL, "Write the result there: .json, .xml (JUnit), .md or .txt by the ending, JSON to - ; may be repeated."},
-    {"ui", 0, "MODE", OPTION_STRING, AT(ui), "auto", 0, 0, PROGRESS_CHOICES, "Progress: a bar on a terminal, a line every ten seconds, or nothing."},
-    {"verbose", 'v', NULL, OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL, "Tell of every case, not only of those that failed."},
+    {"dry-run", 'n', NULL, OPTION_FLAG, AT(dry_run), NULL, 0, 0, NULL,
+     "Print how the profile is understood and what would run, and end."},
+    {"output", 'o', "FILE", OPTION_LIST, AT(outputs), NULL, 0, 0, NULL,
+     "Write the result there: .json, .xml (JUnit), .md or .txt by the ending, JSON to - ; may be repeated."},
+    {"ui", 0, "MODE", OPTION_STRING, AT(ui), "auto", 0, 0, PROGRESS_CHOICES,
+     "Progress: a bar on a terminal, a line every ten seconds, or nothing."},
+    {"verbose", 'v', NULL, OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL,
+     "Tell of every case, not only of those that failed."},
 };
 
 /* Everything a run holds. */
@@ -137,7 +151,9 @@ static void add_quoted(struct buf *out, const char *flag, const char *value)
 static void reproduce(const struct check *c, const struct case_file *one, struct buf *out)
 {
     bool on_disk = strncmp(one->path, "suites/", 7) != 0;
-    buf_addf(out, "mohs check '%s' --profile %s", on_disk ? one->path : one->id, c->profile.path != NULL && strncmp(c->profile.path, "suites/", 7) != 0 ? c->profile.path : c->profile.name);
+    buf_addf(out, "mohs check '%s' --profile %s", on_disk ? one->path : one->id,
+             c->profile.path != NULL && strncmp(c->profile.path, "suites/", 7) != 0 ? c->profile.path
+                                                                                    : c->profile.name);
     add_quoted(out, "--target", c->o->target);
     add_quoted(out, "--start", c->o->start);
     add_quoted(out, "--mock-url", c->o->mock_url);
@@ -180,11 +196,19 @@ static void add_case(struct check *c, const struct job *job)
     c->errors_of_cases += status == STATUS_ERROR && !o->unreachable;
     if (status == STATUS_FAIL)
         buf_addf(&c->failed_ids, "%s%s", c->failed_ids.len > 0 ? ", " : "", job->c->id);
-    struct result_case row = {.id = job->c->id, .title = job->c->title, .status = status_names[status], .reason = why.text[0] != '\0' ? why.text : NULL,
-                              .level = level_name(job->c->level), .requirements = requirements, .checks = checks,
+    struct result_case row = {.id = job->c->id,
+                              .title = job->c->title,
+                              .status = status_names[status],
+                              .reason = why.text[0] != '\0' ? why.text : NULL,
+                              .level = level_name(job->c->level),
+                              .requirements = requirements,
+                              .checks = checks,
                               .check_count = checks == NULL ? 0 : o->findings.count,
-                              .alternative = o->alternative.len > 0 ? buf_text(&o->alternative) : NULL, .evidence = o->evidence,
-                              .duration_us = o->duration_us, .attempts = 1, .reproduce = buf_text(&again)};
+                              .alternative = o->alternative.len > 0 ? buf_text(&o->alternative) : NULL,
+                              .evidence = o->evidence,
+                              .duration_us = o->duration_us,
+                              .attempts = 1,
+                              .reproduce = buf_text(&again)};
     result_add_case(&c->result, &row);
     free(checks);
 }
@@ -199,7 +223,8 @@ static void add_traceability(struct check *c)
             const cJSON *name;
             cJSON_ArrayForEach(name, json_member(c->jobs[i].c->root, "requirements"))
             {
-                bool mine = c->jobs[i].ran && c->jobs[i].outcome.verdict <= VERDICT_FAIL && strcmp(name->valuestring, c->requirements.items[r].id) == 0;
+                bool mine = c->jobs[i].ran && c->jobs[i].outcome.verdict <= VERDICT_FAIL &&
+                            strcmp(name->valuestring, c->requirements.items[r].id) == 0;
                 asked = asked || mine;
                 broken = broken || (mine && c->jobs[i].outcome.verdict == VERDICT_FAIL);
             }
@@ -240,7 +265,8 @@ static int sum_up(const struct check *c, struct buf *reason)
     if (c->errors_of_cases > 0)
         exit = exit_worse(exit, EXIT_USAGE);
     if (c->report.error != OK)
-        exit = exit_worse(exit, c->report.error == ERR_INVALID || c->report.error == ERR_UNKNOWN ? EXIT_USAGE : EXIT_UNREACHABLE);
+        exit = exit_worse(exit, c->report.error == ERR_INVALID || c->report.error == ERR_UNKNOWN ? EXIT_USAGE
+                                                                                                 : EXIT_UNREACHABLE);
     if (c->report.interrupted)
         exit = exit_worse(exit, EXIT_INTERRUPTED);
     switch (exit) {
@@ -261,7 +287,8 @@ static int sum_up(const struct check *c, struct buf *reason)
         break;
     default:
         if (c->report.error != OK)
-            buf_addf(reason, "%s%s%s", c->report.note.text, c->report.note.text[0] != '\0' && c->report.trouble.len > 0 ? "; " : "",
+            buf_addf(reason, "%s%s%s", c->report.note.text,
+                     c->report.note.text[0] != '\0' && c->report.trouble.len > 0 ? "; " : "",
                      buf_text(&c->report.trouble));
         else
             buf_addf(reason, "%zu cases could not be asked", c->tally[STATUS_ERROR]);
@@ -331,7 +358,8 @@ static int finish(struct check *c, struct note *note)
 static enum err load(struct check *c, const struct option_list *words, struct note *note)
 {
     const struct check_options *o = c->o;
-    struct selection s = {.words = words->count > 0 ? words : &o->run, .skip = &o->skip, .requirements = &o->requirements};
+    struct selection s = {
+        .words = words->count > 0 ? words : &o->run, .skip = &o->skip, .requirements = &o->requirements};
     const char *profile = o->profile != NULL ? o->profile : o->target != NULL ? "generic-openai" : "reference";
     size_t *picked = NULL;
     if (!level_from_name(o->level, &s.level))
@@ -364,7 +392,8 @@ static int print_plan(const struct check *c)
     if (c->o->dry_run)
         profile_describe(&c->profile, &text);
     for (size_t i = 0; i < c->count; i++)
-        buf_addf(&text, c->o->list ? "%s\n" : "%-60s %-6s %s\n", c->jobs[i].c->id, level_name(c->jobs[i].c->level), c->jobs[i].c->title);
+        buf_addf(&text, c->o->list ? "%s\n" : "%-60s %-6s %s\n", c->jobs[i].c->id, level_name(c->jobs[i].c->level),
+                 c->jobs[i].c->title);
     (void)fputs(buf_text(&text), stdout);
     (void)fflush(stdout);
     (void)fprintf(stderr, "%zu cases\n", c->count);
@@ -385,13 +414,24 @@ static int run(const void *settings, const struct option_list *operands)
     if (c.o->list || c.o->dry_run)
         return print_plan(&c);
     result_init(&c.result, "conformance", command_line.argc, command_line.argv);
-    struct rig_config rig = {.profile = &c.profile, .target = c.o->target, .mock_url = c.o->mock_url, .admin_url = c.o->admin_url,
-                             .mock_port = c.o->mock_port, .start = c.o->start, .region = c.o->region};
+    struct rig_config rig = {.profile = &c.profile,
+                             .target = c.o->target,
+                             .mock_url = c.o->mock_url,
+                             .admin_url = c.o->admin_url,
+                             .mock_port = c.o->mock_port,
+                             .start = c.o->start,
+                             .region = c.o->region};
     bool ours = c.o->target == NULL && c.profile.self != SELF_NONE && c.o->mock_url == NULL && c.o->mock_port == 0;
     struct progress progress;
     progress_begin(&progress, stderr, c.o->ui, "cases", c.count);
-    struct pool_config pool = {.rig = &rig, .jobs = c.jobs, .count = c.count, .rigs = ours ? (unsigned)c.o->jobs : 1, .progress = &progress,
-                               .stop_after = stop_after, .is_bad = is_bad, .ctx = &c};
+    struct pool_config pool = {.rig = &rig,
+                               .jobs = c.jobs,
+                               .count = c.count,
+                               .rigs = ours ? (unsigned)c.o->jobs : 1,
+                               .progress = &progress,
+                               .stop_after = stop_after,
+                               .is_bad = is_bad,
+                               .ctx = &c};
     pool_run(&pool, &c.report);
     progress_end(&progress);
     return finish(&c, &note);
@@ -401,14 +441,18 @@ const struct verb verb_check = {
     .name = "check",
     .operands = "[ID|GLOB|FILE.json]...",
     .summary = "conformance of a gateway",
-    .about = "Asks the target what clients ask, answers it as Bedrock would, and judges both wires. A mock Bedrock is started for "
-             "the run; without --target so is the reference gateway. A failure shows the requirement, what was expected, what was "
-             "observed, both wires, and the command that runs the one case again.\n\nTo test a gateway of yours: start "
-             "'mohs check --target URL --mock-port 9555' with the gateway's Bedrock endpoint set to http://127.0.0.1:9555.",
-    .examples = "mohs check\tthe reference gateway, every case\n"
-                "mohs check --target http://127.0.0.1:4000 --mock-port 9555 -o result.json -o junit.xml\ta gateway of yours\n"
-                "mohs check 'openai.chat/stream/*' --level MUST\tsome cases\n"
-                "mohs check my-case.json\ta case that is being written\n",
+    .about =
+        "Asks the target what clients ask, answers it as Bedrock would, and judges both wires. A mock Bedrock is "
+        "started for "
+        "the run; without --target so is the reference gateway. A failure shows the requirement, what was expected, "
+        "what was "
+        "observed, both wires, and the command that runs the one case again.\n\nTo test a gateway of yours: start "
+        "'mohs check --target URL --mock-port 9555' with the gateway's Bedrock endpoint set to http://127.0.0.1:9555.",
+    .examples =
+        "mohs check\tthe reference gateway, every case\n"
+        "mohs check --target http://127.0.0.1:4000 --mock-port 9555 -o result.json -o junit.xml\ta gateway of yours\n"
+        "mohs check 'openai.chat/stream/*' --level MUST\tsome cases\n"
+        "mohs check my-case.json\ta case that is being written\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct check_options),

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-static const struct dialect *const dialects[] = {&dialect_openai_chat, &dialect_openai_models, &dialect_bedrock_converse};
+static const struct dialect *const dialects[] = {&dialect_openai_chat, &dialect_openai_models,
+                                                 &dialect_bedrock_converse};
 
 const struct dialect *dialect_named(const char *name)
 {
@@ -29,10 +30,10 @@ const struct invariant *dialect_invariant(const struct dialect *d, const char *n
 
 const char *stream_end_name(enum stream_end end)
 {
-    static const char *const names[] = {[STREAM_RUNNING] = "running", [STREAM_DONE] = "done",
-                                        [STREAM_ERROR] = "error",     [STREAM_CLOSED] = "closed",
-                                        [STREAM_ABORTED] = "aborted", [STREAM_TIMEOUT] = "timeout",
-                                        [STREAM_LEFT] = "left"};
+    static const char *const names[] = {
+        [STREAM_RUNNING] = "running", [STREAM_DONE] = "done",       [STREAM_ERROR] = "error",
+        [STREAM_CLOSED] = "closed",   [STREAM_ABORTED] = "aborted", [STREAM_TIMEOUT] = "timeout",
+        [STREAM_LEFT] = "left"};
     return names[end];
 }
 

@@ -1,8 +1,9 @@
-/* dialect.h: the languages that clients speak to a gateway: how to ask, how to read the answer, what a stream must keep to.
+/* dialect.h: the languages that clients speak to a gateway: how to ask, how to read the answer, what a stream must keep
+ * to.
  *
- * A dialect is a row of functions; its stream invariants are rows of a table. Bytes are pushed into a `struct stream` as
- * they arrive; it decodes them at once, so that a runner can act on what has arrived, keeps every event, and is judged
- * when it has ended. To add a dialect, write dialect_NAME.c and add its row to dialect.c.
+ * A dialect is a row of functions; its stream invariants are rows of a table. Bytes are pushed into a `struct stream`
+ * as they arrive; it decodes them at once, so that a runner can act on what has arrived, keeps every event, and is
+ * judged when it has ended. To add a dialect, write dialect_NAME.c and add its row to dialect.c.
  *
  * The assembled answer, one form for all dialects, unary or streamed:
  *   {"role", "content" (text, all choices' first), "tool_calls": [{"id","name","arguments" (text)}], "reasoning",
@@ -30,12 +31,12 @@ enum stream_end {
 const char *stream_end_name(enum stream_end end);
 
 struct stream_event {
-    cJSON *json;    /* of the data or payload; NULL: not JSON */
-    char *text;     /* as it came; NULL for binary payloads */
-    char *type;     /* SSE event field, or :event-type / :exception-type / :error-code */
+    cJSON *json;       /* of the data or payload; NULL: not JSON */
+    char *text;        /* as it came; NULL for binary payloads */
+    char *type;        /* SSE event field, or :event-type / :exception-type / :error-code */
     enum es_kind kind; /* event streams only */
-    bool terminal;  /* [DONE] */
-    bool error;     /* an error object or exception */
+    bool terminal;     /* [DONE] */
+    bool error;        /* an error object or exception */
 };
 
 struct dialect;
@@ -75,12 +76,13 @@ struct invariant {
 
 struct dialect {
     const char *name;
-    /* Fill method, path (behind the base), Content-Type and body. `model` is the client's name of the model, or NULL. */
+    /* Fill method, path (behind the base), Content-Type and body. `model` is the client's name of the model, or NULL.
+     */
     enum err (*prepare)(const cJSON *send, const char *model, struct dialect_request *out, struct note *note);
     bool (*error_shape)(int status, const struct http_headers *headers, const cJSON *body, struct note *why);
-    cJSON *(*unary)(const cJSON *body);                             /* the assembled answer; NULL: not an answer */
-    void (*feed)(struct stream *s, struct span bytes);              /* NULL: it has no streams */
-    void (*finish)(struct stream *s);                               /* the body has ended: leftovers are a mistake */
+    cJSON *(*unary)(const cJSON *body);                /* the assembled answer; NULL: not an answer */
+    void (*feed)(struct stream *s, struct span bytes); /* NULL: it has no streams */
+    void (*finish)(struct stream *s);                  /* the body has ended: leftovers are a mistake */
     cJSON *(*assemble)(const struct stream *s);
     const struct invariant *invariants;
     size_t invariant_count;
@@ -93,13 +95,15 @@ const struct invariant *dialect_invariant(const struct dialect *d, const char *n
 struct stream *stream_new(const struct dialect *d, const char *content_type);
 void stream_free(struct stream *s);
 void stream_feed(struct stream *s, struct span bytes);
-/* `how`: STREAM_CLOSED when the body ended whole, else what happened. Becomes STREAM_DONE or STREAM_ERROR by the events. */
+/* `how`: STREAM_CLOSED when the body ended whole, else what happened. Becomes STREAM_DONE or STREAM_ERROR by the
+ * events. */
 void stream_finish(struct stream *s, enum stream_end how);
 /* The first error object in it, or NULL. */
 const cJSON *stream_error(const struct stream *s);
 
 /* ---- for dialect files ---- */
-struct stream_event *stream_add(struct stream *s, cJSON *take_json, struct span text, struct span type); /* NULL: failed */
+struct stream_event *stream_add(struct stream *s, cJSON *take_json, struct span text,
+                                struct span type);                        /* NULL: failed */
 void assembled_append(cJSON *message, const char *key, const char *text); /* makes or lengthens a string member */
 
 extern const struct dialect dialect_openai_chat, dialect_openai_models, dialect_bedrock_converse;

@@ -1,9 +1,10 @@
-/* dialect_bedrock.c: Converse and ConverseStream as a client of Bedrock speaks them, to a gateway that serves them or to the
- * mock itself.
+/* dialect_bedrock.c: Converse and ConverseStream as a client of Bedrock speaks them, to a gateway that serves them or
+ * to the mock itself.
  *
  * Source: the Amazon Bedrock API reference (Converse, ConverseStream, ContentBlockStartEvent and the other events of
  * ConverseStreamOutput). Text blocks have no contentBlockStart there; tool uses have; each block ends with a
- * contentBlockStop. The model id is one path segment with everything but unreserved characters escaped, as AWS SDKs send it.
+ * contentBlockStop. The model id is one path segment with everything but unreserved characters escaped, as AWS SDKs
+ * send it.
  */
 #include "harness/dialect.h"
 
@@ -243,7 +244,8 @@ static bool step_block(struct block_walk *w, size_t i, const struct stream_event
     if (w->open < 0 && block == w->next)
         w->open = block;
     else if (w->open != block || start)
-        return BROKEN("frame %zu (%s) is of block %lld while block %lld is open", i, e->type, (long long)block, (long long)w->open);
+        return BROKEN("frame %zu (%s) is of block %lld while block %lld is open", i, e->type, (long long)block,
+                      (long long)w->open);
     return true;
 }
 

@@ -1,9 +1,9 @@
 /* dialect_openai.c: OpenAI's chat completions, as clients in the wild rely on them.
  *
  * Sources of the invariants: OpenAI's API reference ("The chat completion chunk object") and the bugs listed with the
- * requirements stream.*. A chunk is an SSE event whose data is JSON; "[DONE]" ends the stream; an error in mid-stream is an
- * event whose object has a member "error" (or an SSE event named error). Errors are judged apart from ends: a stream that
- * ended by an error needs no finish_reason and no [DONE], but may not go on behind it.
+ * requirements stream.*. A chunk is an SSE event whose data is JSON; "[DONE]" ends the stream; an error in mid-stream
+ * is an event whose object has a member "error" (or an SSE event named error). Errors are judged apart from ends: a
+ * stream that ended by an error needs no finish_reason and no [DONE], but may not go on behind it.
  */
 #include "harness/dialect.h"
 
@@ -74,7 +74,8 @@ static void take_texts(cJSON *out, const cJSON *from)
         append_member(out, "role", from, "role");
     append_member(out, "content", from, "content");
     append_member(out, "refusal", from, "refusal");
-    append_member(out, "reasoning", from, json_str(from, "reasoning_content") != NULL ? "reasoning_content" : "reasoning");
+    append_member(out, "reasoning", from,
+                  json_str(from, "reasoning_content") != NULL ? "reasoning_content" : "reasoning");
     append_member(out, "reasoning_signature", from, "reasoning_signature");
     if (json_str(from, "signature") != NULL)
         append_member(out, "reasoning_signature", from, "signature");
@@ -255,8 +256,8 @@ static bool holds_role_first(const struct stream *s, struct note *observed)
         size_t n = choice_number(choice);
         const char *role = json_str(json_member(choice, "delta"), "role");
         if (!seen[n] && (role == NULL || strcmp(role, "assistant") != 0))
-            return BROKEN("chunk %zu is the first of choice %zu and has %s%s", c.chunk - 1, n, role != NULL ? "the role " : "no role",
-                          role != NULL ? role : "");
+            return BROKEN("chunk %zu is the first of choice %zu and has %s%s", c.chunk - 1, n,
+                          role != NULL ? "the role " : "no role", role != NULL ? role : "");
         seen[n] = true;
     }
     return true;
@@ -373,7 +374,8 @@ static bool tool_index_ok(void *ctx, size_t chunk, const cJSON *delta)
     if (at == NULL || !json_int64(at, &index))
         return BROKEN("chunk %zu has a tool call without an index", chunk);
     if (index < 0 || index > w->begun)
-        return BROKEN("chunk %zu has the tool index %lld, where %lld would be the next", chunk, (long long)index, (long long)w->begun);
+        return BROKEN("chunk %zu has the tool index %lld, where %lld would be the next", chunk, (long long)index,
+                      (long long)w->begun);
     w->begun += index == w->begun;
     return true;
 }
@@ -515,7 +517,8 @@ static bool holds_created_int(const struct stream *s, struct note *observed)
     for (size_t i = 0; i < s->count; i++) {
         const cJSON *created = json_member(s->events[i].json, "created");
         if (is_chunk(&s->events[i]) && (created == NULL || !json_int64(created, &at) || at <= 0))
-            return BROKEN("chunk %zu has created %s", i, created != NULL && cJSON_IsNumber(created) ? created->valuestring : json_type_name(created));
+            return BROKEN("chunk %zu has created %s", i,
+                          created != NULL && cJSON_IsNumber(created) ? created->valuestring : json_type_name(created));
     }
     return true;
 }
@@ -567,12 +570,14 @@ static bool holds_finish_known(const struct stream *s, struct note *observed)
 
 static const struct invariant invariants[] = {
     {"content-type", true, false, "the Content-Type is text/event-stream", holds_content_type},
-    {"well-formed", true, false, "each event is one JSON object in good UTF-8, and the last one is whole", holds_well_formed},
+    {"well-formed", true, false, "each event is one JSON object in good UTF-8, and the last one is whole",
+     holds_well_formed},
     {"object-name", true, false, "each chunk says object: chat.completion.chunk", holds_object_name},
     {"role-first", true, false, "the first chunk of a choice has the role assistant", holds_role_first},
     {"choice-index", true, false, "the one answer is choice 0 in every chunk", holds_choice_index},
     {"tool-index", true, false, "tool calls are numbered from 0 without gaps", holds_tool_index},
-    {"tool-start-complete", true, false, "the first chunk of a tool call has its id, type and name", holds_tool_start_complete},
+    {"tool-start-complete", true, false, "the first chunk of a tool call has its id, type and name",
+     holds_tool_start_complete},
     {"args-json", true, true, "the arguments of each tool call put together are JSON", holds_args_json},
     {"one-finish", true, true, "there is exactly one finish_reason", holds_one_finish},
     {"nothing-after-finish", false, false, "no delta comes behind the finish_reason", holds_nothing_after_finish},
@@ -581,7 +586,8 @@ static const struct invariant invariants[] = {
     {"nothing-after-error", true, false, "no chunk comes behind an error", holds_nothing_after_error},
     {"role-once", false, false, "the role is not repeated", holds_role_once},
     {"tool-args-no-id", false, false, "later chunks of a tool call repeat neither id nor name", holds_tool_args_no_id},
-    {"usage-chunk", false, true, "asked-for usage comes once, with choices [], between finish and [DONE]", holds_usage_chunk},
+    {"usage-chunk", false, true, "asked-for usage comes once, with choices [], between finish and [DONE]",
+     holds_usage_chunk},
     {"no-usage-unasked", false, false, "no chunk has usage unless it was asked for", holds_no_usage_unasked},
     {"id-stable", false, false, "all chunks have one id", holds_id_stable},
     {"created-int", false, false, "created is a whole number", holds_created_int},
@@ -602,4 +608,5 @@ const struct dialect dialect_openai_chat = {
     .invariant_count = COUNT_OF(invariants),
 };
 
-const struct dialect dialect_openai_models = {.name = "openai.models", .prepare = prepare_models, .error_shape = error_shape};
+const struct dialect dialect_openai_models = {
+    .name = "openai.models", .prepare = prepare_models, .error_shape = error_shape};

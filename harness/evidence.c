@@ -1,5 +1,5 @@
-/* evidence.c: messages as they look on the wire. Authorization and its kin are replaced here, at capture, so that no later
- * reader can print them; the mock has done the same for the upstream side. */
+/* evidence.c: messages as they look on the wire. Authorization and its kin are replaced here, at capture, so that no
+ * later reader can print them; the mock has done the same for the upstream side. */
 #include "harness/evidence.h"
 
 #include <stdio.h>
@@ -7,7 +7,8 @@
 
 static bool is_secret(const char *name)
 {
-    static const char *const secret[] = {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-amz-security-token", "cookie", "set-cookie"};
+    static const char *const secret[] = {
+        "authorization", "proxy-authorization", "x-api-key", "api-key", "x-amz-security-token", "cookie", "set-cookie"};
     for (size_t i = 0; i < COUNT_OF(secret); i++)
         if (strcasecmp(secret[i], name) == 0)
             return true;
@@ -47,7 +48,8 @@ static void add_frames(struct buf *out, const struct stream *s)
 {
     size_t shown = s->count < 40 ? s->count : 40;
     for (size_t i = 0; i < shown; i++)
-        buf_addf(out, "%s %.300s\n", s->events[i].type != NULL ? s->events[i].type : "?", s->events[i].text != NULL ? s->events[i].text : "");
+        buf_addf(out, "%s %.300s\n", s->events[i].type != NULL ? s->events[i].type : "?",
+                 s->events[i].text != NULL ? s->events[i].text : "");
     if (s->count > shown)
         buf_addf(out, "... and %zu frames more\n", s->count - shown);
 }
@@ -95,7 +97,8 @@ static void add_entry(cJSON *evidence, size_t step, size_t number, const cJSON *
     put(evidence, step, "upstream", number, &text);
 }
 
-void evidence_add(cJSON *evidence, size_t step, const struct talk_plan *plan, const struct talk *talk, const cJSON *entries)
+void evidence_add(cJSON *evidence, size_t step, const struct talk_plan *plan, const struct talk *talk,
+                  const cJSON *entries)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     buf_addf(&text, "%s %s\n", plan->request->method, plan->url);

@@ -13,9 +13,11 @@ static enum err expand_name(const struct expansion *x, struct span name, struct 
     memcpy(text, name.p, name.n);
     text[name.n] = '\0';
     bool saved = strncmp(text, "save.", 5) == 0;
-    const cJSON *value = saved ? (x->saved == NULL ? NULL : match_vars_get(x->saved, text + 5)) : json_member(x->names, text);
+    const cJSON *value =
+        saved ? (x->saved == NULL ? NULL : match_vars_get(x->saved, text + 5)) : json_member(x->names, text);
     if (value == NULL)
-        return note_set(note, ERR_UNKNOWN, saved ? "${%s}: nothing was saved under that name" : "${%s}: nobody knows that name", text);
+        return note_set(note, ERR_UNKNOWN,
+                        saved ? "${%s}: nothing was saved under that name" : "${%s}: nobody knows that name", text);
     if (cJSON_IsString(value))
         buf_adds(out, value->valuestring);
     else

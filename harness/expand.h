@@ -5,8 +5,8 @@
 #include "protocol/json.h"
 #include "protocol/match.h"
 
-/* A flat object of strings, and the values that steps saved (for ${save.NAME}; a saved text goes in as it is, anything else as
- * its JSON). */
+/* A flat object of strings, and the values that steps saved (for ${save.NAME}; a saved text goes in as it is, anything
+ * else as its JSON). */
 struct expansion {
     const cJSON *names;
     const struct match_vars *saved; /* may be NULL */

@@ -1,4 +1,5 @@
-/* expected.c: lists that clean themselves: what is listed and holds is stale and fails the run, so nobody keeps dead rows. */
+/* expected.c: lists that clean themselves: what is listed and holds is stale and fails the run, so nobody keeps dead
+ * rows. */
 #include "harness/expected.h"
 
 #include <stdio.h>
@@ -36,7 +37,8 @@ static bool is_listed(const cJSON *checks, const char *id)
     return false;
 }
 
-enum expected_verdict expected_judge(const struct expected *x, const char *case_id, const struct findings *f, struct note *why)
+enum expected_verdict expected_judge(const struct expected *x, const char *case_id, const struct findings *f,
+                                     struct note *why)
 {
     const cJSON *row = json_member(json_member(x->root, "cases"), case_id);
     if (row == NULL)
@@ -79,7 +81,8 @@ void expected_add(cJSON *list, const char *case_id, const struct findings *f, co
         }
     CLEANUP(buf_release) struct buf reason = BUF_INIT(BUF_ANY);
     buf_addf(&reason, "seen: %.200s", observed != NULL ? observed : "(nothing)");
-    (void)json_set_string(row, "reason", json_str(before, "reason") != NULL ? json_str(before, "reason") : buf_text(&reason));
+    (void)json_set_string(row, "reason",
+                          json_str(before, "reason") != NULL ? json_str(before, "reason") : buf_text(&reason));
     if (json_str(before, "link") != NULL)
         (void)json_set_string(row, "link", json_str(before, "link"));
 }

@@ -1,4 +1,5 @@
-/* expected.h: failures that are known, so that a run fails only for news; and rows that no longer hold, which are news too. */
+/* expected.h: failures that are known, so that a run fails only for news; and rows that no longer hold, which are news
+ * too. */
 #ifndef MOHS_EXPECTED_H
 #define MOHS_EXPECTED_H
 
@@ -19,7 +20,8 @@ enum expected_verdict {
     EXPECTED_STALE       /* a listed check held */
 };
 /* `why`: the reason of the list, or which check it is about. */
-enum expected_verdict expected_judge(const struct expected *x, const char *case_id, const struct findings *f, struct note *why);
+enum expected_verdict expected_judge(const struct expected *x, const char *case_id, const struct findings *f,
+                                     struct note *why);
 
 /* For --write-expected: start a list, add a failed case, keep the reasons of `old`. */
 cJSON *expected_begin(const char *profile);

@@ -63,7 +63,8 @@ static void print_option(FILE *out, const struct option_row *row)
 }
 
 static const struct option_row common[] = {
-    {"config", 0, "FILE", OPTION_STRING, 0, NULL, 0, 0, NULL, "Read options from a JSON file; a flag or MOHS_... wins over it."},
+    {"config", 0, "FILE", OPTION_STRING, 0, NULL, 0, 0, NULL,
+     "Read options from a JSON file; a flag or MOHS_... wins over it."},
     {"help", 'h', NULL, OPTION_FLAG, 0, NULL, 0, 0, NULL, "Print this text."},
 };
 
@@ -74,7 +75,8 @@ void help_program(FILE *out)
     for (size_t i = 0; verbs[i] != NULL; i++)
         (void)fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
     (void)fputs("\nmohs VERB --help tells more. Every option is also MOHS_NAME in the environment and a key of "
-                "--config FILE.\n", out);
+                "--config FILE.\n",
+                out);
 }
 
 static void print_examples(FILE *out, const char *examples)
@@ -168,8 +170,9 @@ static void man_exits(FILE *out)
 
 static void man_program(FILE *out)
 {
-    (void)fprintf(out, ".TH MOHS 1 \"\" \"mohs %s\"\n.SH NAME\nmohs \\- scratch\\-test gateways in front of Amazon Bedrock\n",
-                  MOHS_VERSION);
+    (void)fprintf(
+        out, ".TH MOHS 1 \"\" \"mohs %s\"\n.SH NAME\nmohs \\- scratch\\-test gateways in front of Amazon Bedrock\n",
+        MOHS_VERSION);
     (void)fputs(".SH SYNOPSIS\n.B mohs\n.I VERB\n[options]\n.SH VERBS\n", out);
     for (size_t i = 0; verbs[i] != NULL; i++) {
         (void)fprintf(out, ".TP\n\\fB%s\\fR\n", verbs[i]->name);
@@ -204,7 +207,8 @@ void help_man(FILE *out, const struct verb *verb)
         man_program(out);
         return;
     }
-    (void)fprintf(out, ".TH MOHS\\-%s 1 \"\" \"mohs %s\"\n.SH NAME\nmohs\\-%s \\- ", verb->name, MOHS_VERSION, verb->name);
+    (void)fprintf(out, ".TH MOHS\\-%s 1 \"\" \"mohs %s\"\n.SH NAME\nmohs\\-%s \\- ", verb->name, MOHS_VERSION,
+                  verb->name);
     roff_text(out, verb->summary);
     (void)fprintf(out, "\n.SH SYNOPSIS\n.B mohs %s\n[options]%s", verb->name, verb->operands != NULL ? " " : "");
     roff_text(out, verb->operands != NULL ? verb->operands : "");
@@ -217,7 +221,9 @@ void help_man(FILE *out, const struct verb *verb)
         man_option(out, &common[i]);
     if (verb->examples != NULL)
         man_examples(out, verb->examples);
-    (void)fputs(".SH ENVIRONMENT\nEvery option can be given as MOHS_NAME, in capitals, with _ for each hyphen. A flag on the "
-                "command line wins.\n", out);
+    (void)fputs(
+        ".SH ENVIRONMENT\nEvery option can be given as MOHS_NAME, in capitals, with _ for each hyphen. A flag on the "
+        "command line wins.\n",
+        out);
     man_exits(out);
 }

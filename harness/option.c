@@ -53,8 +53,8 @@ static enum err number_with_unit(const char *text, const struct unit *units, siz
 
 enum err option_duration(const char *text, int64_t bare_ns, int64_t *out_ns)
 {
-    static const struct unit units[] = {{"ns", 1},           {"us", 1000},          {"ms", 1000000},
-                                        {"s", 1000000000},   {"m", 60000000000},    {"h", 3600000000000}};
+    static const struct unit units[] = {{"ns", 1},         {"us", 1000},       {"ms", 1000000},
+                                        {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}};
     return number_with_unit(text, units, COUNT_OF(units), bare_ns, out_ns);
 }
 
@@ -97,7 +97,8 @@ static enum err parse_flag(const char *text, bool *out)
     static const struct {
         const char *word;
         bool value;
-    } words[] = {{"true", true}, {"1", true}, {"yes", true}, {"false", false}, {"0", false}, {"no", false}, {"", false}};
+    } words[] = {{"true", true}, {"1", true},   {"yes", true}, {"false", false},
+                 {"0", false},   {"no", false}, {"", false}};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (strcmp(text, words[i].word) == 0) {
             *out = words[i].value;
@@ -334,8 +335,9 @@ static enum err take_file(struct options *o, struct note *note)
             return e;
     }
     for (const cJSON *m = own == NULL ? NULL : own->child; m != NULL; m = m->next) {
-        enum err e = find_row(o->verb, m->string, &at) ? take_member(o, at, m, note)
-                                                       : unknown_option(o->verb, "in the configuration file", m->string, note);
+        enum err e = find_row(o->verb, m->string, &at)
+                         ? take_member(o, at, m, note)
+                         : unknown_option(o->verb, "in the configuration file", m->string, note);
         if (e != OK)
             return e;
     }
@@ -423,8 +425,9 @@ static enum err walk_line(struct options *o, int argc, char **argv, bool only_co
             e = take_word(o, argc, argv, &i, only_config, note);
         } else if (!only_config) {
             if (o->verb->operands == NULL)
-                return note_set(note, ERR_INVALID, "mohs %s takes no word like '%s'; mohs %s --help shows what it takes",
-                                o->verb->name, argv[i], o->verb->name);
+                return note_set(note, ERR_INVALID,
+                                "mohs %s takes no word like '%s'; mohs %s --help shows what it takes", o->verb->name,
+                                argv[i], o->verb->name);
             e = list_add(&o->operands, argv[i]);
         }
         if (e != OK)

@@ -11,8 +11,8 @@
  *                                    .size = sizeof(struct mock_options), .run = run};
  *
  * and main.c lists &verb_mock. A value comes from the command line, else from the environment (MOHS_ADMIN_PORT for
- * --admin-port), else from the file of --config, else from the row's fallback. A configuration file is one JSON object: a
- * member is an option of any verb, or the name of a verb with an object of its options, which wins over the former.
+ * --admin-port), else from the file of --config, else from the row's fallback. A configuration file is one JSON object:
+ * a member is an option of any verb, or the name of a verb with an object of its options, which wins over the former.
  * --help and --config exist for every verb without a row.
  */
 #ifndef MOHS_OPTION_H

@@ -1,7 +1,7 @@
 /* pool.c: workers take the next job under one lock; the calling thread only draws progress and watches for Ctrl-C.
  *
- * A child dies with the thread that started it (PR_SET_PDEATHSIG works so), therefore each worker starts, uses and stops its
- * rig itself.
+ * A child dies with the thread that started it (PR_SET_PDEATHSIG works so), therefore each worker starts, uses and
+ * stops its rig itself.
  */
 #include "harness/pool.h"
 
@@ -55,7 +55,8 @@ static void finish(struct pool *p, struct rig *rig, struct job *job)
     p->bad += c->is_bad != NULL && c->is_bad(c->ctx, job);
     if (c->stop_after != NULL && c->stop_after(c->ctx, job))
         p->stop = true;
-    if (job->outcome.verdict == VERDICT_ERROR || job->outcome.verdict == VERDICT_FAIL) { /* a target that died fails the case at hand */
+    if (job->outcome.verdict == VERDICT_ERROR ||
+        job->outcome.verdict == VERDICT_FAIL) { /* a target that died fails the case at hand */
         CLEANUP(buf_release) struct buf trouble = BUF_INIT(BUF_ANY);
         rig_trouble(rig, &trouble);
         if (trouble.len > 0)
@@ -115,7 +116,8 @@ static void watch(struct pool *p)
 void pool_run(const struct pool_config *config, struct pool_report *out)
 {
     *out = (struct pool_report){.trouble = BUF_INIT(BUF_ANY)};
-    struct pool p = {.config = config, .report = out, .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
+    struct pool p = {
+        .config = config, .report = out, .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
     pthread_t threads[MOST_RIGS];
     size_t wanted = config->rigs < 1 ? 1 : config->rigs > MOST_RIGS ? MOST_RIGS : config->rigs;
     size_t made = 0;

@@ -30,8 +30,8 @@ struct pool_config {
 
 struct pool_report {
     bool interrupted;
-    enum err error;   /* a rig did not come up, or died */
-    struct note note; /* its words */
+    enum err error;     /* a rig did not come up, or died */
+    struct note note;   /* its words */
     struct buf trouble; /* what the children wrote before they died */
 };
 

@@ -6,7 +6,7 @@
 #include "harness/suite.h"
 #include "protocol/data.h"
 
-#define PROFILES_DIR "suites/profiles/"
+#define PROFILES_DIR   "suites/profiles/"
 #define PROFILE_SCHEMA "suites/profile.schema.json"
 
 struct names {
@@ -21,7 +21,8 @@ static int add_name(void *ctx, const char *path, struct span bytes)
     (void)bytes;
     if (n->count < COUNT_OF(n->items))
         n->items[n->count++] = path + strlen(PROFILES_DIR);
-    buf_addf(&n->text, "%s%.*s", n->text.len > 0 ? ", " : "", (int)(strlen(path) - strlen(PROFILES_DIR) - 5), path + strlen(PROFILES_DIR));
+    buf_addf(&n->text, "%s%.*s", n->text.len > 0 ? ", " : "", (int)(strlen(path) - strlen(PROFILES_DIR) - 5),
+             path + strlen(PROFILES_DIR));
     return 0;
 }
 
@@ -29,7 +30,8 @@ static enum err no_such_profile(const char *name, struct note *note)
 {
     struct names names = {.text = BUF_INIT(BUF_ANY)};
     (void)data_each(PROFILES_DIR, add_name, &names);
-    enum err e = note_set(note, ERR_UNKNOWN, "there is no profile '%s'; there are %s, and any file ending in .json", name, buf_text(&names.text));
+    enum err e = note_set(note, ERR_UNKNOWN, "there is no profile '%s'; there are %s, and any file ending in .json",
+                          name, buf_text(&names.text));
     buf_release(&names.text);
     return e;
 }
@@ -68,7 +70,8 @@ static enum err check_claims(const struct profile *p, struct note *note)
     cJSON_ArrayForEach(one, json_member(p->root, "claims"))
     {
         if (e == OK && cJSON_GetObjectItemCaseSensitive(known, one->valuestring) == NULL)
-            e = note_set(note, ERR_UNKNOWN, "%s: /claims: '%s' is not in suites/capabilities.json", p->path, one->valuestring);
+            e = note_set(note, ERR_UNKNOWN, "%s: /claims: '%s' is not in suites/capabilities.json", p->path,
+                         one->valuestring);
     }
     if (e == OK && profile_model(p, "default", &(const char *){NULL}, &(const char *){NULL}) == false)
         e = note_set(note, ERR_INVALID, "%s: /models: there must be one named default", p->path);
@@ -110,8 +113,8 @@ bool profile_claims(const struct profile *p, const char *capability, struct note
             return true;
     }
     const char *reason = json_str(json_member(p->root, "unclaimed"), capability);
-    (void)note_set(why, ERR_UNSUPPORTED, "%s: /claims does not hold '%s'%s%s", p->path, capability, reason != NULL ? ": " : "",
-                   reason != NULL ? reason : "");
+    (void)note_set(why, ERR_UNSUPPORTED, "%s: /claims does not hold '%s'%s%s", p->path, capability,
+                   reason != NULL ? ": " : "", reason != NULL ? reason : "");
     return false;
 }
 
@@ -132,20 +135,26 @@ bool profile_model(const struct profile *p, const char *name, const char **clien
 
 void profile_describe(const struct profile *p, struct buf *out)
 {
-    static const char *const selves[] = {"a program of its own", "the reference gateway of this program", "the mock itself"};
-    buf_addf(out, "profile %s (%s): %s\n  from       %s\n  target     %s\n", p->name, json_str(p->root, "title"), selves[p->self], p->path,
-             json_str(p->root, "target") != NULL ? json_str(p->root, "target") : "(given by --target, or started by mohs)");
-    buf_addf(out, "  waits      request %u ms, progress %u ms, settle %u ms, cancel %u ms\n", p->request_ms, p->progress_ms, p->settle_ms, p->cancel_ms);
+    static const char *const selves[] = {"a program of its own", "the reference gateway of this program",
+                                         "the mock itself"};
+    buf_addf(out, "profile %s (%s): %s\n  from       %s\n  target     %s\n", p->name, json_str(p->root, "title"),
+             selves[p->self], p->path,
+             json_str(p->root, "target") != NULL ? json_str(p->root, "target")
+                                                 : "(given by --target, or started by mohs)");
+    buf_addf(out, "  waits      request %u ms, progress %u ms, settle %u ms, cancel %u ms\n", p->request_ms,
+             p->progress_ms, p->settle_ms, p->cancel_ms);
     const cJSON *one;
     cJSON_ArrayForEach(one, json_member(p->root, "dialects"))
     {
-        buf_addf(out, "  dialect    %s at %s/\n", one->string, json_str(one, "base") != NULL ? json_str(one, "base") : "");
+        buf_addf(out, "  dialect    %s at %s/\n", one->string,
+                 json_str(one, "base") != NULL ? json_str(one, "base") : "");
     }
     cJSON_ArrayForEach(one, json_member(p->root, "models"))
     {
         const char *client = NULL, *upstream = NULL;
         (void)profile_model(p, one->string, &client, &upstream);
-        buf_addf(out, "  model      %-8s %s%s%s\n", one->string, client, client == upstream ? "" : " -> ", client == upstream ? "" : upstream);
+        buf_addf(out, "  model      %-8s %s%s%s\n", one->string, client, client == upstream ? "" : " -> ",
+                 client == upstream ? "" : upstream);
     }
     buf_adds(out, "  claims    ");
     cJSON_ArrayForEach(one, json_member(p->root, "claims"))

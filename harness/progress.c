@@ -31,8 +31,8 @@ static void draw_bar(struct progress *p, size_t done, size_t bad, const char *cu
     for (size_t i = 0; i < BAR_WIDTH; i++)
         bar[i] = i < full ? '#' : '.';
     bar[BAR_WIDTH] = '\0';
-    (void)fprintf(p->out, "\r\033[K[%s] %zu/%zu %s, %zu failed, %.1f/s, %.0f s left  %.40s", bar, done, p->total, p->noun, bad, rate, left,
-                  current != NULL ? current : "");
+    (void)fprintf(p->out, "\r\033[K[%s] %zu/%zu %s, %zu failed, %.1f/s, %.0f s left  %.40s", bar, done, p->total,
+                  p->noun, bad, rate, left, current != NULL ? current : "");
     (void)fflush(p->out);
 }
 
@@ -50,7 +50,8 @@ void progress_show(struct progress *p, size_t done, size_t bad, const char *curr
     if (p->mode == PROGRESS_BAR)
         draw_bar(p, done, bad, current, rate, left);
     else
-        (void)fprintf(p->out, "%zu of %zu %s, %zu failed, %.1f a second, about %.0f s left\n", done, p->total, p->noun, bad, rate, left);
+        (void)fprintf(p->out, "%zu of %zu %s, %zu failed, %.1f a second, about %.0f s left\n", done, p->total, p->noun,
+                      bad, rate, left);
 }
 
 void progress_end(struct progress *p)

@@ -1,4 +1,5 @@
-/* progress.h: how far long work has come: a bar on a terminal, a line every ten seconds elsewhere, nothing with --ui none. */
+/* progress.h: how far long work has come: a bar on a terminal, a line every ten seconds elsewhere, nothing with --ui
+ * none. */
 #ifndef MOHS_PROGRESS_H
 #define MOHS_PROGRESS_H
 
@@ -19,7 +20,7 @@ struct progress {
 /* `ui` is one of PROGRESS_CHOICES. */
 void progress_begin(struct progress *p, FILE *out, const char *ui, const char *noun, size_t total);
 void progress_show(struct progress *p, size_t done, size_t bad, const char *current); /* as often as you like */
-void progress_end(struct progress *p); /* the bar is wiped */
+void progress_end(struct progress *p);                                                /* the bar is wiped */
 /* Colour: only on a terminal, and not with NO_COLOR in the environment. */
 bool progress_colour(FILE *out);
 

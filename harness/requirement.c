@@ -38,8 +38,12 @@ enum err requirements_load(struct requirements *out, struct note *note)
     cJSON_ArrayForEach(row, rows)
     {
         struct requirement *r = &out->items[out->count++];
-        *r = (struct requirement){.id = json_str(row, "id"), .alias = json_str(row, "alias"), .title = json_str(row, "title"),
-                                  .why = json_str(row, "why"), .reason = json_str(row, "reason"), .row = row};
+        *r = (struct requirement){.id = json_str(row, "id"),
+                                  .alias = json_str(row, "alias"),
+                                  .title = json_str(row, "title"),
+                                  .why = json_str(row, "why"),
+                                  .reason = json_str(row, "reason"),
+                                  .row = row};
         r->excluded = strcmp(json_str(row, "status"), "excluded") == 0;
         (void)level_from_name(json_str(row, "level"), &r->level);
     }

@@ -38,7 +38,15 @@ static enum err start_mock(struct rig *rig, const struct rig_config *config, str
 static enum err start_gateway(struct rig *rig, const struct rig_config *config, struct note *note)
 {
     const char *key = config->profile->client_key;
-    const char *const more[] = {"--region", config->region, "--key", OWN_TEMPORARY_KEY, "--model", OWN_MODEL, key == NULL ? NULL : "--client-key", key, NULL};
+    const char *const more[] = {"--region",
+                                config->region,
+                                "--key",
+                                OWN_TEMPORARY_KEY,
+                                "--model",
+                                OWN_MODEL,
+                                key == NULL ? NULL : "--client-key",
+                                key,
+                                NULL};
     enum err e = own_start(&rig->target, OWN_GATEWAY, rig->mock_url, more, note);
     if (e != OK)
         return e;
@@ -79,7 +87,8 @@ static enum err wait_healthy(struct rig *rig, const char *path, unsigned ready_m
         }
         if (now_ns() > deadline || interrupt_seen()) {
             spawn_log(&rig->target.child, 400, &log);
-            return note_set(note, ERR_TIMEOUT, "%s did not answer within %u ms; the end of what the target wrote: %s", buf_text(&url), ready_ms, buf_text(&log));
+            return note_set(note, ERR_TIMEOUT, "%s did not answer within %u ms; the end of what the target wrote: %s",
+                            buf_text(&url), ready_ms, buf_text(&log));
         }
         (void)poll(NULL, 0, HEALTH_STEP_MS);
     }
@@ -144,7 +153,8 @@ static enum err find_target(struct rig *rig, const struct rig_config *config, st
     if (config->target == NULL && config->profile->self == SELF_MOCK)
         url = rig->mock_url;
     if (url == NULL)
-        return note_set(note, ERR_INVALID, "where is the target? Give --target URL; profile %s names none", config->profile->name);
+        return note_set(note, ERR_INVALID, "where is the target? Give --target URL; profile %s names none",
+                        config->profile->name);
     rig->target_url = span_dup(span_of(url));
     size_t n = rig->target_url == NULL ? 0 : strlen(rig->target_url);
     if (n > 0 && rig->target_url[n - 1] == '/')

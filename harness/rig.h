@@ -1,7 +1,9 @@
-/* rig.h: a mock and a target, started or found, and the loop and client that speak to them. One rig belongs to one thread.
+/* rig.h: a mock and a target, started or found, and the loop and client that speak to them. One rig belongs to one
+ * thread.
  *
  * Without a target the mock and the reference gateway are children of this very program; with --target only the mock is
- * ours, on a port the target was told; with --mock-url and --admin-url nothing is; with --start the target is a child too.
+ * ours, on a port the target was told; with --mock-url and --admin-url nothing is; with --start the target is a child
+ * too.
  */
 #ifndef MOHS_RIG_H
 #define MOHS_RIG_H
@@ -13,11 +15,11 @@
 
 struct rig_config {
     const struct profile *profile;
-    const char *target;    /* NULL: by the profile's "self", else its "target" */
-    const char *mock_url;  /* of a running mock, with admin_url; NULL: start one */
+    const char *target;   /* NULL: by the profile's "self", else its "target" */
+    const char *mock_url; /* of a running mock, with admin_url; NULL: start one */
     const char *admin_url;
-    int64_t mock_port;     /* 0: any */
-    const char *start;     /* shell command; NULL: none. "profile": that of the profile */
+    int64_t mock_port; /* 0: any */
+    const char *start; /* shell command; NULL: none. "profile": that of the profile */
     const char *region;
 };
 
@@ -25,7 +27,7 @@ struct rig {
     const struct profile *profile;
     const char *region; /* borrowed: what those that we start sign for */
     char *mock_url, *admin_url, *target_url;
-    char *control_url; /* of the reference gateway's mutations; NULL: not ours */
+    char *control_url;       /* of the reference gateway's mutations; NULL: not ours */
     struct own mock, target; /* never started where they are somebody else's */
     struct loop *loop;
     struct client *client;

@@ -1,7 +1,7 @@
 /* runner.c: the story of a case.
  *
- *   reset mock and gateway -> (mutate) -> for each step: expand names, script the mock, send and drive, wait for the journal,
- *   judge -> stop at the first step that fails, since the later ones build on it.
+ *   reset mock and gateway -> (mutate) -> for each step: expand names, script the mock, send and drive, wait for the
+ * journal, judge -> stop at the first step that fails, since the later ones build on it.
  *
  * What cannot be asked (no mock, no target, a name that nobody knows) is an error, never a failure of the gateway.
  */
@@ -209,11 +209,14 @@ static enum err sign(struct step_run *r, const cJSON *keys, struct note *note)
     (void)span_split(path, '?', &path, &query);
     headers[n++] = (struct sigv4_header){span_of("host"), host};
     for (size_t i = 0; i < r->request.headers.count && n < MOST; i++)
-        headers[n++] = (struct sigv4_header){span_of(r->request.headers.items[i].name), span_of(r->request.headers.items[i].value)};
+        headers[n++] = (struct sigv4_header){span_of(r->request.headers.items[i].name),
+                                             span_of(r->request.headers.items[i].value)};
     struct sigv4_request request = {span_of(r->request.method), path, query, headers, n, buf_span(&r->request.body)};
     const char *service = json_str(keys, "service");
-    struct sigv4_signing how = {.access_key = span_of(json_str(keys, "access_key")), .secret = span_of(json_str(keys, "secret")),
-                                .region = span_of(json_str(keys, "region")), .service = span_of(service != NULL ? service : "bedrock"),
+    struct sigv4_signing how = {.access_key = span_of(json_str(keys, "access_key")),
+                                .secret = span_of(json_str(keys, "secret")),
+                                .region = span_of(json_str(keys, "region")),
+                                .service = span_of(service != NULL ? service : "bedrock"),
                                 .at_s = wall_ns() / 1000000000};
     CLEANUP(sigv4_signed_release) struct sigv4_signed made;
     sigv4_signed_init(&made);
@@ -251,14 +254,16 @@ static enum err make_request(struct step_run *r, struct note *note)
         r->request.method = span_dup(span_of(json_str(send, "method")));
     }
     const char *base = json_str(speaks, "base"), *path = json_str(send, "path");
-    buf_addf(&r->url, "%s%s%s", r->rig->target_url, base != NULL ? base : "", path != NULL ? path : buf_text(&r->request.path));
+    buf_addf(&r->url, "%s%s%s", r->rig->target_url, base != NULL ? base : "",
+             path != NULL ? path : buf_text(&r->request.path));
     const cJSON *keys = json_member(speaks, "sigv4");
     return keys != NULL ? sign(r, keys, note) : OK;
 }
 
 static struct point point_of(const cJSON *after, const char *open)
 {
-    static const char *const kinds[] = {[POINT_EVENTS] = "events", [POINT_FRAMES] = "frames", [POINT_HEAD] = "head", [POINT_UPSTREAM] = "upstream"};
+    static const char *const kinds[] = {
+        [POINT_EVENTS] = "events", [POINT_FRAMES] = "frames", [POINT_HEAD] = "head", [POINT_UPSTREAM] = "upstream"};
     struct point p = {.open = open, .n = 1};
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         const cJSON *n = json_member(after, kinds[i]);
@@ -375,7 +380,8 @@ static enum err run_steps(struct rig *rig, const struct case_file *c, const cJSO
     CLEANUP(json_free) cJSON *journal = NULL;
     char nonce[32];
     int64_t since = 0;
-    (void)snprintf(nonce, sizeof nonce, "n%012llx", (unsigned long long)(now_ns() / 1000 + ++rig->nonces) & 0xffffffffffffULL);
+    (void)snprintf(nonce, sizeof nonce, "n%012llx",
+                   (unsigned long long)(now_ns() / 1000 + ++rig->nonces) & 0xffffffffffffULL);
     enum err e = admin_reset(rig->admin_url, &out->reason);
     if (e == OK)
         e = mutate(rig, mutation, &out->reason);
@@ -389,8 +395,14 @@ static enum err run_steps(struct rig *rig, const struct case_file *c, const cJSO
     {
         if (e != OK || out->findings.failed > 0)
             break;
-        CLEANUP(step_release) struct step_run r = {.rig = rig, .out = out, .vars = &vars, .number = number++, .since = &since,
-                                                   .nonce = nonce, .url = BUF_INIT(65536)};
+        CLEANUP(step_release)
+        struct step_run r = {.rig = rig,
+                             .out = out,
+                             .vars = &vars,
+                             .number = number++,
+                             .since = &since,
+                             .nonce = nonce,
+                             .url = BUF_INIT(65536)};
         e = run_step(&r, step, &out->reason);
     }
     return e;

@@ -16,7 +16,7 @@ const char *verdict_name(enum verdict v);
 
 struct outcome {
     enum verdict verdict;
-    bool unreachable; /* error: the target, or the mock, was not there */
+    bool unreachable;   /* error: the target, or the mock, was not there */
     struct note reason; /* of skip and error */
     struct findings findings;
     struct buf alternative;

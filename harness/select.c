@@ -20,7 +20,8 @@ static bool word_selects(const char *word, const char *id)
     return n > 0 && (below || glob_match(word, id));
 }
 
-static bool any_requirement(const struct option_list *wanted, const struct requirements *requirements, const struct case_file *c)
+static bool any_requirement(const struct option_list *wanted, const struct requirements *requirements,
+                            const struct case_file *c)
 {
     const cJSON *name;
     cJSON_ArrayForEach(name, json_member(c->root, "requirements"))
@@ -42,7 +43,8 @@ static const char *id_of_word(const struct cases *cases, const char *word)
     return word;
 }
 
-static bool is_selected(const struct selection *s, const struct cases *cases, const struct requirements *requirements, const struct case_file *c)
+static bool is_selected(const struct selection *s, const struct cases *cases, const struct requirements *requirements,
+                        const struct case_file *c)
 {
     bool named = s->words->count == 0;
     for (size_t i = 0; i < s->words->count && !named; i++)
@@ -52,7 +54,8 @@ static bool is_selected(const struct selection *s, const struct cases *cases, co
     return named && c->level >= s->level && any_requirement(s->requirements, requirements, c);
 }
 
-static enum err check_words(const struct selection *s, const struct cases *cases, const struct requirements *requirements, struct note *note)
+static enum err check_words(const struct selection *s, const struct cases *cases,
+                            const struct requirements *requirements, struct note *note)
 {
     for (size_t i = 0; i < s->words->count; i++) {
         bool hit = is_file(s->words->items[i]);
@@ -61,8 +64,8 @@ static enum err check_words(const struct selection *s, const struct cases *cases
         if (hit)
             continue;
         const char *near = case_near(cases, s->words->items[i]);
-        return note_set(note, ERR_UNKNOWN, "no case is called '%s'%s%s; mohs list --cases shows them", s->words->items[i],
-                        near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+        return note_set(note, ERR_UNKNOWN, "no case is called '%s'%s%s; mohs list --cases shows them",
+                        s->words->items[i], near != NULL ? "; did you mean " : "", near != NULL ? near : "");
     }
     for (size_t i = 0; i < s->requirements->count; i++) {
         const char *word = s->requirements->items[i];
@@ -71,13 +74,14 @@ static enum err check_words(const struct selection *s, const struct cases *cases
             hit = glob_match(word, requirements->items[k].id) || glob_match(word, requirements->items[k].alias);
         const char *near = hit ? NULL : requirement_near(requirements, word);
         if (!hit)
-            return note_set(note, ERR_UNKNOWN, "there is no requirement '%s'%s%s", word, near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+            return note_set(note, ERR_UNKNOWN, "there is no requirement '%s'%s%s", word,
+                            near != NULL ? "; did you mean " : "", near != NULL ? near : "");
     }
     return OK;
 }
 
-enum err select_cases(const struct selection *s, struct cases *cases, struct requirements *requirements, size_t **out, size_t *count,
-                      struct note *note)
+enum err select_cases(const struct selection *s, struct cases *cases, struct requirements *requirements, size_t **out,
+                      size_t *count, struct note *note)
 {
     *out = NULL;
     *count = 0;

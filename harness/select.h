@@ -12,9 +12,9 @@ struct selection {
     enum level level;                       /* at least this strict */
 };
 
-/* Indices into cases->items, in order. Files among the words are loaded into `cases` first. ERR_UNKNOWN: a word that matches
- * nothing, with the nearest id. The list is the caller's to free. */
-enum err select_cases(const struct selection *s, struct cases *cases, struct requirements *requirements, size_t **out, size_t *count,
-                      struct note *note) MUST_USE;
+/* Indices into cases->items, in order. Files among the words are loaded into `cases` first. ERR_UNKNOWN: a word that
+ * matches nothing, with the nearest id. The list is the caller's to free. */
+enum err select_cases(const struct selection *s, struct cases *cases, struct requirements *requirements, size_t **out,
+                      size_t *count, struct note *note) MUST_USE;
 
 #endif

@@ -23,7 +23,8 @@ enum err serve_ready(int64_t fd, unsigned port, unsigned second, struct note *no
 
 void serve_until_told(bool parent_watch)
 {
-    struct pollfd fds[] = {{.fd = interrupt_fd(), .events = POLLIN}, {.fd = parent_watch ? STDIN_FILENO : -1, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = interrupt_fd(), .events = POLLIN},
+                           {.fd = parent_watch ? STDIN_FILENO : -1, .events = POLLIN}};
     while (!interrupt_seen()) {
         if (poll(fds, COUNT_OF(fds), -1) < 0 && errno != EINTR)
             return;

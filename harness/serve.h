@@ -1,4 +1,5 @@
-/* serve.h: what `mohs mock` and `mohs gateway` do alike: say that they are ready, then stand until they are told to go. */
+/* serve.h: what `mohs mock` and `mohs gateway` do alike: say that they are ready, then stand until they are told to go.
+ */
 #ifndef MOHS_SERVE_H
 #define MOHS_SERVE_H
 

@@ -1,7 +1,7 @@
 /* spawn.c: children that cannot outlive us.
  *
- * fork and exec rather than posix_spawn, because the child asks the kernel for a signal at our death before it becomes the
- * other program. Each child leads a process group, so that a shell of --start and what it started end together.
+ * fork and exec rather than posix_spawn, because the child asks the kernel for a signal at our death before it becomes
+ * the other program. Each child leads a process group, so that a shell of --start and what it started end together.
  */
 #include "harness/spawn.h"
 

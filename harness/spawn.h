@@ -1,7 +1,7 @@
 /* spawn.h: child programs: a mock and a gateway beside us, or the target of --start.
  *
- * A child dies with us (PR_SET_PDEATHSIG, and its standard input is a pipe that only we hold), reads nothing, and writes
- * both outputs to one nameless file in memory, of which spawn_log() shows the end when something went wrong.
+ * A child dies with us (PR_SET_PDEATHSIG, and its standard input is a pipe that only we hold), reads nothing, and
+ * writes both outputs to one nameless file in memory, of which spawn_log() shows the end when something went wrong.
  */
 #ifndef MOHS_SPAWN_H
 #define MOHS_SPAWN_H
@@ -17,7 +17,7 @@ struct spawn {
     int log;
     int ready; /* our end of its ready pipe; -1: none */
 };
-#define SPAWN_INIT ((struct spawn){0, -1, -1, -1})
+#define SPAWN_INIT     ((struct spawn){0, -1, -1, -1})
 #define SPAWN_READY_FD 3 /* the child's end of the ready pipe, for --ready-fd 3 */
 
 struct spawn_config {
@@ -26,8 +26,10 @@ struct spawn_config {
     bool ready;              /* give it a ready pipe as fd 3 */
 };
 enum err spawn_start(struct spawn *s, const struct spawn_config *config, struct note *note) MUST_USE;
-/* Read "PORT SECOND\n" from the ready pipe. ERR_TIMEOUT, ERR_CLOSED when it ended first; the note holds the end of its log. */
-enum err spawn_wait_ready(struct spawn *s, unsigned timeout_ms, unsigned *port, unsigned *second, struct note *note) MUST_USE;
+/* Read "PORT SECOND\n" from the ready pipe. ERR_TIMEOUT, ERR_CLOSED when it ended first; the note holds the end of its
+ * log. */
+enum err spawn_wait_ready(struct spawn *s, unsigned timeout_ms, unsigned *port, unsigned *second,
+                          struct note *note) MUST_USE;
 bool spawn_alive(struct spawn *s);
 /* Append the last `most` bytes of what it wrote. */
 void spawn_log(const struct spawn *s, size_t most, struct buf *out);

@@ -1,4 +1,5 @@
-/* suite.h: reading a JSON file of the suites together with its schema; a mistake names file, pointer and nearest key. */
+/* suite.h: reading a JSON file of the suites together with its schema; a mistake names file, pointer and nearest key.
+ */
 #ifndef MOHS_SUITE_H
 #define MOHS_SUITE_H
 

@@ -1,8 +1,8 @@
 /* talk.c: the callbacks of one call, and the small state that makes progress causal.
  *
- * Admin calls made on the way (open a gate, look whether the mock has seen a call) run on the same loop as the call itself, so
- * nothing blocks while frames arrive. Looking at the journal is the one thing that is polled, every POLL_MS, since the mock
- * has no way to call us.
+ * Admin calls made on the way (open a gate, look whether the mock has seen a call) run on the same loop as the call
+ * itself, so nothing blocks while frames arrive. Looking at the journal is the one thing that is polled, every POLL_MS,
+ * since the mock has no way to call us.
  */
 #include "harness/talk.h"
 
@@ -71,7 +71,8 @@ static struct side_call *side_free(struct driver *d)
             buf_release(&s->url);
             buf_release(&s->body);
             buf_release(&s->answer);
-            *s = (struct side_call){.d = d, .url = BUF_INIT(4096), .body = BUF_INIT(65536), .answer = BUF_INIT(TALK_BODY_MAX)};
+            *s = (struct side_call){
+                .d = d, .url = BUF_INIT(4096), .body = BUF_INIT(65536), .answer = BUF_INIT(TALK_BODY_MAX)};
             return s;
         }
     return NULL;
@@ -279,8 +280,11 @@ enum err talk_run(struct loop *loop, struct client *client, struct talk_plan *pl
     d->plan = plan;
     d->talk = out;
     d->loop = loop;
-    struct client_request r = {.method = plan->request->method, .url = plan->url, .headers = &plan->request->headers,
-                               .body = buf_span(&plan->request->body), .timeout_ms = plan->request_ms};
+    struct client_request r = {.method = plan->request->method,
+                               .url = plan->url,
+                               .headers = &plan->request->headers,
+                               .body = buf_span(&plan->request->body),
+                               .timeout_ms = plan->request_ms};
     d->call = client_start(client, &r, &events, d, note);
     if (d->call == NULL)
         return ERR_IO;

@@ -1,5 +1,5 @@
-/* talk.h: one request to the target and its answer, driven by what arrives: gates are opened, and the connection is left,
- * when the client has got so far, never after a guess of time.
+/* talk.h: one request to the target and its answer, driven by what arrives: gates are opened, and the connection is
+ * left, when the client has got so far, never after a guess of time.
  *
  * Points of progress are met in their order. When nothing moves for progress_ms while a point is waited for, the points
  * are given up and every gate of the step is opened, so that the rest of the exchange can still be judged.
@@ -11,7 +11,7 @@
 #include "net/client.h"
 
 #define TALK_POINTS_MAX 64
-#define TALK_BODY_MAX ((size_t)64 << 20)
+#define TALK_BODY_MAX   ((size_t)64 << 20)
 
 enum point_kind { POINT_EVENTS, POINT_FRAMES, POINT_HEAD, POINT_UPSTREAM };
 struct point {
@@ -26,8 +26,8 @@ struct talk_plan {
     const struct dialect *dialect;
     const char *url;
     struct dialect_request *request;
-    const char *admin; /* of the mock, for gates and the journal */
-    int64_t since;     /* journal entries behind this one are of this step */
+    const char *admin;        /* of the mock, for gates and the journal */
+    int64_t since;            /* journal entries behind this one are of this step */
     const char *const *gates; /* all of the step */
     size_t gate_count;
     unsigned request_ms, progress_ms;
@@ -46,6 +46,7 @@ struct talk {
 void talk_release(struct talk *t);
 
 /* ERR_IO: the target could not be reached. Everything else that goes wrong is in talk->result. */
-enum err talk_run(struct loop *loop, struct client *client, struct talk_plan *plan, struct talk *out, struct note *note) MUST_USE;
+enum err talk_run(struct loop *loop, struct client *client, struct talk_plan *plan, struct talk *out,
+                  struct note *note) MUST_USE;
 
 #endif

@@ -1,10 +1,11 @@
 /* verdict.c: the checks.
  *
- * Each row turns a part of the evidence into a JSON value, which match() holds against the matcher of the case. So a new
- * check is a row and a function of a few lines, and all of them fail with the same words: pointer, expected, observed.
+ * Each row turns a part of the evidence into a JSON value, which match() holds against the matcher of the case. So a
+ * new check is a row and a function of a few lines, and all of them fail with the same words: pointer, expected,
+ * observed.
  *
- * Journal entries are dealt out to the listed calls in order; a call with room for more takes as many as leave the later
- * ones their least. What is left over, or missing, is `upstream.count`.
+ * Journal entries are dealt out to the listed calls in order; a call with room for more takes as many as leave the
+ * later ones their least. What is left over, or missing, is `upstream.count`.
  */
 #include "harness/verdict.h"
 
@@ -57,8 +58,10 @@ static char *copy(const char *text)
     return text == NULL ? NULL : span_dup(span_of(text));
 }
 
-/* `observed` NULL: it held. A check that was judged before (an entry of a repeated call) fails when any of them does. */
-static void add(struct findings *f, const char *id, bool ok, const char *pointer, const char *expected, const char *observed)
+/* `observed` NULL: it held. A check that was judged before (an entry of a repeated call) fails when any of them does.
+ */
+static void add(struct findings *f, const char *id, bool ok, const char *pointer, const char *expected,
+                const char *observed)
 {
     struct finding *at = NULL;
     for (size_t i = 0; i < f->count && at == NULL; i++)
@@ -244,7 +247,8 @@ static void judge_entry(const struct part *p, size_t call, const cJSON *expect, 
         const struct expect_row *row = &expect_rows[i];
         const cJSON *matcher = cJSON_GetObjectItemCaseSensitive(expect, row->member);
         CLEANUP(json_free) cJSON *standard = NULL;
-        if (matcher == NULL && row->standard != NULL && json_parse(span_of(row->standard), JSON_COMPACT, &standard, NULL) == OK)
+        if (matcher == NULL && row->standard != NULL &&
+            json_parse(span_of(row->standard), JSON_COMPACT, &standard, NULL) == OK)
             matcher = standard;
         if (matcher == NULL)
             continue;
@@ -312,7 +316,9 @@ static void describe_calls(const cJSON *entries, struct buf *out)
         const cJSON *reply = json_member(json_member(entry, "reply"), "status");
         if (reply != NULL)
             (void)json_int64(reply, &status);
-        buf_addf(out, "%s %s (answered %lld)", entry == entries->child ? ":" : ",", json_str(entry, "operation") != NULL ? json_str(entry, "operation") : "an unknown operation", (long long)status);
+        buf_addf(out, "%s %s (answered %lld)", entry == entries->child ? ":" : ",",
+                 json_str(entry, "operation") != NULL ? json_str(entry, "operation") : "an unknown operation",
+                 (long long)status);
     }
 }
 
@@ -421,14 +427,16 @@ static void judge_error_shape(const struct part *p, const cJSON *wanted)
     CLEANUP(json_free) cJSON *body = body_of(p->j->talk);
     const struct dialect *d = p->j->plan->dialect;
     if (cJSON_IsTrue(wanted))
-        add_plain(p, "receive.error_shape", d->error_shape(p->j->talk->status, &p->j->talk->headers, body, &why), "the error object of the dialect", why.text);
+        add_plain(p, "receive.error_shape", d->error_shape(p->j->talk->status, &p->j->talk->headers, body, &why),
+                  "the error object of the dialect", why.text);
 }
 
 static const struct receive_row {
     const char *member;
     void (*judge)(const struct part *p, const cJSON *matcher);
 } receive_rows[] = {
-    {"headers", judge_headers}, {"body", judge_body}, {"text", judge_text}, {"message", judge_message}, {"error_shape", judge_error_shape},
+    {"headers", judge_headers},         {"body", judge_body}, {"text", judge_text}, {"message", judge_message},
+    {"error_shape", judge_error_shape},
 };
 
 /* ---- receive.stream ---- */
@@ -473,7 +481,9 @@ static void judge_ends(const struct part *p, const cJSON *asked, const struct st
     CLEANUP(json_free) cJSON *value = cJSON_CreateString(stream_end_name(s->end));
     CLEANUP(json_free) cJSON *standard = NULL;
     const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(asked, "ends");
-    const char *text = p->j->talk->left ? "left" : cJSON_GetObjectItemCaseSensitive(asked, "error") != NULL ? "error" : "done";
+    const char *text = p->j->talk->left                                           ? "left"
+                       : cJSON_GetObjectItemCaseSensitive(asked, "error") != NULL ? "error"
+                                                                                  : "done";
     if (cJSON_IsArray(wanted)) {
         standard = cJSON_CreateObject();
         (void)json_set(standard, "$in", cJSON_Duplicate(wanted, true));
@@ -490,7 +500,9 @@ static cJSON *events_of(const struct stream *s)
         const struct stream_event *e = &s->events[i];
         cJSON *one = cJSON_CreateObject();
         (void)json_set_string(one, "type", e->type != NULL ? e->type : "");
-        (void)json_set(one, "data", e->json != NULL ? cJSON_Duplicate(e->json, true) : cJSON_CreateString(e->text != NULL ? e->text : ""));
+        (void)json_set(one, "data",
+                       e->json != NULL ? cJSON_Duplicate(e->json, true)
+                                       : cJSON_CreateString(e->text != NULL ? e->text : ""));
         cJSON_AddItemToArray(out, one);
     }
     return out;
@@ -552,7 +564,8 @@ static void judge_points(const struct part *p)
             (void)snprintf(id, sizeof id, "progress[%zu]", progress++);
         (void)snprintf(expected, sizeof expected, "%zu %s before %s", point->n, point_noun(point->kind),
                        point->open != NULL ? "the mock goes on" : "the client leaves");
-        (void)snprintf(observed, sizeof observed, "%zu, then nothing moved for %u ms, or the answer was over", point->seen, p->j->plan->progress_ms);
+        (void)snprintf(observed, sizeof observed, "%zu, then nothing moved for %u ms, or the answer was over",
+                       point->seen, p->j->plan->progress_ms);
         add_plain(p, id, point->reached, expected, observed);
     }
 }
@@ -575,7 +588,8 @@ static void judge_alternatives(const struct part *p, struct buf *taken)
     {
         struct findings tried = {0};
         struct part branch = {p->j, &tried, ""};
-        (void)snprintf(branch.prefix, sizeof branch.prefix, "%.40s.alternatives.%.80s", p->prefix, json_str(one, "name"));
+        (void)snprintf(branch.prefix, sizeof branch.prefix, "%.40s.alternatives.%.80s", p->prefix,
+                       json_str(one, "name"));
         cJSON *kept = p->j->vars->kept == NULL ? NULL : cJSON_Duplicate(p->j->vars->kept, true);
         judge_part(&branch, one);
         if (tried.failed == 0) {

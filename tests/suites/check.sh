@@ -81,7 +81,11 @@ claim 2 'not/there' --profile mock-direct good.json -o not/there.json
 # ---- Ctrl-C while a reply is held ----
 count=$((count + 1))
 timeout 20 "$MOHS" check --ui none --profile mock-direct held.json 2> err & held=$!
-for _ in $(seq 100); do sleep 0.05; child=$(pgrep -P "$held" 2>/dev/null | head -n 1); [ -n "$child" ] && break; done
+child=""
+for _ in $(seq 200); do # until mohs has a mock of its own, and so catches signals
+  sleep 0.05; child=$(pgrep -P "$held" | head -n 1)
+  [ -n "$child" ] && pgrep -P "$child" > /dev/null && break
+done
 sleep 0.5
 kill -INT "$child"; wait $held; got=$?
 [ $got -eq 105 ] && tail -n 1 err | grep -q interrupted || { failed=$((failed + 1)); echo "FAILED: Ctrl-C: exit $got: $(cat err)"; }

@@ -1,4 +1,5 @@
-/* Cases: what the loader takes and refuses, how names expand, how calls and outcomes are judged, what a list of expected failures says. */
+/* Cases: what the loader takes and refuses, how names expand, how calls and outcomes are judged, what a list of
+ * expected failures says. */
 #include "harness/case.h"
 #include "harness/expand.h"
 #include "harness/expected.h"
@@ -24,12 +25,15 @@ static cJSON *parsed(const char *text)
 static const char good_case[] =
     "{\"title\":\"A case for tests\",\"requirements\":[\"params.stop-string\"],\"needs\":[\"openai.chat\"],\"steps\":["
     "{\"send\":{\"dialect\":\"openai.chat\",\"stream\":true,\"body\":{}},"
-    "\"upstream\":[{\"expect\":{\"body\":{\"a\":1}},\"reply\":{\"text\":\"x\",\"gates\":[{\"before_event\":1,\"name\":\"g\"}]}}],"
+    "\"upstream\":[{\"expect\":{\"body\":{\"a\":1}},\"reply\":{\"text\":\"x\",\"gates\":[{\"before_event\":1,\"name\":"
+    "\"g\"}]}}],"
     "\"progress\":[{\"after\":{\"events\":1},\"open\":\"g\"}],"
     "\"receive\":{\"status\":200,\"stream\":{\"message\":{\"content\":\"x\"}}}},"
     "{\"send\":{\"dialect\":\"openai.chat\",\"body\":{}},\"alternatives\":["
-    "{\"name\":\"one\",\"upstream\":[],\"receive\":{\"status\":400,\"error_shape\":true}},{\"name\":\"two\",\"upstream\":[{}],\"receive\":{\"status\":200}}]}"
-    "],\"mutations\":[{\"on\":\"upstream.body\",\"op\":\"remove\",\"path\":\"/a\",\"caught\":\"steps[0].upstream[0].body\"}]}";
+    "{\"name\":\"one\",\"upstream\":[],\"receive\":{\"status\":400,\"error_shape\":true}},{\"name\":\"two\","
+    "\"upstream\":[{}],\"receive\":{\"status\":200}}]}"
+    "],\"mutations\":[{\"on\":\"upstream.body\",\"op\":\"remove\",\"path\":\"/"
+    "a\",\"caught\":\"steps[0].upstream[0].body\"}]}";
 
 /* As cases_add_file() does: the schema first, then what it cannot know. */
 static enum err load(const cJSON *tree, struct note *note)
@@ -83,15 +87,31 @@ static void knows_the_checks_of_a_case(void)
         const char *check;
         bool there;
     } rows[] = {
-        {"steps[0].upstream.count", true},        {"steps[0].upstream[0].body", true},     {"steps[0].upstream[0].valid", true},
-        {"steps[0].upstream[0].canaries", true},  {"steps[0].upstream[0].model", false},   {"steps[0].upstream[1].valid", false},
-        {"steps[0].upstream[0].nothing", false},  {"steps[0].receive.status", true},       {"steps[0].receive.headers", false},
-        {"steps[0].receive.stream.ends", true},   {"steps[0].receive.stream.error", false}, {"steps[0].receive.stream.message", true},
-        {"steps[0].receive.stream.one-finish", true}, {"steps[0].receive.stream.role-once", false}, {"steps[0].progress[0]", true},
-        {"steps[0].progress[1]", false},          {"steps[0].disconnect", false},          {"steps[1].alternatives", true},
-        {"steps[1].alternatives.one.receive.error_shape", true}, {"steps[1].alternatives.two.receive.error_shape", false},
-        {"steps[1].alternatives.three.upstream.count", false},   {"steps[2].upstream.count", false}, {"steps[0]", false},
-        {"steps[0].progress[0].x", false},        {"upstream.count", false},
+        {"steps[0].upstream.count", true},
+        {"steps[0].upstream[0].body", true},
+        {"steps[0].upstream[0].valid", true},
+        {"steps[0].upstream[0].canaries", true},
+        {"steps[0].upstream[0].model", false},
+        {"steps[0].upstream[1].valid", false},
+        {"steps[0].upstream[0].nothing", false},
+        {"steps[0].receive.status", true},
+        {"steps[0].receive.headers", false},
+        {"steps[0].receive.stream.ends", true},
+        {"steps[0].receive.stream.error", false},
+        {"steps[0].receive.stream.message", true},
+        {"steps[0].receive.stream.one-finish", true},
+        {"steps[0].receive.stream.role-once", false},
+        {"steps[0].progress[0]", true},
+        {"steps[0].progress[1]", false},
+        {"steps[0].disconnect", false},
+        {"steps[1].alternatives", true},
+        {"steps[1].alternatives.one.receive.error_shape", true},
+        {"steps[1].alternatives.two.receive.error_shape", false},
+        {"steps[1].alternatives.three.upstream.count", false},
+        {"steps[2].upstream.count", false},
+        {"steps[0]", false},
+        {"steps[0].progress[0].x", false},
+        {"upstream.count", false},
     };
     CLEANUP(json_free) cJSON *tree = parsed(good_case);
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -103,8 +123,10 @@ static void every_shipped_case_is_sound_and_named_by_its_path(void)
     CLAIM(cases.count >= 10, "%zu cases", cases.count);
     for (size_t i = 0; i < cases.count; i++) {
         const struct case_file *c = &cases.items[i];
-        const char *dialect = json_str(json_member(cJSON_GetArrayItem(json_member(c->root, "steps"), 0), "send"), "dialect");
-        bool own_folder = strncmp(c->id, dialect, strlen(dialect)) == 0 || strncmp(c->id, "openai", 6) == strncmp(dialect, "openai", 6);
+        const char *dialect =
+            json_str(json_member(cJSON_GetArrayItem(json_member(c->root, "steps"), 0), "send"), "dialect");
+        bool own_folder = strncmp(c->id, dialect, strlen(dialect)) == 0 ||
+                          strncmp(c->id, "openai", 6) == strncmp(dialect, "openai", 6);
         CLAIM(own_folder, "%s opens with the dialect %s", c->id, dialect);
         CLAIM(case_find(&cases, c->id) == c, "%s is there twice", c->id);
     }
@@ -132,8 +154,9 @@ static void names_expand_once_and_unknown_ones_are_refused(void)
     CLEANUP(match_vars_release) struct match_vars vars = MATCH_VARS_INIT;
     CLEANUP(json_free) cJSON *kept = parsed("{\"x\":1}");
     CU_ASSERT_EQUAL(match_vars_set(&vars, "k", kept), OK);
-    static const char *const rows[][2] = {{"plain", "plain"}, {"<${a}>", "<1>"}, {"${b}", "${a}"}, {"$${a}", "${a}"}, {"${save.k}", "{\"x\":1}"},
-                                          {"${c}", NULL},      {"${a", NULL},     {"${save.z}", NULL}, {"$a {a}", "$a {a}"}};
+    static const char *const rows[][2] = {{"plain", "plain"}, {"<${a}>", "<1>"},          {"${b}", "${a}"},
+                                          {"$${a}", "${a}"},  {"${save.k}", "{\"x\":1}"}, {"${c}", NULL},
+                                          {"${a", NULL},      {"${save.z}", NULL},        {"$a {a}", "$a {a}"}};
     struct expansion x = {names, &vars};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(buf_release) struct buf out = BUF_INIT(256);
@@ -146,7 +169,8 @@ static void names_expand_once_and_unknown_ones_are_refused(void)
 
 /* ---- verdicts ---- */
 
-/* Judges a step against journal entries of the given operations and a plain 200; the failed checks, joined with spaces. */
+/* Judges a step against journal entries of the given operations and a plain 200; the failed checks, joined with spaces.
+ */
 static void judged(const char *step_text, const char *entries_text, struct buf *out, struct buf *taken)
 {
     CLEANUP(json_free) cJSON *step = parsed(step_text);
@@ -162,12 +186,16 @@ static void judged(const char *step_text, const char *entries_text, struct buf *
     for (size_t i = 0; i < f.count; i++) {
         if (!f.items[i].ok)
             buf_addf(out, "%s%s", out->len > 0 ? " " : "", f.items[i].id + strlen("steps[0]."));
-        CLAIM(f.items[i].ok || (f.items[i].expected != NULL && f.items[i].observed != NULL), "%s does not say what it saw", f.items[i].id);
+        CLAIM(f.items[i].ok || (f.items[i].expected != NULL && f.items[i].observed != NULL),
+              "%s does not say what it saw", f.items[i].id);
     }
     talk_release(&talk);
 }
 
-#define ENTRY(body) "{\"operation\":\"Converse\",\"method\":\"POST\",\"body\":\"" body "\",\"valid\":true,\"canaries\":[],\"signature\":{\"verdict\":\"valid\",\"region\":\"r\"},\"headers\":[[\"X-A\",\"1\"],[\"x-a\",\"2\"]],\"reply\":{\"status\":200}}"
+#define ENTRY(body)                                                                                                    \
+    "{\"operation\":\"Converse\",\"method\":\"POST\",\"body\":\"" body                                                 \
+    "\",\"valid\":true,\"canaries\":[],\"signature\":{\"verdict\":\"valid\",\"region\":\"r\"},\"headers\":[[\"X-A\","  \
+    "\"1\"],[\"x-a\",\"2\"]],\"reply\":{\"status\":200}}"
 #define A "{\\\"n\\\":1}"
 #define B "{\\\"n\\\":2}"
 
@@ -185,15 +213,20 @@ static void calls_are_dealt_out_in_order_and_counted(void)
         {"[{\"count\":{\"min\":1,\"max\":2}}]", "[" ENTRY(A) "," ENTRY(A) "," ENTRY(A) "]", "upstream.count"},
         {"[{\"count\":2}]", "[" ENTRY(A) "]", "upstream.count"},
         {"[{\"count\":{\"min\":0}},{\"expect\":{\"body\":{\"n\":2}}}]", "[" ENTRY(A) "," ENTRY(A) "," ENTRY(B) "]", ""},
-        {"[{\"expect\":{\"body\":{\"n\":1}}},{\"expect\":{\"body\":{\"n\":2}}}]", "[" ENTRY(B) "," ENTRY(A) "]", "upstream[0].body upstream[1].body"},
+        {"[{\"expect\":{\"body\":{\"n\":1}}},{\"expect\":{\"body\":{\"n\":2}}}]", "[" ENTRY(B) "," ENTRY(A) "]",
+         "upstream[0].body upstream[1].body"},
         {"[{\"expect\":{\"body\":{\"n\":1}},\"count\":2}]", "[" ENTRY(A) "," ENTRY(B) "]", "upstream[0].body"},
-        {"[{\"expect\":{\"operation\":\"ConverseStream\",\"method\":\"POST\"}}]", "[" ENTRY(A) "]", "upstream[0].operation"},
+        {"[{\"expect\":{\"operation\":\"ConverseStream\",\"method\":\"POST\"}}]", "[" ENTRY(A) "]",
+         "upstream[0].operation"},
         {"[{\"expect\":{\"signature\":\"expired\"}}]", "[" ENTRY(A) "]", "upstream[0].signature"},
         {"[{\"expect\":{\"signature\":{\"region\":\"r\"}}}]", "[" ENTRY(A) "]", ""},
         {"[{\"expect\":{\"headers\":{\"x-a\":\"1, 2\",\"x-b\":{\"$absent\":true}}}}]", "[" ENTRY(A) "]", ""},
         {"[{\"expect\":{\"headers\":{\"x-a\":\"1\"}}}]", "[" ENTRY(A) "]", "upstream[0].headers"},
         {"[{\"expect\":{\"body\":\"no json\"}}]", "[" ENTRY("no json") "]", ""},
-        {"[{}]", "[{\"valid\":false,\"refusal\":{\"type\":\"V\",\"message\":\"m\"},\"canaries\":[{\"name\":\"client-key\",\"where\":\"body\"}]}]", "upstream[0].valid upstream[0].canaries"},
+        {"[{}]",
+         "[{\"valid\":false,\"refusal\":{\"type\":\"V\",\"message\":\"m\"},\"canaries\":[{\"name\":\"client-key\","
+         "\"where\":\"body\"}]}]",
+         "upstream[0].valid upstream[0].canaries"},
         {"[{\"expect\":{\"valid\":false}}]", "[" ENTRY(A) "]", "upstream[0].valid"},
         {"[{\"expect\":{\"delivered\":{\"end\":\"peer-closed\"}}}]", "[" ENTRY(A) "]", "upstream[0].delivered"},
     };
@@ -203,7 +236,8 @@ static void calls_are_dealt_out_in_order_and_counted(void)
         CLEANUP(buf_release) struct buf taken = BUF_INIT(4096);
         buf_addf(&step, "{\"upstream\":%s}", rows[i].upstream);
         judged(buf_text(&step), rows[i].entries, &failed, &taken);
-        CLAIM(strcmp(buf_text(&failed), rows[i].failed) == 0, "row %zu: fails '%s' instead of '%s'", i, buf_text(&failed), rows[i].failed);
+        CLAIM(strcmp(buf_text(&failed), rows[i].failed) == 0, "row %zu: fails '%s' instead of '%s'", i,
+              buf_text(&failed), rows[i].failed);
     }
 }
 
@@ -214,10 +248,15 @@ static void the_first_alternative_that_holds_is_taken(void)
     } rows[] = {
         {"[{\"name\":\"a\",\"receive\":{\"status\":400}},{\"name\":\"b\",\"receive\":{\"status\":200}}]", "b", ""},
         {"[{\"name\":\"a\",\"receive\":{\"status\":200}},{\"name\":\"b\",\"receive\":{\"status\":200}}]", "a", ""},
-        {"[{\"name\":\"a\",\"receive\":{\"status\":400,\"body\":{\"x\":1}}},{\"name\":\"b\",\"receive\":{\"status\":201}}]", "", "alternatives.b.receive.status alternatives"},
-        {"[{\"name\":\"a\",\"upstream\":[],\"receive\":{\"status\":200}},{\"name\":\"b\",\"upstream\":[{}],\"receive\":{\"message\":{\"content\":\"x\"}}}]", "b", ""},
+        {"[{\"name\":\"a\",\"receive\":{\"status\":400,\"body\":{\"x\":1}}},{\"name\":\"b\",\"receive\":{\"status\":"
+         "201}}]",
+         "", "alternatives.b.receive.status alternatives"},
+        {"[{\"name\":\"a\",\"upstream\":[],\"receive\":{\"status\":200}},{\"name\":\"b\",\"upstream\":[{}],\"receive\":"
+         "{\"message\":{\"content\":\"x\"}}}]",
+         "b", ""},
         {"[{\"name\":\"a\",\"upstream\":[{\"expect\":{\"operation\":{\"$save\":\"o\"}}}],\"receive\":{\"status\":9}},"
-         "{\"name\":\"b\",\"upstream\":[{\"expect\":{\"operation\":{\"$same\":\"o\"}}}]}]", "", "alternatives.a.receive.status alternatives"},
+         "{\"name\":\"b\",\"upstream\":[{\"expect\":{\"operation\":{\"$same\":\"o\"}}}]}]",
+         "", "alternatives.a.receive.status alternatives"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(buf_release) struct buf step = BUF_INIT(65536);
@@ -225,8 +264,10 @@ static void the_first_alternative_that_holds_is_taken(void)
         CLEANUP(buf_release) struct buf taken = BUF_INIT(4096);
         buf_addf(&step, "{\"alternatives\":%s}", rows[i].alternatives);
         judged(buf_text(&step), "[" ENTRY(A) "]", &failed, &taken);
-        CLAIM(strcmp(buf_text(&taken), rows[i].taken) == 0, "row %zu takes '%s' instead of '%s'", i, buf_text(&taken), rows[i].taken);
-        CLAIM(strcmp(buf_text(&failed), rows[i].failed) == 0, "row %zu: fails '%s' instead of '%s'", i, buf_text(&failed), rows[i].failed);
+        CLAIM(strcmp(buf_text(&taken), rows[i].taken) == 0, "row %zu takes '%s' instead of '%s'", i, buf_text(&taken),
+              rows[i].taken);
+        CLAIM(strcmp(buf_text(&failed), rows[i].failed) == 0, "row %zu: fails '%s' instead of '%s'", i,
+              buf_text(&failed), rows[i].failed);
     }
 }
 
@@ -235,7 +276,8 @@ static void the_first_alternative_that_holds_is_taken(void)
 static void a_list_of_expected_failures_tells_news_from_the_known(void)
 {
     char a[] = "steps[0].receive.body", b[] = "steps[0].upstream.count";
-    struct expected x = {parsed("{\"profile\":\"p\",\"cases\":{\"c\":{\"checks\":[\"steps[0].receive.body\"],\"reason\":\"known\"}}}")};
+    struct expected x = {
+        parsed("{\"profile\":\"p\",\"cases\":{\"c\":{\"checks\":[\"steps[0].receive.body\"],\"reason\":\"known\"}}}")};
     static const struct {
         const char *id;
         bool a_ok, b_ok;
@@ -261,9 +303,14 @@ static void words_select_by_id_folder_and_glob(void)
         enum level level;
         int least; /* -1: an error */
     } rows[] = {
-        {"openai.chat/params/stop", "none", LEVEL_MAY, 1}, {"openai.chat/params", "none", LEVEL_MAY, 1}, {"openai.chat/", "none", LEVEL_MAY, 2},
-        {"*/stop", "none", LEVEL_MAY, 1},                  {"openai.chat/par", "none", LEVEL_MAY, -1}, {"openai.chat/params/stopp", "none", LEVEL_MAY, -1},
-        {"openai.chat/params/stop", "*stop", LEVEL_MAY, 0}, {"bedrock.converse/native/disconnect", "none", LEVEL_MUST, 0},
+        {"openai.chat/params/stop", "none", LEVEL_MAY, 1},
+        {"openai.chat/params", "none", LEVEL_MAY, 1},
+        {"openai.chat/", "none", LEVEL_MAY, 2},
+        {"*/stop", "none", LEVEL_MAY, 1},
+        {"openai.chat/par", "none", LEVEL_MAY, -1},
+        {"openai.chat/params/stopp", "none", LEVEL_MAY, -1},
+        {"openai.chat/params/stop", "*stop", LEVEL_MAY, 0},
+        {"bedrock.converse/native/disconnect", "none", LEVEL_MUST, 0},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const char *word = rows[i].word, *skip = rows[i].skip;
@@ -293,7 +340,8 @@ int main(void)
         {"names expand once, and unknown ones are refused", names_expand_once_and_unknown_ones_are_refused},
         {"calls are dealt out in order and counted", calls_are_dealt_out_in_order_and_counted},
         {"the first alternative that holds is taken", the_first_alternative_that_holds_is_taken},
-        {"a list of expected failures tells news from the known", a_list_of_expected_failures_tells_news_from_the_known},
+        {"a list of expected failures tells news from the known",
+         a_list_of_expected_failures_tells_news_from_the_known},
         {"words select by id, folder and glob", words_select_by_id_folder_and_glob},
         CU_TEST_INFO_NULL,
     };

@@ -3,18 +3,25 @@
 
 #include "unit.h"
 
-#define CHUNK(choices) "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[" choices "]}\n\n"
-#define DELTA(delta)   CHUNK("{\"index\":0,\"delta\":{" delta "},\"finish_reason\":null}")
-#define FINISH(reason) CHUNK("{\"index\":0,\"delta\":{},\"finish_reason\":\"" reason "\"}")
-#define ROLE           DELTA("\"role\":\"assistant\",\"content\":\"\"")
-#define TEXT(text)     DELTA("\"content\":\"" text "\"")
+#define CHUNK(choices)                                                                                                 \
+    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[" choices    \
+    "]}\n\n"
+#define DELTA(delta)      CHUNK("{\"index\":0,\"delta\":{" delta "},\"finish_reason\":null}")
+#define FINISH(reason)    CHUNK("{\"index\":0,\"delta\":{},\"finish_reason\":\"" reason "\"}")
+#define ROLE              DELTA("\"role\":\"assistant\",\"content\":\"\"")
+#define TEXT(text)        DELTA("\"content\":\"" text "\"")
 #define TOOL(index, rest) DELTA("\"tool_calls\":[{\"index\":" index "," rest "}]")
-#define TOOL_START(index) TOOL(index, "\"id\":\"t" index "\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}")
+#define TOOL_START(index)                                                                                              \
+    TOOL(index, "\"id\":\"t" index "\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}")
 #define TOOL_MORE(index, text) TOOL(index, "\"function\":{\"arguments\":\"" text "\"}")
-#define USAGE          "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":{\"total_tokens\":3}}\n\n"
-#define DONE           "data: [DONE]\n\n"
+#define USAGE                                                                                                          \
+    "data: "                                                                                                           \
+    "{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":{"     \
+    "\"total_tokens\":3}}\n\n"
+#define DONE "data: [DONE]\n\n"
 
-static struct stream *fed(const struct dialect *d, const char *type, struct span bytes, size_t step, enum stream_end how, bool usage)
+static struct stream *fed(const struct dialect *d, const char *type, struct span bytes, size_t step,
+                          enum stream_end how, bool usage)
 {
     struct stream *s = stream_new(d, type);
     for (size_t at = 0; at < bytes.n; at += step)
@@ -57,28 +64,47 @@ static const struct row openai_rows[] = {
     {"[DONE] too early", ROLE DONE FINISH("stop"), STREAM_CLOSED, NULL, "done-last", "done"},
     {"no finish", ROLE TEXT("a") DONE, STREAM_CLOSED, NULL, "one-finish", "done"},
     {"two finishes", ROLE FINISH("stop") FINISH("stop") DONE, STREAM_CLOSED, NULL, "one-finish", "done"},
-    {"text behind the finish", ROLE FINISH("stop") TEXT("a") DONE, STREAM_CLOSED, "nothing-after-finish", "nothing-after-finish", "done"},
-    {"another choice", ROLE CHUNK("{\"index\":1,\"delta\":{\"role\":\"assistant\"},\"finish_reason\":\"stop\"}") FINISH("stop") DONE, STREAM_CLOSED, NULL, "choice-index", "done"},
+    {"text behind the finish", ROLE FINISH("stop") TEXT("a") DONE, STREAM_CLOSED, "nothing-after-finish",
+     "nothing-after-finish", "done"},
+    {"another choice",
+     ROLE CHUNK("{\"index\":1,\"delta\":{\"role\":\"assistant\"},\"finish_reason\":\"stop\"}") FINISH("stop") DONE,
+     STREAM_CLOSED, NULL, "choice-index", "done"},
     {"not JSON", ROLE "data: {\"x\":\n\n" FINISH("stop") DONE, STREAM_CLOSED, NULL, "well-formed object-name", "done"},
-    {"bad UTF-8", ROLE "data: {\"object\":\"\xff\"}\n\n" FINISH("stop") DONE, STREAM_CLOSED, NULL, "well-formed object-name", "done"},
+    {"bad UTF-8", ROLE "data: {\"object\":\"\xff\"}\n\n" FINISH("stop") DONE, STREAM_CLOSED, NULL,
+     "well-formed object-name", "done"},
     {"an event without its end", ROLE FINISH("stop") DONE "data: {\"id\"", STREAM_CLOSED, NULL, "well-formed", "done"},
     {"the same, cut", ROLE "data: {\"id\"", STREAM_ABORTED, NULL, "", "aborted"},
-    {"two tools", ROLE TOOL_START("0") TOOL_MORE("0", "{}") TOOL_START("1") TOOL_MORE("1", "{\\\"a\\\":1}") FINISH("tool_calls") DONE, STREAM_CLOSED, NULL, "", "done"},
+    {"two tools",
+     ROLE TOOL_START("0") TOOL_MORE("0", "{}") TOOL_START("1") TOOL_MORE("1", "{\\\"a\\\":1}") FINISH("tool_calls")
+         DONE,
+     STREAM_CLOSED, NULL, "", "done"},
     {"tool index from 1", ROLE TOOL_START("1") FINISH("tool_calls") DONE, STREAM_CLOSED, NULL, "tool-index", "done"},
     {"tool index -1", ROLE TOOL_START("-1") FINISH("tool_calls") DONE, STREAM_CLOSED, NULL, "tool-index", "done"},
-    {"tool without name", ROLE TOOL("0", "\"id\":\"t\",\"type\":\"function\"") FINISH("tool_calls") DONE, STREAM_CLOSED, NULL, "tool-start-complete", "done"},
-    {"tool id again", ROLE TOOL_START("0") TOOL_START("0") FINISH("tool_calls") DONE, STREAM_CLOSED, "tool-args-no-id", "tool-args-no-id", "done"},
-    {"arguments not JSON", ROLE TOOL_START("0") TOOL_MORE("0", "{\\\"a\\\":") FINISH("tool_calls") DONE, STREAM_CLOSED, NULL, "args-json", "done"},
-    {"the same for length", ROLE TOOL_START("0") TOOL_MORE("0", "{\\\"a\\\":") FINISH("length") DONE, STREAM_CLOSED, NULL, "", "done"},
+    {"tool without name", ROLE TOOL("0", "\"id\":\"t\",\"type\":\"function\"") FINISH("tool_calls") DONE, STREAM_CLOSED,
+     NULL, "tool-start-complete", "done"},
+    {"tool id again", ROLE TOOL_START("0") TOOL_START("0") FINISH("tool_calls") DONE, STREAM_CLOSED, "tool-args-no-id",
+     "tool-args-no-id", "done"},
+    {"arguments not JSON", ROLE TOOL_START("0") TOOL_MORE("0", "{\\\"a\\\":") FINISH("tool_calls") DONE, STREAM_CLOSED,
+     NULL, "args-json", "done"},
+    {"the same for length", ROLE TOOL_START("0") TOOL_MORE("0", "{\\\"a\\\":") FINISH("length") DONE, STREAM_CLOSED,
+     NULL, "", "done"},
     {"usage in its place", ROLE FINISH("stop") USAGE DONE, STREAM_CLOSED, "usage-chunk", "", "done"},
     {"usage missing", ROLE FINISH("stop") DONE, STREAM_CLOSED, "usage-chunk", "usage-chunk", "done"},
     {"usage before the finish", ROLE USAGE FINISH("stop") DONE, STREAM_CLOSED, "usage-chunk", "usage-chunk", "done"},
     {"usage twice", ROLE FINISH("stop") USAGE USAGE DONE, STREAM_CLOSED, "usage-chunk", "usage-chunk", "done"},
     {"an error", ROLE TEXT("a") "data: {\"error\":{\"message\":\"no\"}}\n\n", STREAM_CLOSED, NULL, "", "error"},
-    {"on behind an error", ROLE "data: {\"error\":{\"message\":\"no\"}}\n\n" FINISH("stop") DONE, STREAM_CLOSED, NULL, "nothing-after-error", "error"},
-    {"[DONE] behind an error", ROLE "data: {\"error\":{\"message\":\"no\"}}\n\n" DONE, STREAM_CLOSED, "no-done-after-error", "no-done-after-error", "error"},
-    {"another object", "data: {\"id\":\"c1\",\"object\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"},\"finish_reason\":\"stop\"}]}\n\n" DONE, STREAM_CLOSED, NULL, "object-name", "done"},
-    {"ids that change", ROLE "data: {\"id\":\"c2\",\"object\":\"chat.completion.chunk\",\"choices\":[]}\n\n" FINISH("stop") DONE, STREAM_CLOSED, "id-stable", "id-stable", "done"},
+    {"on behind an error", ROLE "data: {\"error\":{\"message\":\"no\"}}\n\n" FINISH("stop") DONE, STREAM_CLOSED, NULL,
+     "nothing-after-error", "error"},
+    {"[DONE] behind an error", ROLE "data: {\"error\":{\"message\":\"no\"}}\n\n" DONE, STREAM_CLOSED,
+     "no-done-after-error", "no-done-after-error", "error"},
+    {"another object",
+     "data: "
+     "{\"id\":\"c1\",\"object\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"},\"finish_reason\":"
+     "\"stop\"}]}\n\n" DONE,
+     STREAM_CLOSED, NULL, "object-name", "done"},
+    {"ids that change",
+     ROLE "data: {\"id\":\"c2\",\"object\":\"chat.completion.chunk\",\"choices\":[]}\n\n" FINISH("stop") DONE,
+     STREAM_CLOSED, "id-stable", "id-stable", "done"},
     {"an unknown finish", ROLE FINISH("end_turn") DONE, STREAM_CLOSED, "finish-known", "finish-known", "done"},
 };
 
@@ -87,10 +113,13 @@ static void judge_rows(const struct dialect *d, const char *type, const struct r
     const size_t steps[] = {bytes.n + 1, 1, 7};
     for (size_t k = 0; k < COUNT_OF(steps); k++) {
         CLEANUP(buf_release) struct buf found = BUF_INIT(4096);
-        struct stream *s = fed(d, type, bytes, steps[k], row->how, row->also != NULL && strcmp(row->also, "usage-chunk") == 0);
+        struct stream *s =
+            fed(d, type, bytes, steps[k], row->how, row->also != NULL && strcmp(row->also, "usage-chunk") == 0);
         broken(s, row->also, &found);
-        CLAIM(strcmp(buf_text(&found), row->broken) == 0, "%s, %zu bytes at a time: breaks '%s' instead of '%s'", row->what, steps[k], buf_text(&found), row->broken);
-        CLAIM(strcmp(stream_end_name(s->end), row->ends) == 0, "%s: ends '%s' instead of '%s'", row->what, stream_end_name(s->end), row->ends);
+        CLAIM(strcmp(buf_text(&found), row->broken) == 0, "%s, %zu bytes at a time: breaks '%s' instead of '%s'",
+              row->what, steps[k], buf_text(&found), row->broken);
+        CLAIM(strcmp(stream_end_name(s->end), row->ends) == 0, "%s: ends '%s' instead of '%s'", row->what,
+              stream_end_name(s->end), row->ends);
         stream_free(s);
     }
 }
@@ -98,13 +127,15 @@ static void judge_rows(const struct dialect *d, const char *type, const struct r
 static void each_openai_mistake_breaks_its_invariant(void)
 {
     for (size_t i = 0; i < COUNT_OF(openai_rows); i++)
-        judge_rows(&dialect_openai_chat, "text/event-stream; charset=utf-8", &openai_rows[i], span_of(openai_rows[i].bytes));
+        judge_rows(&dialect_openai_chat, "text/event-stream; charset=utf-8", &openai_rows[i],
+                   span_of(openai_rows[i].bytes));
     struct row plain = {"JSON for a stream", ROLE FINISH("stop") DONE, STREAM_CLOSED, NULL, "content-type", "done"};
     judge_rows(&dialect_openai_chat, "application/json", &plain, span_of(plain.bytes));
 }
 
-/* ---- Bedrock: "s" messageStart, "t0" a delta of text in block 0, "T1" the start of a tool in block 1, "i1" input of it, "e0" the end
- * of block 0, "p" messageStop, "m" metadata, "x" an exception, "!" one with a broken CRC, "<" half a frame. */
+/* ---- Bedrock: "s" messageStart, "t0" a delta of text in block 0, "T1" the start of a tool in block 1, "i1" input of
+ * it, "e0" the end of block 0, "p" messageStop, "m" metadata, "x" an exception, "!" one with a broken CRC, "<" half a
+ * frame. */
 static void frames_of(const char *script, struct buf *out)
 {
     static const struct {
@@ -113,7 +144,8 @@ static void frames_of(const char *script, struct buf *out)
     } kinds[] = {
         {'s', "messageStart", "{\"role\":\"assistant\"}"},
         {'t', "contentBlockDelta", "{\"contentBlockIndex\":%c,\"delta\":{\"text\":\"hi\"}}"},
-        {'T', "contentBlockStart", "{\"contentBlockIndex\":%c,\"start\":{\"toolUse\":{\"toolUseId\":\"u\",\"name\":\"f\"}}}"},
+        {'T', "contentBlockStart",
+         "{\"contentBlockIndex\":%c,\"start\":{\"toolUse\":{\"toolUseId\":\"u\",\"name\":\"f\"}}}"},
         {'i', "contentBlockDelta", "{\"contentBlockIndex\":%c,\"delta\":{\"toolUse\":{\"input\":\"{}\"}}}"},
         {'j', "contentBlockDelta", "{\"contentBlockIndex\":%c,\"delta\":{\"toolUse\":{\"input\":\"{\"}}}"},
         {'r', "contentBlockDelta", "{\"contentBlockIndex\":%c,\"delta\":{\"reasoningContent\":{\"text\":\"hm\"}}}"},
@@ -130,7 +162,9 @@ static void frames_of(const char *script, struct buf *out)
                 continue;
             CLEANUP(buf_release) struct buf payload = BUF_INIT(256);
             const char *mark = strchr(kinds[k].payload, '%');
-            buf_add(&payload, (struct span){(const unsigned char *)kinds[k].payload, mark != NULL ? (size_t)(mark - kinds[k].payload) : strlen(kinds[k].payload)});
+            buf_add(&payload,
+                    (struct span){(const unsigned char *)kinds[k].payload,
+                                  mark != NULL ? (size_t)(mark - kinds[k].payload) : strlen(kinds[k].payload)});
             if (mark != NULL) {
                 buf_addc(&payload, *++c);
                 buf_adds(&payload, mark + 2);
@@ -188,17 +222,23 @@ static void claim_assembled(const char *what, cJSON *take, const char *wanted)
 
 static void a_stream_and_a_unary_answer_assemble_alike(void)
 {
-    static const char wanted[] = "{\"role\":\"assistant\",\"content\":\"ab\",\"reasoning\":\"hm\",\"tool_calls\":[{\"id\":\"t0\",\"name\":\"f\",\"arguments\":\"{}\"}],\"finish_reason\":\"tool_calls\"}";
+    static const char wanted[] =
+        "{\"role\":\"assistant\",\"content\":\"ab\",\"reasoning\":\"hm\",\"tool_calls\":[{\"id\":\"t0\",\"name\":\"f\","
+        "\"arguments\":\"{}\"}],\"finish_reason\":\"tool_calls\"}";
     struct stream *s = fed(&dialect_openai_chat, "text/event-stream",
-                           span_of(ROLE DELTA("\"reasoning_content\":\"hm\"") TEXT("a") TEXT("b") TOOL_START("0") TOOL_MORE("0", "{") TOOL_MORE("0", "}") FINISH("tool_calls") DONE),
+                           span_of(ROLE DELTA("\"reasoning_content\":\"hm\"") TEXT("a") TEXT("b") TOOL_START("0")
+                                       TOOL_MORE("0", "{") TOOL_MORE("0", "}") FINISH("tool_calls") DONE),
                            5, STREAM_CLOSED, false);
     claim_assembled("the stream", s->dialect->assemble(s), wanted);
     CLAIM(s->content_events == 6, "%zu content events", s->content_events);
     stream_free(s);
     CLEANUP(json_free) cJSON *body = NULL;
-    CU_ASSERT_EQUAL(json_parse(SPAN_LIT("{\"choices\":[{\"index\":0,\"finish_reason\":\"tool_calls\",\"message\":{\"role\":\"assistant\",\"content\":\"ab\",\"reasoning_content\":\"hm\","
-                                        "\"tool_calls\":[{\"id\":\"t0\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}"),
-                               JSON_COMPACT, &body, NULL), OK);
+    CU_ASSERT_EQUAL(json_parse(SPAN_LIT("{\"choices\":[{\"index\":0,\"finish_reason\":\"tool_calls\",\"message\":{"
+                                        "\"role\":\"assistant\",\"content\":\"ab\",\"reasoning_content\":\"hm\","
+                                        "\"tool_calls\":[{\"id\":\"t0\",\"type\":\"function\",\"function\":{\"name\":"
+                                        "\"f\",\"arguments\":\"{}\"}}]}}]}"),
+                               JSON_COMPACT, &body, NULL),
+                    OK);
     claim_assembled("the body", dialect_openai_chat.unary(body), wanted);
 }
 
@@ -206,9 +246,11 @@ static void bedrock_blocks_assemble_to_one_answer(void)
 {
     CLEANUP(buf_release) struct buf bytes = BUF_INIT(65536);
     frames_of("sr0e0t1t1e1T2i2e2pm", &bytes);
-    struct stream *s = fed(&dialect_bedrock_converse, "application/vnd.amazon.eventstream", buf_span(&bytes), 3, STREAM_CLOSED, false);
+    struct stream *s =
+        fed(&dialect_bedrock_converse, "application/vnd.amazon.eventstream", buf_span(&bytes), 3, STREAM_CLOSED, false);
     claim_assembled("the stream", s->dialect->assemble(s),
-                    "{\"role\":\"assistant\",\"content\":\"hihi\",\"reasoning\":\"hm\",\"tool_calls\":[{\"id\":\"u\",\"name\":\"f\",\"arguments\":\"{}\"}],"
+                    "{\"role\":\"assistant\",\"content\":\"hihi\",\"reasoning\":\"hm\",\"tool_calls\":[{\"id\":\"u\","
+                    "\"name\":\"f\",\"arguments\":\"{}\"}],"
                     "\"finish_reason\":\"end_turn\",\"usage\":{\"totalTokens\":3}}");
     stream_free(s);
 }
@@ -229,9 +271,14 @@ static void the_openai_request_takes_model_and_stream(void)
     struct dialect_request r = {.path = BUF_INIT(4096), .body = BUF_INIT(4096)};
     http_headers_init(&r.headers);
     CLEANUP(json_free) cJSON *send = NULL;
-    CU_ASSERT_EQUAL(json_parse(SPAN_LIT("{\"stream\":true,\"body\":{\"messages\":[],\"stream_options\":{\"include_usage\":true}}}"), 0, &send, NULL), OK);
+    CU_ASSERT_EQUAL(
+        json_parse(SPAN_LIT("{\"stream\":true,\"body\":{\"messages\":[],\"stream_options\":{\"include_usage\":true}}}"),
+                   0, &send, NULL),
+        OK);
     CU_ASSERT_EQUAL(dialect_openai_chat.prepare(send, "m", &r, NULL), OK);
-    CU_ASSERT_STRING_EQUAL(buf_text(&r.body), "{\"messages\":[],\"stream_options\":{\"include_usage\":true},\"model\":\"m\",\"stream\":true}");
+    CU_ASSERT_STRING_EQUAL(
+        buf_text(&r.body),
+        "{\"messages\":[],\"stream_options\":{\"include_usage\":true},\"model\":\"m\",\"stream\":true}");
     CU_ASSERT(r.stream && r.want_usage);
     dialect_request_release(&r);
 }
@@ -259,7 +306,8 @@ static void error_objects_are_known_by_their_shape(void)
         struct note why = {""};
         CLEANUP(json_free) cJSON *body = NULL;
         CU_ASSERT_EQUAL(json_parse(span_of(table[i].body), 0, &body, NULL), OK);
-        CLAIM(table[i].d->error_shape(table[i].status, &headers, body, &why) == table[i].holds, "%s: %s", table[i].body, why.text);
+        CLAIM(table[i].d->error_shape(table[i].status, &headers, body, &why) == table[i].holds, "%s: %s", table[i].body,
+              why.text);
         CLAIM((why.text[0] == '\0') == table[i].holds, "%s: says '%s'", table[i].body, why.text);
         http_headers_release(&headers);
     }
@@ -277,7 +325,8 @@ static void the_manual_names_every_invariant(void)
     const struct dialect *const *all = dialects_all(&count);
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < all[i]->invariant_count; k++)
-            CLAIM(strstr(text, all[i]->invariants[k].name) != NULL, "%s is not in suites/README.md", all[i]->invariants[k].name);
+            CLAIM(strstr(text, all[i]->invariants[k].name) != NULL, "%s is not in suites/README.md",
+                  all[i]->invariants[k].name);
 }
 
 int main(void)
