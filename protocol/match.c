@@ -16,7 +16,7 @@
 #include "protocol/regex.h"
 #include "protocol/utf8.h"
 
-enum { SHOWN_STRING = 160, BEFORE_DIFFERENCE = 40, MOST_DECODED = 64 << 20 };
+enum { SHOWN_STRING = 160, BEFORE_DIFFERENCE = 40, MOST_DECODED = 64 << 20, MOST_NOW_S = 86400 };
 
 struct walk {
     char pointer[MATCH_POINTER_MAX];
@@ -400,6 +400,15 @@ static enum err check_approx(const cJSON *argument, const char *where, struct no
     return json_only_keys(argument, keys, COUNT_OF(keys), where, note);
 }
 
+static enum err check_now(const cJSON *argument, const char *where, struct note *note)
+{
+    static const char *const keys[] = {"within_s"};
+    int64_t within = 0;
+    if (!json_int64(json_member(argument, "within_s"), &within) || within < 0 || within > MOST_NOW_S)
+        return wants(argument, where, note, "{\"within_s\": seconds, at most a day}");
+    return json_only_keys(argument, keys, COUNT_OF(keys), where, note);
+}
+
 static enum err check_base64(const cJSON *argument, const char *where, struct note *note)
 {
     CLEANUP(buf_release) struct buf bytes = BUF_INIT(BUF_ANY);
@@ -529,6 +538,14 @@ static bool approx(struct walk *w, const cJSON *argument, const cJSON *actual)
     const cJSON *within = json_member(argument, "within");
     double room = within != NULL ? within->valuedouble : fabs(value->valuedouble) * 1e-6;
     return cJSON_IsNumber(actual) && fabs(actual->valuedouble - value->valuedouble) <= room;
+}
+
+static bool now(struct walk *w, const cJSON *argument, const cJSON *actual)
+{
+    (void)w;
+    int64_t within = 0, at = 0, clock_s = wall_ns() / 1000000000;
+    return json_int64(json_member(argument, "within_s"), &within) && json_int64(actual, &at) && at >= clock_s - within &&
+           at <= clock_s + within;
 }
 
 static bool holds_json(struct walk *w, const cJSON *argument, const cJSON *actual)
@@ -701,6 +718,7 @@ static const struct operator operators[] = {
     {"$not", check_matcher, none, "anything but"},
     {"$num", check_num, num, "a number with"},
     {"$approx", check_approx, approx, "a number near"},
+    {"$now", check_now, now, "whole seconds of the clock"},
     {"$json", check_matcher, holds_json, NULL},
     {"$text", check_matcher, text, NULL},
     {"$len", check_matcher, len, NULL},

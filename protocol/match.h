@@ -15,6 +15,7 @@
  *   {"$all": [m, m]}        all of these hold;  {"$or": [m, m]} one holds;  {"$not": m} it does not hold
  *   {"$num": {"min": 1, "max": 2, "above": 0, "below": 3, "whole": true}}   a number within bounds (any of them)
  *   {"$approx": 0.5}        within a millionth of it; {"$approx": {"value": 0.5, "within": 0.01}}
+ *   {"$now": {"within_s": 300}}  the present time as a whole number of seconds since 1970, give or take
  *   {"$json": m}            a string that holds JSON, which matches m
  *   {"$text": m}            the text of a string, of a content block, of a message, or of a list of those put together
  *   {"$len": m}             characters of a string, elements of a list, members of an object

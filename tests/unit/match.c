@@ -152,6 +152,9 @@ static void refuses_what_no_matcher_means(void)
         {"{\"$base64\":{\"hex\":\"0\"}}", "hexadecimal"},
         {"{\"$exact\":1,\"a\":2}", "/c: $exact wants true or false"},
         {"{\"$approx\":{\"value\":1}}", "/c: $approx wants a number"},
+        {"{\"$now\":{}}", "/c: $now wants {\"within_s\": seconds"},
+        {"{\"$now\":{\"within_s\":-1}}", "/c: $now wants {\"within_s\": seconds"},
+        {"{\"$now\":{\"within_s\":1,\"of\":2}}", "/c"},
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         CLEANUP(json_free) cJSON *matcher = tree_of(bad[i][0]);
@@ -268,11 +271,40 @@ static void patterns_mean_what_they_mean_in_ecma(void)
         CLAIM(regex_get(refused[i], REGEX_SEARCH, NULL) == NULL, "%s is understood", refused[i]);
 }
 
+static void now_is_the_clock_in_whole_seconds(void)
+{
+    CLEANUP(json_free) cJSON *matcher = tree_of("{\"$now\":{\"within_s\":60}}");
+    const int64_t clock_s = wall_ns() / 1000000000;
+    const struct {
+        int64_t value;
+        bool holds;
+    } times[] = {{clock_s, true},
+                 {clock_s - 50, true},
+                 {clock_s + 50, true},
+                 {clock_s - 70, false},
+                 {clock_s + 70, false},
+                 {clock_s * 1000, false},
+                 {0, false}};
+    CU_ASSERT_EQUAL(match_validate(matcher, "/c", NULL), OK);
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        CLEANUP(json_free) cJSON *actual = json_new_int(times[i].value);
+        CLAIM(match(matcher, actual, NULL, NULL) == times[i].holds, "%lld", (long long)times[i].value);
+    }
+    char text[64];
+    (void)snprintf(text, sizeof text, "%lld.5", (long long)clock_s);
+    CLEANUP(json_free) cJSON *fraction = tree_of(text);
+    CLEANUP(json_free) cJSON *string = cJSON_CreateString("now");
+    CU_ASSERT_FALSE(match(matcher, fraction, NULL, NULL));
+    CU_ASSERT_FALSE(match(matcher, string, NULL, NULL));
+    CU_ASSERT_FALSE(match(matcher, NULL, NULL, NULL));
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
         {"matchers hold or say where not", matchers_hold_or_say_where_not},
         {"refuses what no matcher means", refuses_what_no_matcher_means},
+        {"now is the clock in whole seconds", now_is_the_clock_in_whole_seconds},
         {"a failed alternative saves nothing", a_failed_alternative_saves_nothing},
         {"long values are abbreviated around the difference", long_values_are_abbreviated_around_the_difference},
         {"patterns mean what they mean in ECMA", patterns_mean_what_they_mean_in_ecma},
