@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 static const struct dialect *const dialects[] = {&dialect_openai_chat, &dialect_openai_models,
-                                                 &dialect_bedrock_converse};
+                                                 &dialect_bedrock_converse, &dialect_health};
 
 const struct dialect *dialect_named(const char *name)
 {

@@ -106,6 +106,6 @@ struct stream_event *stream_add(struct stream *s, cJSON *take_json, struct span 
                                 struct span type);                        /* NULL: failed */
 void assembled_append(cJSON *message, const char *key, const char *text); /* makes or lengthens a string member */
 
-extern const struct dialect dialect_openai_chat, dialect_openai_models, dialect_bedrock_converse;
+extern const struct dialect dialect_openai_chat, dialect_openai_models, dialect_bedrock_converse, dialect_health;
 
 #endif
