@@ -1,7 +1,7 @@
 /* cmd_bench.c: `mohs bench`: load, and what a target adds to a direct line.
  *
  * Without --target the mock and the reference gateway are started as children of this program, and the mock is the
- * direct side. Before the load a mock of known delays is read back (calibration), so that a rig that cannot measure
+ * direct side. Before the load two mocks of known delays are read back (calibration), so that a rig that cannot measure
  * says so instead of giving figures.
  */
 #include <math.h>
@@ -20,7 +20,8 @@
 #include "reports/report.h"
 #include "reports/result.h"
 
-enum { CALIBRATION_TTFT_MS = 20, CALIBRATION_ITL_MS = 5, CALIBRATION_DELTAS = 16 };
+/* Two mocks, a few contents each: together about two seconds. */
+enum { CALIBRATION_SHORT_MS = 8, CALIBRATION_LONG_MS = 20, CALIBRATION_ITL_MS = 2, CALIBRATION_DELTAS = 6 };
 
 struct bench_options {
     const char *target, *direct, *dialect, *direct_dialect, *model, *prompt, *body, *arrival, *region, *key, *ui;
@@ -60,7 +61,7 @@ static const struct option_row rows[] = {
     {"region", 0, "REGION", OPTION_STRING, AT(region), .fallback = "us-east-1", .help = "Region to sign for."},
     {"block", 0, "MS", OPTION_MS, AT(block_ms), .fallback = "250ms", .help = "Paired: how long one side has the line before the other."},
     {"seed", 0, "N", OPTION_INT, AT(seed), .fallback = "1", .help = "Of schedule and bootstrap."},
-    {"calibrate", 0, NULL, OPTION_FLAG, AT(calibrate), .fallback = "true", .help = "First read a mock of known delays back; --no-calibrate leaves that out."},
+    {"calibrate", 0, NULL, OPTION_FLAG, AT(calibrate), .fallback = "true", .help = "First read two mocks of known delays back; --no-calibrate leaves that out."},
     {"output", 'o', "FILE", OPTION_LIST, AT(outputs), .help = "Write the result there; .json, .md or .txt; - is standard output. May be repeated."},
     {"hdr", 0, NULL, OPTION_FLAG, AT(hdr), .help = "Put every histogram into the result, as HdrHistogram V2 text."},
     {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES, .help = "Progress: a bar on a terminal, lines elsewhere, or nothing."},
@@ -119,10 +120,14 @@ static enum err configure(const struct bench_options *o, struct own_credentials 
     return e;
 }
 
-/* Read a mock back whose delays we set ourselves. */
-static enum err calibrate(const struct bench_config *config, struct bench_calibration *out, struct note *note)
+/* Read one mock back whose delays we set ourselves. */
+static enum err read_golden(const struct bench_config *config, int64_t ttft_ms, struct bench_calibration *out, struct note *note)
 {
-    const char *const pace[] = {"--ttft", "20ms", "--itl", "5ms", "--probe-deltas", "16", NULL};
+    char ttft[24], itl[24], deltas[24];
+    (void)snprintf(ttft, sizeof ttft, "%lldms", (long long)ttft_ms);
+    (void)snprintf(itl, sizeof itl, "%dms", CALIBRATION_ITL_MS);
+    (void)snprintf(deltas, sizeof deltas, "%d", CALIBRATION_DELTAS);
+    const char *const pace[] = {"--ttft", ttft, "--itl", itl, "--probe-deltas", deltas, NULL};
     CLEANUP(own_stop) struct own golden = OWN_INIT;
     struct bench_config c = *config;
     enum err e = own_start(&golden, OWN_MOCK, NULL, pace, note);
@@ -132,8 +137,20 @@ static enum err calibrate(const struct bench_config *config, struct bench_calibr
     c.direct.url = NULL;
     c.body = NULL;
     c.stream = true;
+    c.probe = c.one_host = true;
     c.max_tokens = CALIBRATION_DELTAS;
-    return bench_calibrate(&c, CALIBRATION_TTFT_MS * 1000, CALIBRATION_ITL_MS * 1000, 0, out, note);
+    return bench_calibrate(&c, ttft_ms * 1000, CALIBRATION_ITL_MS * 1000, 0, out, note);
+}
+
+static enum err calibrate(const struct bench_config *config, struct bench_calibration *out, struct note *note)
+{
+    struct bench_calibration shorter, longer;
+    enum err e = read_golden(config, CALIBRATION_SHORT_MS, &shorter, note);
+    if (e == OK)
+        e = read_golden(config, CALIBRATION_LONG_MS, &longer, note);
+    if (e == OK)
+        bench_calibrate_step(&shorter, &longer, out);
+    return e;
 }
 
 static enum err write_reports(const struct bench_options *o, const struct bench_result *result, struct note *note)

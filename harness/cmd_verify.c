@@ -157,7 +157,7 @@ const struct verb verb_verify = {
              "mistakes are tried, alone and in pairs, and the one that gives exactly the client's signature is named. Exit code 1\n"
              "for a wrong signature.",
     .examples = "mohs verify request.txt --key AKIAIOSFODNN7EXAMPLE:secret\tJudge a capture as of its own date.\n"
-                "mohs verify request.txt --explain --now 20261121T120000Z --key AKIAIOSFODNN7EXAMPLE:secret\tAs of that instant, with every stage.\n",
+                "mohs verify request.txt --explain --key AKIAIOSFODNN7EXAMPLE:secret\tWith every stage as the server computes it.\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct verify_options),

@@ -279,22 +279,23 @@ static bool has_geography(const struct price_book *book, const char *id, size_t 
     return false;
 }
 
-static enum err find_model(const struct price_book *book, const char *id, const struct price_model **out, struct note *note)
+/* NULL, and a note with the nearest id, when there is no such model. */
+static const struct price_model *find_model(const struct price_book *book, const char *id, struct note *note)
 {
     const char **known = calloc(book->count, sizeof *known);
-    for (size_t i = 0; i < book->count; i++) {
-        if (strcmp(book->models[i].id, id) == 0) {
-            free(known);
-            *out = &book->models[i];
-            return OK;
-        }
-        if (known != NULL)
+    const struct price_model *found = NULL;
+    for (size_t i = 0; i < book->count && found == NULL; i++) {
+        if (strcmp(book->models[i].id, id) == 0)
+            found = &book->models[i];
+        else if (known != NULL)
             known[i] = book->models[i].id;
     }
-    const char *nearest = known == NULL ? NULL : nearest_word(id, known, book->count);
+    const char *nearest = known == NULL || found != NULL ? NULL : nearest_word(id, known, book->count);
     free(known);
-    return note_set(note, ERR_UNKNOWN, "no price is known for the model %s%s%s", id, nearest != NULL ? "; the nearest id is " : "",
-                    nearest != NULL ? nearest : "");
+    if (found == NULL)
+        (void)note_set(note, ERR_UNKNOWN, "no price is known for the model %s%s%s", id, nearest != NULL ? "; the nearest id is " : "",
+                       nearest != NULL ? nearest : "");
+    return found;
 }
 
 static bool is_date(const char *d)
@@ -317,8 +318,12 @@ static const struct price_entry *entry_on(const struct price_model *m, const cha
     return NULL;
 }
 
-static enum err find_entry(const struct price_book *book, const struct price_query *q, const struct price_model **model,
-                           const struct price_entry **entry, struct note *note)
+struct found {
+    const char *id;
+    struct price_entry entry; /* a copy: its strings are the book's */
+};
+
+static enum err find_entry(const struct price_book *book, const struct price_query *q, struct found *out, struct note *note)
 {
     char today[32];
     time_t now = time(NULL);
@@ -337,11 +342,14 @@ static enum err find_entry(const struct price_book *book, const struct price_que
             scope = "global";
         id += prefix;
     }
-    e = find_model(book, id, model, note);
-    if (e != OK)
-        return e;
-    *entry = entry_on(*model, scope, date);
-    return *entry != NULL ? OK : note_set(note, ERR_UNKNOWN, "no %s price of %s is known on %s", scope, id, date);
+    const struct price_model *model = find_model(book, id, note);
+    if (model == NULL)
+        return ERR_UNKNOWN;
+    const struct price_entry *entry = entry_on(model, scope, date);
+    if (entry == NULL)
+        return note_set(note, ERR_UNKNOWN, "no %s price of %s is known on %s", scope, id, date);
+    *out = (struct found){model->id, *entry};
+    return OK;
 }
 
 static enum err find_factor(const struct price_book *book, const struct price_query *q, price_int *thousandths, const char **tier,
@@ -383,20 +391,19 @@ static enum err add_line(struct price_bill *bill, const struct price_entry *entr
 enum err price_cost(const struct price_book *book, const struct price_query *query, const int64_t units[PRICE_DIMENSIONS],
                     struct price_bill *out, struct note *note)
 {
-    const struct price_model *model = NULL;
-    const struct price_entry *entry = NULL;
+    struct found found = {NULL, {NULL, NULL, NULL, NULL, {false}, {{0}}}};
     price_int thousandths = 0;
     *out = (struct price_bill){0};
-    enum err e = find_entry(book, query, &model, &entry, note);
+    enum err e = find_entry(book, query, &found, note);
     if (e == OK)
         e = find_factor(book, query, &thousandths, &out->tier, note);
-    if (e != OK || model == NULL || entry == NULL)
+    if (e != OK)
         return e;
-    out->model = model->id;
-    out->scope = entry->scope;
-    out->source = entry->source;
+    out->model = found.id;
+    out->scope = found.entry.scope;
+    out->source = found.entry.source;
     for (size_t d = 0; d < PRICE_DIMENSIONS && e == OK; d++)
         if (units[d] != 0)
-            e = add_line(out, entry, (enum price_dimension)d, units[d], thousandths, note);
+            e = add_line(out, &found.entry, (enum price_dimension)d, units[d], thousandths, note);
     return e;
 }

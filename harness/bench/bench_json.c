@@ -315,6 +315,8 @@ static cJSON *calibration(const struct bench_calibration *c)
     if (c->max_error_us >= 0)
         (void)json_set_int(o, "max_error_us", c->max_error_us);
     (void)json_set_int(o, "tolerance_us", c->tolerance_us);
+    if (c->floor_us >= 0)
+        (void)json_set_int(o, "floor_us", c->floor_us);
     return o;
 }
 

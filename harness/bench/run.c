@@ -475,9 +475,15 @@ static int64_t distance(int64_t a, int64_t b)
     return a > b ? a - b : b - a;
 }
 
+/* What the mock really waited; what it was told to, when its stamps did not say. */
+static int64_t truth_of(const struct bench_calibration *c)
+{
+    return c->kept_ttft_us >= 0 ? c->kept_ttft_us : c->injected_ttft_us;
+}
+
 static void judge_calibration(struct bench_calibration *c, bool stream)
 {
-    int64_t truth = c->kept_ttft_us >= 0 ? c->kept_ttft_us : c->injected_ttft_us;
+    int64_t truth = truth_of(c);
     int64_t ttft = distance(c->read_ttft_us, truth), itl = stream ? distance(c->read_itl_us, c->injected_itl_us) : 0;
     int64_t mock = distance(truth, c->injected_ttft_us);
     c->max_error_us = ttft > itl ? ttft : itl;
@@ -498,7 +504,8 @@ enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttf
                                       .kept_ttft_us = -1,
                                       .read_ttft_us = -1,
                                       .read_itl_us = -1,
-                                      .tolerance_us = tolerance_us > 0 ? tolerance_us : 100};
+                                      .tolerance_us = tolerance_us > 0 ? tolerance_us : 100,
+                                      .floor_us = -1};
     c.direct.url = NULL;
     c.connections = c.threads = 1;
     c.rate = 0;
@@ -514,6 +521,23 @@ enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttf
     out->read_itl_us = c.stream ? median_us(m[BENCH_ITL]) : -1;
     judge_calibration(out, c.stream);
     return OK;
+}
+
+void bench_calibrate_step(const struct bench_calibration *first, const struct bench_calibration *second, struct bench_calibration *out)
+{
+    *out = *second;
+    bool read = first->read_ttft_us >= 0 && second->read_ttft_us >= 0 && first->read_itl_us >= 0 && second->read_itl_us >= 0;
+    int64_t truth = truth_of(second) - truth_of(first);
+    out->injected_ttft_us = second->injected_ttft_us - first->injected_ttft_us;
+    out->kept_ttft_us = truth;
+    out->read_ttft_us = read ? second->read_ttft_us - first->read_ttft_us : -1;
+    out->floor_us = read ? first->read_ttft_us - truth_of(first) : -1;
+    int64_t itl = distance(first->read_itl_us, first->injected_itl_us);
+    if (itl > distance(second->read_itl_us, second->injected_itl_us))
+        out->read_itl_us = first->read_itl_us;
+    itl = distance(out->read_itl_us, out->injected_itl_us);
+    out->max_error_us = distance(out->read_ttft_us, truth) > itl ? distance(out->read_ttft_us, truth) : itl;
+    out->good = read && out->max_error_us <= out->tolerance_us && distance(truth, out->injected_ttft_us) <= BENCH_MOCK_SLACK_US;
 }
 
 void bench_set_calibration(struct bench_result *result, const struct bench_calibration *calibration)

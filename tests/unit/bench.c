@@ -290,6 +290,26 @@ static void calibration_accepts_what_was_injected_and_nothing_else(void)
     CU_ASSERT(r.verdict == BENCH_INCONCLUSIVE && bench_exit_code(&r) == 5);
 }
 
+static void two_mocks_tell_the_line_from_the_wait(void)
+{
+    static const struct { int64_t kept[2], read[2], itl[2]; bool good; int64_t floor; } rows[] = {
+        {{8000, 20000}, {8230, 20240}, {2001, 2003}, true, 230},   /* the same way there and back in both */
+        {{8000, 20000}, {8230, 20500}, {2001, 2003}, false, 230},  /* it grew with the wait: the clock or the rig is wrong */
+        {{8000, 20000}, {8230, 20240}, {2001, 2300}, false, 230},  /* gaps are off */
+        {{8000, 29000}, {8230, 29230}, {2000, 2000}, false, 230},  /* the mock did not keep what it was told */
+        {{8000, 20000}, {8230, -1}, {2000, 2000}, false, -1},      /* nothing was read */
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct bench_calibration in[2], out;
+        for (size_t k = 0; k < 2; k++)
+            in[k] = (struct bench_calibration){.done = true, .injected_ttft_us = k == 0 ? 8000 : 20000, .injected_itl_us = 2000, .kept_ttft_us = rows[i].kept[k],
+                                               .read_ttft_us = rows[i].read[k], .read_itl_us = rows[i].itl[k], .tolerance_us = 100, .floor_us = -1};
+        bench_calibrate_step(&in[0], &in[1], &out);
+        CLAIM(out.good == rows[i].good && out.floor_us == rows[i].floor && out.done, "row %zu: good %d, floor %lld, off by %lld", i, out.good,
+              (long long)out.floor_us, (long long)out.max_error_us);
+    }
+}
+
 static void tells_the_cadence(void)
 {
     static const struct {
@@ -760,6 +780,7 @@ int main(void)
         {"reads_injected_delays_back", reads_injected_delays_back},
         {"calibration_accepts_what_was_injected_and_nothing_else",
          calibration_accepts_what_was_injected_and_nothing_else},
+        {"two_mocks_tell_the_line_from_the_wait", two_mocks_tell_the_line_from_the_wait},
         {"tells_the_cadence", tells_the_cadence},
         {"stalls_are_counted", stalls_are_counted},
         {"a_closing_server_is_no_error", a_closing_server_is_no_error},
