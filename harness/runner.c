@@ -104,6 +104,8 @@ static enum err expand_step(struct step_run *r, const cJSON *step, struct note *
     (void)json_set_string(r->names, "client_key", p->client_key != NULL ? p->client_key : "");
     (void)json_set_string(r->names, "mock_url", r->rig->mock_url);
     (void)json_set_string(r->names, "region", r->rig->region);
+    (void)json_set_string(r->names, "access_key", OWN_ACCESS_KEY);
+    (void)json_set_string(r->names, "secret", OWN_SECRET);
     r->step = cJSON_Duplicate(step, true);
     struct expansion x = {r->names, r->vars};
     return r->step == NULL ? note_set(note, ERR_NOMEM, "out of memory") : expand_tree(&x, r->step, note);
@@ -168,9 +170,14 @@ static enum err script_mock(struct step_run *r, struct note *note)
     bool own_key = p->client_key != NULL && p->self != SELF_MOCK;
     if (own_key)
         (void)json_set_string(canaries, "client-key", p->client_key);
+    struct expansion x = {r->names, r->vars};
     cJSON_ArrayForEach(one, json_member(p->root, "canaries"))
     {
-        (void)json_set_string(canaries, one->string, one->valuestring);
+        CLEANUP(buf_release) struct buf value = BUF_INIT(65536);
+        enum err e = expand_text(&x, one->valuestring, &value, note);
+        if (e != OK)
+            return e;
+        (void)json_set_string(canaries, one->string, buf_text(&value));
     }
     return admin_call(r->rig->admin_url, "/script", script, NULL, note);
 }
