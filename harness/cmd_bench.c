@@ -212,7 +212,7 @@ static int run(const void *settings, const struct option_list *operands)
     const struct bench_options *o = settings;
     struct note note = {""};
     struct bench_config config;
-    CLEANUP(own_credentials_release) struct own_credentials key = {NULL};
+    CLEANUP(own_credentials_release) struct own_credentials key = {NULL, NULL, NULL};
     CLEANUP(own_stop) struct own mock = OWN_INIT;
     CLEANUP(own_stop) struct own gateway = OWN_INIT;
     enum err e = configure(o, &key, &config, &note);

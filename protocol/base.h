@@ -34,7 +34,7 @@ const char *err_name(enum err e);
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* CLEANUP(buf_release) struct buf b = ...; runs buf_release(&b) when the scope ends, however it ends. */
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
+#define CLEANUP(fn) __attribute__((cleanup(fn), unused))
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -64,7 +64,7 @@ static void write_fixture(const char *dir, struct span text)
 
 static void remove_fixture(const char *dir)
 {
-    static const char *const names[] = {"/" FIXTURE, "/fixtures/vectors", "/fixtures", ""};
+    static const char *const names[] = {("/" FIXTURE), "/fixtures/vectors", "/fixtures", ""};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         CLEANUP(buf_release) struct buf path = BUF_INIT(BUF_ANY);
         buf_addf(&path, "%s%s", dir, names[i]);
@@ -565,8 +565,8 @@ static void describes_a_frame_in_one_printable_line(void)
     static const char *const lines[] = {
         "event messageStart, 110 bytes: {\"role\":\"a\"}",
         "error Oops, 83 bytes :error-message=line\\x0aend",
-        "frame (no name), 72 bytes t=true n=-5 b=00ff :message-type=odd\\x1b[2J \\xc2\\x9b: "
-        "gr\xc3\xbc\xc3\x9f\\xff\\x00",
+        ("frame (no name), 72 bytes t=true n=-5 b=00ff :message-type=odd\\x1b[2J \\xc2\\x9b: "
+         "gr\xc3\xbc\xc3\x9f\\xff\\x00"),
     };
     const struct es_header odd[] = {
         {SPAN_LIT("t"), ES_TRUE, 1, {NULL, 0}},
