@@ -544,8 +544,8 @@ static bool now(struct walk *w, const cJSON *argument, const cJSON *actual)
 {
     (void)w;
     int64_t within = 0, at = 0, clock_s = wall_ns() / 1000000000;
-    return json_int64(json_member(argument, "within_s"), &within) && json_int64(actual, &at) && at >= clock_s - within &&
-           at <= clock_s + within;
+    return json_int64(json_member(argument, "within_s"), &within) && json_int64(actual, &at) &&
+           at >= clock_s - within && at <= clock_s + within;
 }
 
 static bool holds_json(struct walk *w, const cJSON *argument, const cJSON *actual)
