@@ -452,7 +452,7 @@ const struct verb verb_check = {
         "mohs check\tthe reference gateway, every case\n"
         "mohs check --target http://127.0.0.1:4000 --mock-port 9555 -o result.json -o junit.xml\ta gateway of yours\n"
         "mohs check 'openai.chat/stream/*' --level MUST\tsome cases\n"
-        "mohs check my-case.json\ta case that is being written\n",
+        "mohs check openai.chat/params/stop -v\tone case; the path of a .json file runs one that is being written\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct check_options),
