@@ -32,8 +32,9 @@ static enum err start_mock(struct rig *rig, const struct rig_config *config, str
     return OK;
 }
 
-/* A name of its own, so that its models list has something to tell. */
+/* Names of its own, so that its models list has something to tell, and the profile an alias of a Nova. */
 #define OWN_MODEL "mohs-claude=anthropic.claude-3-haiku-20240307-v1:0"
+#define OWN_ALIAS "mohs-nova=us.amazon.nova-lite-v1:0"
 
 static enum err start_gateway(struct rig *rig, const struct rig_config *config, struct note *note)
 {
@@ -44,6 +45,8 @@ static enum err start_gateway(struct rig *rig, const struct rig_config *config, 
                                 OWN_TEMPORARY_KEY,
                                 "--model",
                                 OWN_MODEL,
+                                "--model",
+                                OWN_ALIAS,
                                 key == NULL ? NULL : "--client-key",
                                 key,
                                 NULL};
