@@ -60,6 +60,14 @@ static void add_findings(const cJSON *one, struct buf *out)
         add_escaped(out, json_str(one, "reproduce"));
         buf_addc(out, '\n');
     }
+    const cJSON *evidence = json_member(one, "evidence");
+    for (const cJSON *wire = evidence == NULL ? NULL : evidence->child; wire != NULL; wire = wire->next) {
+        if (!cJSON_IsString(wire))
+            continue;
+        buf_addf(out, "\n%s\n", wire->string);
+        add_escaped(out, wire->valuestring);
+        buf_addc(out, '\n');
+    }
 }
 
 static const char *element_of(const char *status)

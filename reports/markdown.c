@@ -30,6 +30,19 @@ static void add_row(struct buf *out, const char *const *cells, size_t count)
     buf_addc(out, '\n');
 }
 
+/* Both wires, folded away. The fence is longer than any run of backquotes that a body is likely to hold. */
+static void add_wires(const cJSON *evidence, struct buf *out)
+{
+    if (evidence == NULL || evidence->child == NULL)
+        return;
+    buf_adds(out, "\n<details><summary>both wires</summary>\n");
+    for (const cJSON *wire = evidence->child; wire != NULL; wire = wire->next) {
+        CLEANUP(free_ptr) char *text = cJSON_IsString(wire) ? span_dup(span_of(wire->valuestring)) : json_text(wire, JSON_COMPACT);
+        buf_addf(out, "\n%s\n\n``````\n%s\n``````\n", wire->string, text == NULL ? "" : text);
+    }
+    buf_adds(out, "\n</details>\n");
+}
+
 static void add_failing(const cJSON *one, struct buf *out)
 {
     buf_addf(out, "### %s `%s`\n\n", json_str(one, "status"), json_str(one, "id"));
@@ -59,6 +72,7 @@ static void add_failing(const cJSON *one, struct buf *out)
     }
     if (json_str(one, "reproduce") != NULL)
         buf_addf(out, "\n```\n%s\n```\n", json_str(one, "reproduce"));
+    add_wires(json_member(one, "evidence"), out);
     buf_addc(out, '\n');
 }
 
@@ -97,8 +111,9 @@ static void add_metrics(const char *title, const cJSON *metrics, struct buf *out
     buf_addf(out, "\n**%s**\n\n| metric | unit | n | p50 | p90 | p99 | p99.9 | max |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n", title);
     for (const cJSON *m = metrics->child; m != NULL; m = m->next) {
         const cJSON *n = json_member(m, "n");
-        buf_addf(out, "| %s | %s | %s |", m->string, json_str(m, "unit") == NULL ? "" : json_str(m, "unit"),
-                 n == NULL || n->valuestring == NULL ? "" : n->valuestring);
+        if (n == NULL || n->valuestring == NULL)
+            continue; /* not measured; the document says why */
+        buf_addf(out, "| %s | %s | %s |", m->string, json_str(m, "unit") == NULL ? "" : json_str(m, "unit"), n->valuestring);
         for (size_t i = 0; i < COUNT_OF(quantiles); i++)
             add_number(out, json_member(m, quantiles[i]));
         buf_addc(out, '\n');
@@ -114,9 +129,9 @@ static void add_paired(const cJSON *paired, struct buf *out)
     cJSON_ArrayForEach(row, paired)
     {
         const cJSON *interval = json_member(row, "ci95");
-        CLEANUP(free_ptr) char *quantile = json_text(json_member(row, "quantile"), JSON_COMPACT);
+        const cJSON *quantile = json_member(row, "quantile");
         CLEANUP(free_ptr) char *ci = json_text(interval, JSON_COMPACT);
-        buf_addf(out, "| %s | %s |", json_str(row, "metric"), quantile == NULL ? "" : quantile);
+        buf_addf(out, "| %s | p%.6g |", json_str(row, "metric"), quantile == NULL ? 0 : 100 * quantile->valuedouble);
         add_number(out, json_member(row, "direct"));
         add_number(out, json_member(row, "gateway"));
         add_number(out, json_member(row, "diff"));

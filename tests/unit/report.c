@@ -16,9 +16,11 @@ static void build(struct result *r)
     CLEANUP(json_free) cJSON *requirements = NULL;
     CU_ASSERT_EQUAL(json_parse(SPAN_LIT("[{\"id\":\"params.stop-string\",\"level\":\"MUST\",\"title\":\"stop becomes a list\"}]"), 0,
                                &requirements, NULL), OK);
+    CLEANUP(json_free) cJSON *evidence = NULL;
+    CU_ASSERT_EQUAL(json_parse(SPAN_LIT("{\"step 1 client request\":\"POST http://127.0.0.1/the-wire\"}"), 0, &evidence, NULL), OK);
     result_init(r, "conformance", 5, argv);
     result_add_case(r, &(struct result_case){.id = "openai.chat/params/stop", .title = "stop", .status = "fail", .level = "MUST",
-                                             .requirements = requirements, .checks = checks, .check_count = 2, .duration_us = 1500,
+                                             .requirements = requirements, .checks = checks, .evidence = evidence, .check_count = 2, .duration_us = 1500,
                                              .attempts = 1, .reproduce = "mohs check openai.chat/params/stop"});
     result_add_case(r, &(struct result_case){.id = "openai.chat/params/top-k", .title = "top_k", .status = "pass", .attempts = 1});
     result_add_case(r, &(struct result_case){.id = "openai.chat/cache/read", .title = "cache", .status = "skip", .reason = "not claimed", .attempts = 0});
@@ -62,6 +64,7 @@ static void every_format_tells_the_failure(void)
         formats[i].write(r.doc, &out);
         CU_ASSERT_EQUAL(buf_error(&out), OK);
         CLAIM(strstr(buf_text(&out), "steps[0].upstream[0].body") != NULL, "%s does not name the check", formats[i].name);
+        CLAIM(strstr(buf_text(&out), "/the-wire") != NULL, "%s does not show the wires", formats[i].name);
         CLAIM(strstr(buf_text(&out), "mohs check openai.chat/params/stop") != NULL, "%s does not say how to run it again", formats[i].name);
         CU_ASSERT_PTR_EQUAL(report_format_of_file(i == 0 ? "x.json" : i == 1 ? "a/b.xml" : i == 2 ? "r.md" : "r.txt"), &formats[i]);
     }
