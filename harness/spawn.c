@@ -45,6 +45,9 @@ static void become(const struct spawn_config *config, int input, int log, int re
         (void)dup2(ready, SPAWN_READY_FD);
     else if (ready == SPAWN_READY_FD)
         (void)fcntl(ready, F_SETFD, 0);
+    /* libcurl's sockets, say: a connection that a child holds open is not closed when we leave it, and a gateway would be
+     * blamed for not noticing. */
+    (void)close_range(ready >= 0 ? SPAWN_READY_FD + 1 : SPAWN_READY_FD, ~0U, CLOSE_RANGE_CLOEXEC);
     union {
         const char *const *from;
         char *const *to;
