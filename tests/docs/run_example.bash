@@ -52,7 +52,7 @@ run_example() {
     *--mock-port*) [ -z "${running[mock]:-}" ] || { kill "${running[mock]}"; wait "${running[mock]}"; running[mock]=; } 2>/dev/null ;;
     *--direct*) serve mock "mohs mock --auth none --port $bedrock --admin-port $admin" || return ;;
   esac
-  timeout 250 bash -c "$command" > out.log 2>&1 || code=$?
+  timeout $((250 * ${PATIENCE:-1})) bash -c "$command" > out.log 2>&1 || code=$?
   case "$code:$command" in
     0:* | 5:"mohs bench"*) ;;
     *) echo "exit $code"; tail -n 15 out.log; return 1 ;;

@@ -7,11 +7,11 @@ cd "$work" || exit 1
 count=0 failed=0
 fail() { failed=$((failed + 1)); echo "FAILED: $*"; }
 
-# cli CODE 'WORDS' ARGS...: mohs ARGS ends with CODE, within ten seconds, and says WORDS (an extended regular expression)
+# cli CODE 'WORDS' ARGS...: mohs ARGS ends with CODE, within ten seconds (times PATIENCE), and says WORDS (an extended regular expression)
 cli() {
   local code=$1 words=$2; shift 2
   count=$((count + 1))
-  timeout 10 "$MOHS" "$@" > out 2> err < /dev/null; local got=$?
+  timeout $((10 * ${PATIENCE:-1})) "$MOHS" "$@" > out 2> err < /dev/null; local got=$?
   [ $got -eq "$code" ] || fail "mohs $*: exit $got, expected $code: $(head -c 300 err)"
   grep -qE -- "$words" err out || fail "mohs $*: does not say /$words/: $(head -c 300 err)"
 }
@@ -87,7 +87,7 @@ cli 2 "$port" mock --port "$port"
 raw() {
   local to=$1 status=$2 words=$3 bytes=$4 answer
   count=$((count + 1))
-  answer=$(timeout 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$to; printf '$bytes' >&3; timeout 3 cat <&3" 2>/dev/null | tr -d '\0')
+  answer=$(timeout $((10 * ${PATIENCE:-1})) bash -c "exec 3<>/dev/tcp/127.0.0.1/$to; printf '$bytes' >&3; timeout $((3 * ${PATIENCE:-1})) cat <&3" 2>/dev/null | tr -d '\0')
   [ -n "$status" ] && { echo "$answer" | head -n 1 | grep -qE "HTTP/1.1 ($status)" || fail "raw '${bytes:0:60}': $(echo "$answer" | head -c 120), expected $status"; }
   [ -z "$words" ] || echo "$answer" | grep -qE "$words" || fail "raw '${bytes:0:60}': does not say /$words/: $(echo "$answer" | tail -c 300)"
 }

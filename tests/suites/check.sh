@@ -10,7 +10,7 @@ count=0 failed=0
 claim() {
   local code=$1 words=$2; shift 2
   count=$((count + 1))
-  timeout 60 "$MOHS" check --ui none "$@" > out 2> err < /dev/null; local got=$?
+  timeout $((60 * ${PATIENCE:-1})) "$MOHS" check --ui none "$@" > out 2> err < /dev/null; local got=$?
   if [ $got -ne "$code" ] || ! tail -n 1 err | grep -qE -- "$words"; then
     failed=$((failed + 1)); echo "FAILED: mohs check $*: exit $got, expected $code with /$words/: $(tail -c 600 err)"
   fi
@@ -80,7 +80,7 @@ claim 2 'not/there' --profile mock-direct good.json -o not/there.json
 
 # ---- Ctrl-C while a reply is held ----
 count=$((count + 1))
-timeout 20 "$MOHS" check --ui none --profile mock-direct held.json 2> err & held=$!
+timeout $((20 * ${PATIENCE:-1})) "$MOHS" check --ui none --profile mock-direct held.json 2> err & held=$!
 child=""
 for _ in $(seq 200); do # until mohs has a mock of its own, and so catches signals
   sleep 0.05; child=$(pgrep -P "$held" | head -n 1)
