@@ -58,7 +58,7 @@ static const struct option_row rows[] = {
     {"write-expected", 0, "FILE", OPTION_STRING, AT(write_expected), NULL, 0, 0, NULL,
      "Write what fails now as such a list."},
     {"fail-fast", 0, NULL, OPTION_FLAG, AT(fail_fast), NULL, 0, 0, NULL, "Stop at the first case that fails."},
-    {"jobs", 'j', "N", OPTION_INT, AT(jobs), "1", 1, 64, NULL,
+    {"jobs", 'j', "N", OPTION_INT, AT(jobs), "4", 1, 64, NULL,
      "Pairs of mock and reference gateway at work side by side; a --target is always asked serially."},
     {"list", 0, NULL, OPTION_FLAG, AT(list), NULL, 0, 0, NULL, "Print the ids that would run, and end."},
     {"dry-run", 'n', NULL, OPTION_FLAG, AT(dry_run), NULL, 0, 0, NULL,

@@ -25,7 +25,7 @@ struct selftest_options {
 #define AT(member) offsetof(struct selftest_options, member)
 
 static const struct option_row rows[] = {
-    {"jobs", 'j', "N", OPTION_INT, AT(jobs), .fallback = "2", .min = 1, .max = 64, .help = "Pairs of mock and reference gateway at work side by side."},
+    {"jobs", 'j', "N", OPTION_INT, AT(jobs), .fallback = "4", .min = 1, .max = 64, .help = "Pairs of mock and reference gateway at work side by side."},
     {"vectors", 0, NULL, OPTION_FLAG, AT(vectors), .fallback = "true", .help = "Run the published vectors too; --no-vectors leaves them out."},
     {"output", 'o', "FILE", OPTION_LIST, AT(outputs), .help = "Write the result there: .json, .md or .txt; may be repeated."},
     {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES, .help = "Progress: a bar on a terminal, lines elsewhere, or nothing."},
