@@ -22,7 +22,7 @@
 
 static const cJSON *member(const cJSON *object, const char *key)
 {
-    return cJSON_GetObjectItemCaseSensitive(object, key);
+    return json_item(object, key);
 }
 
 static const cJSON *last_user_message(const cJSON *body)
@@ -162,9 +162,10 @@ static const char *first_stop(const struct visit *v, const char *text, size_t *a
 static size_t cut_remembered(struct worker *w, struct span text, uint64_t most, uint64_t *counted)
 {
     struct cut_memory *m = &w->cut;
-    uint64_t hash = rng_hash(most, text);
-    if (m->hash != hash || m->size != text.n || m->most != most) {
-        *m = (struct cut_memory){.hash = hash, .size = text.n, .most = most};
+    if (buf_error(&m->text) != OK || m->most != most || !span_equal(buf_span(&m->text), text)) {
+        buf_reset(&m->text);
+        buf_add(&m->text, text);
+        m->most = most;
         m->at = cut_tokens(text, most, &m->counted);
     }
     *counted = m->counted;

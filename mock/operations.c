@@ -290,6 +290,7 @@ void *operations_worker_start(void *ctx, struct loop *loop)
     buf_init(&w->scratch, SCRATCH_MAX);
     buf_init(&w->text, SCRATCH_MAX);
     buf_init(&w->model, MODEL_ID_MAX * 4);
+    buf_init(&w->cut.text, SCRATCH_MAX);
     if (w->sigv4 == NULL) {
         operations_worker_stop(ctx, w);
         return NULL;
@@ -307,5 +308,6 @@ void operations_worker_stop(void *ctx, void *worker)
     buf_release(&w->scratch);
     buf_release(&w->text);
     buf_release(&w->model);
+    buf_release(&w->cut.text);
     free(w);
 }

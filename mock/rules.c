@@ -167,10 +167,9 @@ static unsigned what_it_holds(const struct visit *v)
                                              {"video", HOLDS_MEDIA},         {"cachePoint", HOLDS_POINTS}};
     unsigned bits = bits_of(v->body, members, COUNT_OF(members));
     const cJSON *m, *b;
-    cJSON_ArrayForEach(m, cJSON_GetObjectItemCaseSensitive(v->body, "messages"))
+    cJSON_ArrayForEach(m, json_item(v->body, "messages"))
     {
-        cJSON_ArrayForEach(b, cJSON_GetObjectItemCaseSensitive(m, "content")) bits |=
-            bits_of(b, blocks, COUNT_OF(blocks));
+        cJSON_ArrayForEach(b, json_item(m, "content")) bits |= bits_of(b, blocks, COUNT_OF(blocks));
     }
     if ((bits & (HOLDS_TOOL_CONFIG | HOLDS_SYSTEM)) != 0 && rule_cache_points(v) > 0)
         bits |= HOLDS_POINTS;
@@ -181,9 +180,11 @@ void rules_check(struct visit *v)
 {
     unsigned holds = what_it_holds(v);
     for (size_t row = 0; row < COUNT_OF(rows) && v->refusal.layer == REFUSAL_NONE; row++) {
-        struct finding f = {.whole = BUF_INIT(REFUSAL_TEXT_MAX)};
         bool applies = rows[row].needs == 0 || (rows[row].needs & holds) != 0;
-        if (applies && v->mock->rules[row] && rows[row].broken(v, &f))
+        if (!applies || !v->mock->rules[row])
+            continue;
+        struct finding f = {.whole = BUF_INIT(REFUSAL_TEXT_MAX)};
+        if (rows[row].broken(v, &f))
             say(v, row, &f);
         buf_release(&f.whole);
     }

@@ -16,7 +16,7 @@
 
 static const cJSON *member(const cJSON *object, const char *key)
 {
-    return cJSON_GetObjectItemCaseSensitive(object, key);
+    return json_item(object, key);
 }
 
 static const cJSON *messages(const struct visit *v)

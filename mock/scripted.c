@@ -20,7 +20,7 @@
 
 static const cJSON *member(const cJSON *object, const char *key)
 {
-    return cJSON_GetObjectItemCaseSensitive(object, key);
+    return json_item(object, key);
 }
 
 static const char *text_of(const cJSON *object, const char *key, const char *otherwise)

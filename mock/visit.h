@@ -44,8 +44,9 @@ struct mock {
 
 /* Where the default text was cut last (default_answer.c). */
 struct cut_memory {
-    uint64_t hash, most, counted;
-    size_t size, at;
+    struct buf text;
+    uint64_t most, counted;
+    size_t at;
 };
 
 /* What a worker keeps between requests, so that the usual one allocates little. */

@@ -27,10 +27,8 @@ void http_headers_release(struct http_headers *h)
 {
     if (!h)
         return;
-    for (size_t i = 0; i < h->count; i++) {
+    for (size_t i = 0; i < h->count; i++)
         free(h->items[i].name);
-        free(h->items[i].value);
-    }
     free(h->items);
     http_headers_init(h);
 }
@@ -51,15 +49,16 @@ static bool has_room(struct http_headers *h)
 void http_headers_add(struct http_headers *h, const char *name, const char *value)
 {
     assert(name[0] && !strpbrk(name, "\r\n") && !strpbrk(value, "\r\n")); /* RFC 9110 section 5.5 */
-    char *own_name = strdup(name);
-    char *own_value = strdup(value);
-    if (!own_name || !own_value || !has_room(h)) {
-        free(own_name);
-        free(own_value);
+    size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1;
+    char *both = malloc(name_size + value_size);
+    if (!both || !has_room(h)) {
+        free(both);
         h->failed = true;
         return;
     }
-    h->items[h->count++] = (struct http_pair){own_name, own_value};
+    memcpy(both, name, name_size);
+    memcpy(both + name_size, value, value_size);
+    h->items[h->count++] = (struct http_pair){both, both + name_size};
 }
 
 void http_headers_remove(struct http_headers *h, const char *name)
@@ -71,7 +70,6 @@ void http_headers_remove(struct http_headers *h, const char *name)
             continue;
         }
         free(h->items[i].name);
-        free(h->items[i].value);
     }
     h->count = kept;
 }
@@ -91,14 +89,12 @@ void http_headers_set(struct http_headers *h, const char *name, const char *valu
     size_t kept = at + 1;
     h->items[at] = fresh;
     free(old.name);
-    free(old.value);
     for (size_t i = at + 1; i < h->count; i++) {
         if (strcasecmp(h->items[i].name, name) != 0) {
             h->items[kept++] = h->items[i];
             continue;
         }
         free(h->items[i].name);
-        free(h->items[i].value);
     }
     h->count = kept;
 }

@@ -34,7 +34,7 @@ struct span http_field_get(const struct http_field *fields, size_t count, const 
 struct http_headers {
     struct http_pair {
         char *name;
-        char *value;
+        char *value; /* in the same allocation, behind the name */
     } * items;
     size_t count;
     size_t cap;

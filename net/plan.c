@@ -133,17 +133,22 @@ static uint64_t add_waits(uint64_t a, uint64_t b)
 
 /* ---- making ---- */
 
-static size_t append_piece(struct plan *plan, struct span bytes, uint64_t after_ns, size_t event)
+/* The last n bytes of plan->bytes. */
+static size_t add_piece(struct plan *plan, size_t n, uint64_t after_ns, size_t event)
 {
-    size_t from = plan->bytes.len;
-    buf_add(&plan->bytes, bytes);
     if (buf_error(&plan->bytes) || !has_room(plan, 1)) {
         plan->failed = true;
         return plan->count;
     }
     plan->pieces[plan->count] = (struct plan_piece){
-        .from = from, .n = bytes.n, .after_ns = after_ns, .gate = NULL, .alone = false, .event = event};
+        .from = plan->bytes.len - n, .n = n, .after_ns = after_ns, .gate = NULL, .alone = false, .event = event};
     return plan->count++;
+}
+
+static size_t append_piece(struct plan *plan, struct span bytes, uint64_t after_ns, size_t event)
+{
+    buf_add(&plan->bytes, bytes);
+    return add_piece(plan, bytes.n, after_ns, event);
 }
 
 void plan_body(struct plan *plan, const char *content_type, struct span body)
@@ -154,6 +159,18 @@ void plan_body(struct plan *plan, const char *content_type, struct span body)
     plan->content_length = (int64_t)body.n;
     if (body.n > 0)
         (void)append_piece(plan, body, 0, PLAN_NO_EVENT);
+}
+
+void plan_body_take(struct plan *plan, const char *content_type, struct buf *body)
+{
+    plan_body(plan, content_type, SPAN_EMPTY);
+    buf_release(&plan->bytes);
+    plan->bytes = *body;
+    *body = BUF_INIT(body->max);
+    plan->failed = plan->failed || buf_error(&plan->bytes) != OK;
+    plan->content_length = (int64_t)plan->bytes.len;
+    if (plan->bytes.len > 0)
+        (void)add_piece(plan, plan->bytes.len, 0, PLAN_NO_EVENT);
 }
 
 size_t plan_add(struct plan *plan, struct span bytes, uint64_t after_ns, size_t event)

@@ -55,6 +55,8 @@ void plan_free(struct plan *plan);
 void plan_header(struct plan *plan, const char *name, const char *value); /* sets: one of each name */
 /* The whole body as one piece, with its length promised. */
 void plan_body(struct plan *plan, const char *content_type, struct span body);
+/* The same without the copy: `body` is empty afterwards, and its error is the plan's. */
+void plan_body_take(struct plan *plan, const char *content_type, struct buf *body);
 /* One more piece of a stream; content_length becomes PLAN_CHUNKED. Returns its number. */
 size_t plan_add(struct plan *plan, struct span bytes, uint64_t after_ns, size_t event);
 

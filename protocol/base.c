@@ -58,11 +58,6 @@ void note_prefix(struct note *note, const char *format, ...)
     note->text[used + 2 + keep] = '\0';
 }
 
-struct span span_of(const char *text)
-{
-    return text == NULL ? SPAN_EMPTY : (struct span){(const unsigned char *)text, strlen(text)};
-}
-
 bool span_equal(struct span a, struct span b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
@@ -82,19 +77,6 @@ bool span_has_prefix(struct span a, const char *prefix)
 {
     size_t n = strlen(prefix);
     return a.n >= n && (n == 0 || memcmp(a.p, prefix, n) == 0);
-}
-
-struct span span_from(struct span a, size_t from)
-{
-    return from >= a.n ? SPAN_EMPTY : (struct span){a.p + from, a.n - from};
-}
-
-struct span span_cut(struct span a, size_t from, size_t n)
-{
-    struct span rest = span_from(a, from);
-    if (rest.n > n)
-        rest.n = n;
-    return rest;
 }
 
 struct span span_trim(struct span a)

@@ -57,14 +57,28 @@ struct span {
 #define SPAN_EMPTY ((struct span){NULL, 0})
 #define SPAN_LIT(literal) ((struct span){(const unsigned char *)(literal), sizeof(literal) - 1})
 
-struct span span_of(const char *text); /* text may be NULL: the empty span */
+/* text may be NULL: the empty span */
+static inline struct span span_of(const char *text)
+{
+    return text == NULL ? SPAN_EMPTY : (struct span){(const unsigned char *)text, strlen(text)};
+}
 bool span_equal(struct span a, struct span b);
 bool span_is(struct span a, const char *text);
 bool span_is_nocase(struct span a, const char *text); /* ASCII only, as HTTP field names are compared */
 bool span_has_prefix(struct span a, const char *prefix);
-struct span span_from(struct span a, size_t from);             /* from beyond the end: empty */
-struct span span_cut(struct span a, size_t from, size_t n);    /* clipped to what is there */
-struct span span_trim(struct span a);                          /* spaces and tabs off both ends */
+/* What is behind the first `from` bytes; empty when there are not so many. */
+static inline struct span span_from(struct span a, size_t from)
+{
+    return from >= a.n ? SPAN_EMPTY : (struct span){a.p + from, a.n - from};
+}
+/* At most n bytes from there on; clipped to what is there. */
+static inline struct span span_cut(struct span a, size_t from, size_t n)
+{
+    struct span rest = span_from(a, from);
+    rest.n = rest.n > n ? n : rest.n;
+    return rest;
+}
+struct span span_trim(struct span a); /* spaces and tabs off both ends */
 /* The bytes before the first `c` go to *head, those after it become *rest; false, and *head all, when there is none. */
 bool span_split(struct span a, char c, struct span *head, struct span *rest);
 const char *span_find(struct span haystack, const char *needle); /* NULL: not there */

@@ -27,7 +27,7 @@ void buf_reset(struct buf *b)
         b->data[0] = '\0';
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
     if (b->error != OK)
         return NULL;
@@ -57,29 +57,6 @@ static void commit(struct buf *b, size_t n)
 {
     b->len += n;
     b->data[b->len] = '\0';
-}
-
-void buf_add(struct buf *b, struct span bytes)
-{
-    char *at = buf_reserve(b, bytes.n);
-    if (at == NULL || bytes.n == 0)
-        return;
-    memcpy(at, bytes.p, bytes.n);
-    commit(b, bytes.n);
-}
-
-void buf_adds(struct buf *b, const char *text)
-{
-    buf_add(b, span_of(text));
-}
-
-void buf_addc(struct buf *b, char c)
-{
-    char *at = buf_reserve(b, 1);
-    if (at == NULL)
-        return;
-    *at = c;
-    commit(b, 1);
 }
 
 void buf_addf(struct buf *b, const char *format, ...)
@@ -220,21 +197,6 @@ enum err buf_add_unbase64(struct buf *b, struct span text)
     }
     commit(b, n);
     return OK;
-}
-
-enum err buf_error(const struct buf *b)
-{
-    return b->error;
-}
-
-struct span buf_span(const struct buf *b)
-{
-    return (struct span){(const unsigned char *)b->data, b->len};
-}
-
-const char *buf_text(const struct buf *b)
-{
-    return b->data == NULL ? "" : b->data;
 }
 
 char *buf_take(struct buf *b)

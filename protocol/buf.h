@@ -6,6 +6,8 @@
  *     CLEANUP(buf_release) struct buf b = BUF_INIT(4096);
  *     buf_add(&b, span); buf_addf(&b, "%d", n);
  *     if (buf_error(&b)) return buf_error(&b);
+ *
+ * The small appends stand here so that they are inlined: an answer is made of dozens of them.
  */
 #ifndef MOHS_BUF_H
 #define MOHS_BUF_H
@@ -27,9 +29,39 @@ void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b); /* NULL and released buffers are fine; keeps max */
 void buf_reset(struct buf *b);   /* empty and error-free again, memory kept */
 
-void buf_add(struct buf *b, struct span bytes);
-void buf_adds(struct buf *b, const char *text);
-void buf_addc(struct buf *b, char c);
+char *buf_grow(struct buf *b, size_t n); /* buf_reserve's slow half */
+
+/* Room for n more bytes without another allocation; NULL (and the mark) when that would pass the ceiling. */
+static inline char *buf_reserve(struct buf *b, size_t n)
+{
+    return b->error == OK && n < b->cap - b->len && n <= b->max - b->len ? b->data + b->len : buf_grow(b, n);
+}
+
+static inline void buf_add(struct buf *b, struct span bytes)
+{
+    char *at = buf_reserve(b, bytes.n);
+    if (at == NULL || bytes.n == 0)
+        return;
+    memcpy(at, bytes.p, bytes.n);
+    at[bytes.n] = '\0';
+    b->len += bytes.n;
+}
+
+static inline void buf_adds(struct buf *b, const char *text)
+{
+    buf_add(b, span_of(text));
+}
+
+static inline void buf_addc(struct buf *b, char c)
+{
+    char *at = buf_reserve(b, 1);
+    if (at == NULL)
+        return;
+    at[0] = c;
+    at[1] = '\0';
+    b->len++;
+}
+
 void buf_addf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_add_u16(struct buf *b, uint16_t v); /* big-endian, as the event stream wants */
 void buf_add_u32(struct buf *b, uint32_t v);
@@ -39,12 +71,23 @@ void buf_add_base64(struct buf *b, struct span bytes); /* RFC 4648 section 4, pa
 /* Strict decoders: ERR_SYNTAX on any byte outside the alphabet, on wrong padding, on an odd hex length. */
 enum err buf_add_unhex(struct buf *b, struct span hex) MUST_USE;
 enum err buf_add_unbase64(struct buf *b, struct span text) MUST_USE;
-/* Room for n more bytes without another allocation; NULL (and the mark) when that would pass the ceiling. */
-char *buf_reserve(struct buf *b, size_t n);
 
-enum err buf_error(const struct buf *b) MUST_USE;
-struct span buf_span(const struct buf *b);
-const char *buf_text(const struct buf *b); /* NUL-terminated, "" when empty */
+static inline MUST_USE enum err buf_error(const struct buf *b)
+{
+    return b->error;
+}
+
+static inline struct span buf_span(const struct buf *b)
+{
+    return (struct span){(const unsigned char *)b->data, b->len};
+}
+
+/* NUL-terminated, "" when empty. */
+static inline const char *buf_text(const struct buf *b)
+{
+    return b->data == NULL ? "" : b->data;
+}
+
 /* Hand the string over (never NULL unless out of memory); the buffer is empty afterwards. */
 char *buf_take(struct buf *b);
 void buf_consume(struct buf *b, size_t n); /* drop the first n bytes */

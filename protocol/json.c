@@ -70,6 +70,25 @@ static bool accept(struct parser *p, unsigned char c)
 
 /* -- Strings ------------------------------------------------ */
 
+/* How many bytes from `at` on a JSON string holds as they are: ASCII without controls, quotes and backslashes. Most
+ * text is nothing else, so it goes by eight bytes: each subtraction leaves the highest bit of a byte set when that byte
+ * is below 0x20, a quote or a backslash (a borrow may also mark bytes behind such a one, which the second loop
+ * settles). */
+static size_t plain_run(const unsigned char *at, const unsigned char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highest = ones << 7;
+    const unsigned char *from = at;
+    for (uint64_t w; end - at >= 8; at += 8) {
+        memcpy(&w, at, 8);
+        uint64_t low = w - ones * 0x20, quote = (w ^ ones * '"') - ones, slash = (w ^ ones * '\\') - ones;
+        if (((w | low | quote | slash) & highest) != 0)
+            break;
+    }
+    while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+        at++;
+    return (size_t)(at - from);
+}
+
 static int hex4(const unsigned char *at, const unsigned char *end)
 {
     int v = 0;
@@ -152,14 +171,9 @@ static const unsigned char *find_close(const struct parser *p, bool *plain)
 {
     const unsigned char *c = p->at;
     *plain = true;
-    while (c < p->end && *c != '"') {
-        if (*c == '\\') {
-            *plain = false;
-            c++;
-        } else if (*c < 0x20 || *c >= 0x80) {
-            *plain = false;
-        }
-        c++;
+    while ((c += plain_run(c, p->end)) < p->end && *c != '"') {
+        *plain = false;
+        c += *c == '\\' && c + 1 < p->end ? 2 : 1;
     }
     return c < p->end ? c : NULL;
 }
@@ -521,9 +535,11 @@ static void quote(struct span text, bool ascii, struct buf *out)
     size_t from = 0, i = 0;
     buf_addc(out, '"');
     while (i < text.n) {
-        unsigned char c = text.p[i];
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-            i++;
+        i += plain_run(text.p + i, text.p + text.n);
+        unsigned char c = i < text.n ? text.p[i] : 0;
+        size_t whole = c > 0xC0 && !ascii ? utf8_length(span_from(text, i)) : 0;
+        if (i == text.n || whole > 0) {
+            i += whole;
             continue;
         }
         buf_add(out, span_cut(text, from, i - from));

@@ -62,6 +62,8 @@ const char *json_type_name(const cJSON *item); /* "object", "string", ... "absen
 /* Shorthands that read: the string of a member or NULL; the member or NULL (case-sensitive, null counts as absent). */
 const char *json_str(const cJSON *object, const char *key);
 cJSON *json_member(const cJSON *object, const char *key);
+/* The same, but a null is handed out too. */
+cJSON *json_item(const cJSON *object, const char *key);
 
 /* Numbers by their digits: exact decimal comparison of the literals (1, 1.0 and 1e0 are equal; ...993 and ...992 are not). */
 int json_number_compare(const cJSON *a, const cJSON *b);

@@ -228,12 +228,19 @@ const char *json_type_name(const cJSON *item)
     return item == NULL ? "absent" : "invalid";
 }
 
+/* Names mostly differ in their first letter, and a validated request asks this a hundred times. */
+cJSON *json_item(const cJSON *object, const char *key)
+{
+    cJSON *m = object != NULL && (object->type & 0xFF) == cJSON_Object ? object->child : NULL;
+    while (m != NULL && (m->string[0] != key[0] || strcmp(m->string, key) != 0))
+        m = m->next;
+    return m;
+}
+
 cJSON *json_member(const cJSON *object, const char *key)
 {
-    cJSON *m = cJSON_IsObject(object) ? object->child : NULL;
-    while (m != NULL && strcmp(m->string, key) != 0)
-        m = m->next;
-    return cJSON_IsNull(m) ? NULL : m;
+    cJSON *m = json_item(object, key);
+    return m == NULL || (m->type & 0xFF) == cJSON_NULL ? NULL : m;
 }
 
 const char *json_str(const cJSON *object, const char *key)

@@ -179,6 +179,34 @@ static void bad_bytes_never_leave_as_json(void)
     CU_ASSERT_STRING_EQUAL(buf_text(&b), "\"a\xEF\xBF\xBD\xEF\xBF\xBDz\"");
 }
 
+/* Text is walked by words of eight bytes: whatever ends a run must be seen at each place of a word, and nothing else.
+ */
+static void every_byte_is_seen_wherever_it_stands(void)
+{
+    for (unsigned c = 1; c < 0x100; c++) {
+        for (size_t at = 0; at < 20; at++) {
+            unsigned char text[24];
+            memset(text, 'a', 20);
+            text[at] = (unsigned char)c;
+            CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
+            CLEANUP(json_free) cJSON *tree = NULL;
+            json_quote((struct span){text, 20}, &out);
+            bool as_it_is = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+            CLAIM((out.len == 22) == as_it_is, "byte %02x at %zu printed as %s", c, at, buf_text(&out));
+            CLAIM(json_parse(buf_span(&out), 0, &tree, NULL) == OK, "byte %02x at %zu does not read back", c, at);
+            const char *back = tree == NULL ? "" : tree->valuestring;
+            CLAIM(c < 0x80 ? strlen(back) == 20 && memcmp(back, text, 20) == 0 : strlen(back) == 22,
+                  "byte %02x at %zu reads back as %s", c, at, back);
+            CLEANUP(json_free) cJSON *raw = NULL;
+            CLEANUP(buf_release) struct buf quoted = BUF_INIT(BUF_ANY);
+            buf_addc(&quoted, '"');
+            buf_add(&quoted, (struct span){text, 20});
+            buf_addc(&quoted, '"');
+            CLAIM((json_parse(buf_span(&quoted), 0, &raw, NULL) == OK) == as_it_is, "byte %02x at %zu, raw", c, at);
+        }
+    }
+}
+
 static void numbers_compare_by_their_digits(void)
 {
     static const struct {
@@ -401,6 +429,7 @@ int main(void)
         {"prints sorted, pretty and ASCII", prints_sorted_pretty_and_ascii},
         {"prints computed numbers so that they read back", prints_computed_numbers_so_that_they_read_back},
         {"bad bytes never leave as JSON", bad_bytes_never_leave_as_json},
+        {"every byte is seen wherever it stands", every_byte_is_seen_wherever_it_stands},
         {"numbers compare by their digits", numbers_compare_by_their_digits},
         {"reads whole numbers within 64 bits", reads_whole_numbers_within_64_bits},
         {"pointers agree with RFC 6901 section 5", pointers_agree_with_rfc_6901_section_5},

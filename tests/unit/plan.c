@@ -187,6 +187,29 @@ static void a_cut_keeps_the_promise_and_says_how_it_ends(void)
     plan_free(plan);
 }
 
+static void a_taken_body_is_the_plan_s_as_a_copied_one(void)
+{
+    struct plan *plan = three_events();
+    struct buf body = BUF_INIT(64);
+    buf_adds(&body, "0123456789");
+    const char *bytes = body.data;
+    plan_body_take(plan, "text/plain", &body);
+    CU_ASSERT_PTR_EQUAL(plan->bytes.data, bytes);
+    CU_ASSERT_PTR_NULL(body.data);
+    CU_ASSERT_EQUAL(plan->content_length, 10);
+    CU_ASSERT_EQUAL(plan->count, 1);
+    CU_ASSERT_TRUE(plan->pieces[0].from == 0 && plan->pieces[0].n == 10 && plan->pieces[0].event == PLAN_NO_EVENT);
+    CU_ASSERT_STRING_EQUAL(http_headers_get(&plan->headers, "content-type"), "text/plain");
+    CU_ASSERT_FALSE(plan->failed);
+    plan_body_take(plan, "text/plain", &body); /* an empty one: nothing is sent */
+    CU_ASSERT_TRUE(plan->count == 0 && plan->content_length == 0 && !plan->failed);
+    for (size_t i = 0; i < 9; i++)
+        buf_adds(&body, "0123456789"); /* past its ceiling */
+    plan_body_take(plan, "text/plain", &body);
+    CU_ASSERT_TRUE(plan->failed);
+    plan_free(plan);
+}
+
 static void event_bytes_span_the_pieces_of_an_event(void)
 {
     struct plan *plan = three_events();
@@ -229,6 +252,7 @@ int main(void)
     CU_TestInfo tests[] = {
         {"each move leaves what its comment says", each_move_leaves_what_its_comment_says},
         {"a cut keeps the promise and says how it ends", a_cut_keeps_the_promise_and_says_how_it_ends},
+        {"a taken body is the plan's as a copied one", a_taken_body_is_the_plan_s_as_a_copied_one},
         {"event bytes span the pieces of an event", event_bytes_span_the_pieces_of_an_event},
         {"header lists keep order, case and repetition", header_lists_keep_order_case_and_repetition},
         CU_TEST_INFO_NULL,
