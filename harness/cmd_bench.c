@@ -4,6 +4,7 @@
  * direct side. Before the load two mocks of known delays are read back (calibration), so that a rig that cannot measure
  * says so instead of giving figures.
  */
+#include <inttypes.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -69,12 +70,16 @@ static const struct option_row rows[] = {
 
 static void show_progress(void *ctx, const struct bench_progress *p)
 {
-    char now[96];
-    (void)snprintf(now, sizeof now, "%.0f req/s, %llu done, %llu errors", p->rate, (unsigned long long)p->done, (unsigned long long)p->errors);
+    char text[128];
     bool by_count = p->planned > 0;
-    struct progress *progress = ctx;
-    progress->total = (size_t)(by_count ? p->planned : (uint64_t)llround(p->planned_s * 10));
-    progress_show(progress, (size_t)(by_count ? p->done : (uint64_t)llround(p->elapsed_s * 10)), (size_t)p->errors, now);
+    double share = by_count ? (double)p->done / (double)p->planned : p->planned_s > 0 ? fmin(p->elapsed_s / p->planned_s, 1) : 0;
+    if (by_count)
+        (void)snprintf(text, sizeof text, "%" PRIu64 " of %" PRIu64 " requests", p->done, p->planned);
+    else
+        (void)snprintf(text, sizeof text, "%.1f of %.1f s, %" PRIu64 " requests", fmin(p->elapsed_s, p->planned_s), p->planned_s, p->done);
+    size_t n = strlen(text);
+    (void)snprintf(text + n, sizeof text - n, ", %.0f/s, %" PRIu64 " errors", p->rate, p->errors);
+    progress_tell(ctx, share, text);
 }
 
 /* A signal becomes the engine's flag through this: the engine asks only an atomic. */
@@ -184,10 +189,14 @@ static int measure(const struct bench_options *o, struct bench_config *config, s
     struct progress progress;
     struct bench_calibration calibration = {.done = false};
     CLEANUP(bench_result_free) struct bench_result *result = NULL;
-    enum err e = o->calibrate ? calibrate(config, &calibration, note) : OK;
-    if (e != OK)
-        return EXIT_INTERNAL;
     progress_begin(&progress, stderr, o->ui, "", 0);
+    if (o->calibrate)
+        progress_tell(&progress, 0, "calibrating: reading mocks of known delays back");
+    enum err e = o->calibrate ? calibrate(config, &calibration, note) : OK;
+    if (e != OK) {
+        progress_end(&progress);
+        return EXIT_INTERNAL;
+    }
     config->progress = show_and_watch;
     config->progress_ctx = &progress;
     e = bench_run(config, &result, note);
@@ -216,6 +225,8 @@ static int run(const void *settings, const struct option_list *operands)
     CLEANUP(own_stop) struct own mock = OWN_INIT;
     CLEANUP(own_stop) struct own gateway = OWN_INIT;
     enum err e = configure(o, &key, &config, &note);
+    for (size_t i = 0; i < o->outputs.count && e == OK; i++)
+        e = report_check_file(o->outputs.items[i], NULL, &note);
     if (e == OK && o->target == NULL && o->direct != NULL)
         e = note_set(&note, ERR_INVALID, "--direct without --target: say what is to be compared with it");
     if (e == OK)

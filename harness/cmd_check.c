@@ -355,6 +355,12 @@ static int finish(struct check *c, struct note *note)
 
 /* ---- the run ---- */
 
+static bool is_web_address(const char *text)
+{
+    size_t scheme = strncmp(text, "http://", 7) == 0 ? 7 : strncmp(text, "https://", 8) == 0 ? 8 : 0;
+    return scheme > 0 && text[scheme] != '\0' && text[scheme] != '/' && strchr(text, ' ') == NULL;
+}
+
 static enum err load(struct check *c, const struct option_list *words, struct note *note)
 {
     const struct check_options *o = c->o;
@@ -366,7 +372,15 @@ static enum err load(struct check *c, const struct option_list *words, struct no
         return note_set(note, ERR_INVALID, "--level is '%s'", o->level);
     if ((o->mock_url == NULL) != (o->admin_url == NULL))
         return note_set(note, ERR_INVALID, "--mock-url and --admin-url go together");
-    enum err e = profile_load(profile, &c->profile, note);
+    const char *const urls[][2] = {{"--target", o->target}, {"--mock-url", o->mock_url}, {"--admin-url", o->admin_url}};
+    for (size_t i = 0; i < COUNT_OF(urls); i++)
+        if (urls[i][1] != NULL && !is_web_address(urls[i][1]))
+            return note_set(note, ERR_INVALID, "%s is '%s', but must be a URL like http://127.0.0.1:4000", urls[i][0], urls[i][1]);
+    enum err e = OK;
+    for (size_t i = 0; i < o->outputs.count && e == OK; i++)
+        e = report_check_file(o->outputs.items[i], NULL, note);
+    if (e == OK)
+        e = profile_load(profile, &c->profile, note);
     if (e == OK)
         e = requirements_load(&c->requirements, note);
     if (e == OK)

@@ -1,10 +1,13 @@
 /* cmd_demo.c: `mohs demo`: everything once, on one screen: every case against the reference gateway, then what it adds.
  *
  * The two parts are runs of this very program, and the screen is made from the result documents that they wrote: the demo
- * shows nothing that a user could not get by the two commands it names.
+ * shows nothing that a user could not get by the two commands it names. Each part leads a process group of its own, so that
+ * Ctrl-C reaches us alone: we pass it on once, the part ends with what it has, and the screen shows that.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,6 +15,7 @@
 #include <unistd.h>
 
 #include "harness/file.h"
+#include "harness/interrupt.h"
 #include "harness/option.h"
 #include "harness/progress.h"
 #include "harness/verbs.h"
@@ -19,6 +23,8 @@
 #include "reports/exit.h"
 
 extern char **environ;
+
+enum { STEP_MS = 20 };
 
 struct demo_options {
     const char *folder, *duration, *ui;
@@ -39,6 +45,23 @@ struct part {
     char files[4][512];
     int code;
 };
+
+static enum err wait_part(struct part *part, pid_t child, struct note *note)
+{
+    int status = 0;
+    pid_t got;
+    bool told = false;
+    while ((got = waitpid(child, &status, WNOHANG)) == 0) {
+        struct pollfd signal = {.fd = told ? -1 : interrupt_fd(), .events = POLLIN};
+        (void)poll(&signal, 1, STEP_MS);
+        if (interrupt_seen() && !told)
+            told = kill(child, SIGINT) == 0;
+    }
+    if (got < 0)
+        return note_set(note, ERR_IO, "mohs %s: %s", part->verb, strerror(errno));
+    part->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_INTERNAL;
+    return OK;
+}
 
 /* Run `mohs VERB ...` with our standard error, and its console report left out. */
 static enum err run_part(struct part *part, const struct demo_options *o, struct note *note)
@@ -65,19 +88,18 @@ static enum err run_part(struct part *part, const struct demo_options *o, struct
     }
     argv[n] = NULL;
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t group;
     pid_t child;
-    int status;
+    (void)posix_spawnattr_init(&group);
+    (void)posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP);
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    int failed = posix_spawn(&child, argv[0], &actions, NULL, argv, environ);
+    int failed = posix_spawn(&child, argv[0], &actions, &group, argv, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
+    (void)posix_spawnattr_destroy(&group);
     if (failed != 0)
         return note_set(note, ERR_IO, "mohs %s cannot be started: %s", part->verb, strerror(failed));
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return note_set(note, ERR_IO, "mohs %s: %s", part->verb, strerror(errno));
-    part->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_INTERNAL;
-    return OK;
+    return wait_part(part, child, note);
 }
 
 static const char *number_at(const cJSON *doc, const char *pointer)
@@ -88,7 +110,7 @@ static const char *number_at(const cJSON *doc, const char *pointer)
 
 static void show_conformance(const cJSON *doc)
 {
-    (void)printf("conformance  %s cases passed, %s failed, %s errors, %s skipped, against the reference gateway\n",
+    (void)printf("conformance    %s cases passed, %s failed, %s errors, %s skipped\n",
                  number_at(doc, "/conformance/summary/pass"), number_at(doc, "/conformance/summary/fail"),
                  number_at(doc, "/conformance/summary/error"), number_at(doc, "/conformance/summary/skip"));
     const cJSON *one;
@@ -96,7 +118,7 @@ static void show_conformance(const cJSON *doc)
     {
         const char *status = json_str(one, "status");
         if (strcmp(status, "fail") == 0 || strcmp(status, "error") == 0)
-            (void)printf("             %s: %s\n", status, json_str(one, "id"));
+            (void)printf("               %s: %s\n", status, json_str(one, "id"));
     }
 }
 
@@ -104,7 +126,7 @@ static void show_conformance(const cJSON *doc)
 static void show_added(const cJSON *doc)
 {
     const cJSON *row;
-    bool any = false;
+    const char *label = "added latency";
     cJSON_ArrayForEach(row, json_member(doc, "paired"))
     {
         const cJSON *q = json_member(row, "quantile"), *diff = json_member(row, "diff");
@@ -112,16 +134,28 @@ static void show_added(const cJSON *doc)
         if (!wanted || diff == NULL)
             continue;
         const cJSON *interval = json_member(row, "ci95");
-        (void)printf("%s  the gateway adds %.0f us at p%.0f", any ? "           " : "added latency", diff->valuedouble, 100 * q->valuedouble);
+        (void)printf("%-13s  p%.0f %.0f us", label, 100 * q->valuedouble, diff->valuedouble);
         if (cJSON_GetArraySize(interval) == 2)
             (void)printf(" (95 %% interval %.0f to %.0f us)", cJSON_GetArrayItem(interval, 0)->valuedouble, cJSON_GetArrayItem(interval, 1)->valuedouble);
-        (void)printf(", closed loop, 8 connections\n");
-        any = true;
+        (void)printf(", 8 connections\n");
+        label = "";
     }
-    if (!any)
+    if (label[0] != '\0')
         (void)printf("added latency  not measured\n");
     if (strcmp(json_str(doc, "verdict"), "inconclusive") == 0)
-        (void)printf("             inconclusive: %s\n", json_str(json_member(doc, "exit"), "reason"));
+        (void)printf("               inconclusive: %s\n", json_str(json_member(doc, "exit"), "reason"));
+}
+
+static void show_files(const struct part *parts, size_t count)
+{
+    const char *label = "reports";
+    for (size_t i = 0; i < count; i++) {
+        (void)printf("%-13s ", label);
+        for (size_t j = 0; j < COUNT_OF(parts[i].endings) && parts[i].endings[j] != NULL; j++)
+            (void)printf(" %s", parts[i].files[j]);
+        (void)printf("\n");
+        label = "";
+    }
 }
 
 static int run(const void *settings, const struct option_list *operands)
@@ -134,27 +168,29 @@ static int run(const void *settings, const struct option_list *operands)
     CLEANUP(json_free) cJSON *check = NULL;
     CLEANUP(json_free) cJSON *bench = NULL;
     cJSON **docs[] = {&check, &bench};
-    enum err e = mkdir(o->folder, 0777) == 0 || errno == EEXIST ? OK : note_set(&note, ERR_IO, "%s: %s", o->folder, strerror(errno));
+    enum err e = interrupt_install(&note);
+    if (e == OK && mkdir(o->folder, 0777) != 0 && errno != EEXIST) {
+        (void)fprintf(stderr, "mohs demo: %s cannot be made: %s\n", o->folder, strerror(errno));
+        return EXIT_USAGE;
+    }
     int code = EXIT_HELD;
-    for (size_t i = 0; i < COUNT_OF(parts) && e == OK; i++) {
-        e = run_part(&parts[i], o, &note);
+    size_t ran = 0;
+    for (; ran < COUNT_OF(parts) && e == OK && code != EXIT_INTERRUPTED; ran++) {
+        e = run_part(&parts[ran], o, &note);
         if (e == OK)
-            e = file_read_json(parts[i].files[0], JSON_COMPACT, docs[i], &note);
-        if (parts[i].code != EXIT_INCONCLUSIVE) /* told on the screen; a demo on a busy machine is no failure */
-            code = exit_worse(code, parts[i].code);
+            e = file_read_json(parts[ran].files[0], JSON_COMPACT, docs[ran], &note);
+        if (parts[ran].code != EXIT_INCONCLUSIVE) /* told on the screen; a demo on a busy machine is no failure */
+            code = exit_worse(code, parts[ran].code);
     }
     if (e != OK) {
         (void)fprintf(stderr, "mohs demo: %s\n", note.text);
         return exit_worse(code, EXIT_INTERNAL);
     }
-    (void)printf("\nmohs %s: a mock Bedrock, a reference gateway, every case, a paired benchmark\n\n", MOHS_VERSION);
-    for (size_t i = 0; i < COUNT_OF(parts); i++)
+    (void)printf("\nmohs %s: what the reference gateway passes, and what it adds\n\n", MOHS_VERSION);
+    for (size_t i = 0; i < ran; i++)
         show[i](*docs[i]);
-    (void)printf("reports     ");
-    for (size_t i = 0; i < COUNT_OF(parts); i++)
-        for (size_t j = 0; j < COUNT_OF(parts[i].endings) && parts[i].endings[j] != NULL; j++)
-            (void)printf(" %s", parts[i].files[j]);
-    (void)printf("\n\nThe same by hand: mohs check; mohs bench -c 8 -z %s\n", o->duration);
+    show_files(parts, ran);
+    (void)printf("\nThe same by hand: mohs check; mohs bench -c 8 -z %s\n", o->duration);
     (void)printf("exit %d: %s\n", code, exit_meaning(code));
     return code;
 }

@@ -221,6 +221,8 @@ static int run(const void *settings, const struct option_list *operands)
     CLEANUP(selftest_release) struct selftest s = {.o = settings};
     struct note note = {""};
     enum err e = load(&s, operands, &note);
+    for (size_t i = 0; i < s.o->outputs.count && e == OK; i++)
+        e = report_check_file(s.o->outputs.items[i], NULL, &note);
     if (e == OK)
         e = interrupt_install(&note);
     if (e != OK) {

@@ -2,7 +2,7 @@
 #include "reports/exit.h"
 #include "harness/option.h"
 
-enum { WIDTH = 100, COLUMN = 26 };
+enum { WIDTH = 80, COLUMN = 26 };
 
 /* Words of `text` from column `at`, broken at WIDTH, continued at `indent`. An empty line starts a paragraph. */
 static void wrap(FILE *out, const char *text, int at, int indent)

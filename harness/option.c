@@ -314,8 +314,8 @@ static enum err unknown_option(const struct verb *verb, const char *what, const 
     if (near == NULL)
         return note_set(note, ERR_UNKNOWN, "%s '%s' is not an option of mohs %s; mohs %s --help lists them", what, name,
                         verb->name, verb->name);
-    return note_set(note, ERR_UNKNOWN, "%s '%s' is not an option of mohs %s; did you mean '%s'?", what, name,
-                    verb->name, near);
+    return note_set(note, ERR_UNKNOWN, "%s '%s' is not an option of mohs %s; did you mean '%s%s'?", what, name,
+                    verb->name, name[0] == '-' ? "--" : "", near);
 }
 
 /* Options of any verb may stand at the top, so that one file serves the whole program. */

@@ -25,7 +25,7 @@ static void add_indented(struct buf *out, const char *label, const char *text)
         buf_addf(out, "      %s\n               ", label);
     for (const char *c = text; *c != '\0'; c++) {
         buf_addc(out, *c);
-        if (*c == '\n' && c[1] != '\0')
+        if (*c == '\n' && c[1] != '\0' && c[1] != '\n')
             buf_adds(out, "               ");
     }
     if (text[0] == '\0' || text[strlen(text) - 1] != '\n')
@@ -55,6 +55,7 @@ static void add_case(const cJSON *one, struct paint p, struct buf *out)
     buf_addc(out, '\n');
     if (strcmp(status, "pass") == 0)
         return;
+    add_indented(out, "case", json_str(one, "title"));
     add_indented(out, "because", json_str(one, "reason"));
     if (strcmp(status, "skip") == 0)
         return;
@@ -83,8 +84,8 @@ static void add_summary(const cJSON *summary, struct paint p, struct buf *out)
         const cJSON *n = json_member(summary, words[i][0]);
         if (n == NULL || (n->valueint == 0 && i > 1))
             continue;
-        buf_addf(out, "%s%s%s %s%s", any ? ", " : "", n->valueint > 0 ? colour_of(p, words[i][0]) : "", n->valuestring, words[i][1],
-                 p.on ? "\033[0m" : "");
+        buf_addf(out, "%s%s%s %s%s", any ? ", " : "", n->valueint > 0 ? colour_of(p, words[i][0]) : "", n->valuestring,
+                 n->valueint == 1 && strcmp(words[i][0], "error") == 0 ? "error" : words[i][1], p.on ? "\033[0m" : "");
         any = true;
     }
     buf_addc(out, '\n');

@@ -13,17 +13,14 @@ const struct exit_row exit_table[] = {
     {EXIT_INCONCLUSIVE, "inconclusive: the rig was the limit, or calibration failed"},
     {EXIT_UNREACHABLE, "the target cannot be reached, or died during the run"},
     {EXIT_INTERNAL, "a fault inside mohs"},
-    {EXIT_REGRESSION, "worse than the baseline"},
-    {EXIT_THRESHOLD, "a threshold failed"},
     {EXIT_INTERRUPTED, "interrupted"},
 };
 const size_t exit_table_count = COUNT_OF(exit_table);
 
 static size_t rank(int code)
 {
-    static const int order[] = {EXIT_HELD,         EXIT_STALE,       EXIT_REGRESSION, EXIT_THRESHOLD,
-                                EXIT_FAILED,       EXIT_NOTHING,     EXIT_INCONCLUSIVE, EXIT_UNREACHABLE,
-                                EXIT_USAGE,        EXIT_INTERNAL,    EXIT_INTERRUPTED};
+    static const int order[] = {EXIT_HELD,        EXIT_STALE, EXIT_FAILED,   EXIT_NOTHING,    EXIT_INCONCLUSIVE,
+                                EXIT_UNREACHABLE, EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED};
     for (size_t i = 0; i < COUNT_OF(order); i++)
         if (order[i] == code)
             return i;

@@ -5,7 +5,7 @@
 #include "protocol/base.h"
 
 enum exit_code {
-    EXIT_HELD = 0,          /* all required held, gates met */
+    EXIT_HELD = 0,          /* all required held */
     EXIT_FAILED = 1,        /* unexpected conformance failure */
     EXIT_USAGE = 2,         /* usage, configuration, case or profile error */
     EXIT_STALE = 3,         /* only stale expected failures */
@@ -13,8 +13,6 @@ enum exit_code {
     EXIT_INCONCLUSIVE = 5,  /* the rig was the limit, or calibration failed */
     EXIT_UNREACHABLE = 6,   /* the target cannot be reached, or died during the run */
     EXIT_INTERNAL = 7,      /* a fault inside the harness */
-    EXIT_REGRESSION = 98,   /* worse than the baseline */
-    EXIT_THRESHOLD = 99,    /* a threshold failed */
     EXIT_INTERRUPTED = 105  /* Ctrl-C, ended cleanly with what was there so far */
 };
 
@@ -27,7 +25,7 @@ extern const size_t exit_table_count;
 
 const char *exit_meaning(int code); /* never NULL */
 
-/* The one to report when both hold: 105 (the run is not whole), then 7, 2, 6, 5, 4, 1, 99, 98, 3, 0. */
+/* The one to report when both hold: 105 (the run is not whole), then 7, 2, 6, 5, 4, 1, 3, 0. */
 int exit_worse(int a, int b);
 
 #endif

@@ -47,13 +47,34 @@ void report_json(const cJSON *doc, struct buf *out)
     buf_addc(out, '\n');
 }
 
+static enum err choose_format(const char *file, bool to_stdout, const struct report_format **format, struct note *note)
+{
+    if (*format == NULL)
+        *format = to_stdout ? &formats[0] : report_format_of_file(file);
+    if (*format == NULL)
+        return note_set(note, ERR_INVALID, "%s: no report has that ending; use .json, .xml, .md or .txt", file);
+    return OK;
+}
+
+enum err report_check_file(const char *file, const struct report_format *format, struct note *note)
+{
+    bool to_stdout = strcmp(file, "-") == 0;
+    enum err e = choose_format(file, to_stdout, &format, note);
+    if (e != OK || to_stdout)
+        return e;
+    FILE *f = fopen(file, "ab");
+    if (f == NULL)
+        return note_set(note, ERR_IO, "%s: %s", file, strerror(errno));
+    (void)fclose(f);
+    return OK;
+}
+
 enum err report_write_file(const cJSON *doc, const char *file, const struct report_format *format, struct note *note)
 {
     bool to_stdout = strcmp(file, "-") == 0;
-    if (format == NULL)
-        format = to_stdout ? &formats[0] : report_format_of_file(file);
-    if (format == NULL)
-        return note_set(note, ERR_INVALID, "%s: no report has that ending; use .json, .xml, .md or .txt", file);
+    enum err e = choose_format(file, to_stdout, &format, note);
+    if (e != OK)
+        return e;
     CLEANUP(buf_release) struct buf out = BUF_INIT(REPORT_MAX);
     format->write(doc, &out);
     if (buf_error(&out) != OK)

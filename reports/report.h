@@ -20,6 +20,10 @@ const struct report_format *report_format_named(const char *name);
 const struct report_format *report_format_of_file(const char *file);
 const struct report_format *report_formats(size_t *count);
 
+/* Can a report be written there: the ending is known (or `format` given), and the file can be opened. Asked before a long run. A
+ * file that is not there yet is made, empty. */
+enum err report_check_file(const char *file, const struct report_format *format, struct note *note) MUST_USE;
+
 /* Write to the file, or to standard output for "-" (as JSON, unless format says otherwise). NULL format: by the ending. */
 enum err report_write_file(const cJSON *doc, const char *file, const struct report_format *format, struct note *note) MUST_USE;
 

@@ -191,8 +191,6 @@ static const char *verdict_of(int exit)
     switch (exit) {
     case EXIT_HELD:
         return "pass";
-    case EXIT_REGRESSION:
-        return "regression";
     case EXIT_INCONCLUSIVE:
         return "inconclusive";
     default:

@@ -10,28 +10,39 @@ have_everything() {
   pkg-config --exists libmicrohttpd libcurl openssl libcjson cunit libnghttp2
 }
 
+# The packages by name, one a line, and the exit code for "you have to do something first".
+name_packages() {
+  printf '  %s\n' $packages >&2
+  exit 2
+}
+
 install_missing() {
   have_everything && return
   if ! command -v apt-get >/dev/null; then
     echo "mohs: this system has no apt-get. Install the equivalents of these Debian packages, then run this again:" >&2
-    echo "  $packages" >&2
-    exit 2
+    name_packages
   fi
   local as_root=
   if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "mohs: run this as root or install sudo; it must install: $packages" >&2; exit 2; }
+    if ! command -v sudo >/dev/null; then
+      echo "mohs: installing needs root, and there is no sudo. Have 'apt-get install' run as root for these, then run this again:" >&2
+      name_packages
+    fi
     as_root=sudo
   fi
-  echo "installing what is missing of: $packages"
+  echo "installing a C compiler, CMake, Ninja and the libraries (apt-get; a minute or two)" >&2
+  local log
+  log=$(mktemp)
   # shellcheck disable=SC2086
   { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages; } \
-    > /tmp/mohs-setup.$$.log 2>&1 || { tail -n 20 /tmp/mohs-setup.$$.log >&2; echo "mohs: installing failed" >&2; exit 2; }
-  rm -f /tmp/mohs-setup.$$.log
-  have_everything || { echo "mohs: after installing, a tool or library is still missing" >&2; exit 2; }
+    > "$log" 2>&1 || { tail -n 20 "$log" >&2; rm -f "$log"; echo "mohs: installing failed" >&2; exit 2; }
+  rm -f "$log"
+  have_everything || { echo "mohs: after installing, a tool or library is still missing of:" >&2; name_packages; }
 }
 
 build_release() {
   cd "$top" || exit 2
+  [ -x "$build/mohs" ] || echo "building into build/release (half a minute)" >&2
   cmake --preset release > build.log 2>&1 && cmake --build "$build" >> build.log 2>&1 || {
     grep -E "error|Error|FAILED" build.log | head -n 20 >&2
     echo "mohs: the build failed; all of it is in build.log" >&2

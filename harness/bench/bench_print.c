@@ -4,6 +4,7 @@
  */
 #include "harness/bench/bench.h"
 
+enum { PAIRS_TO_TELL = 6 }; /* see paired.h: below it chance alone may look as large */
 static const double shown[] = {0.5, 0.9, 0.99, 0.999};
 
 /* Four significant places in the unit that fits: "87.3 us", "12.4 ms", "3.02 s". */
@@ -19,22 +20,22 @@ static void print_quantile(FILE *out, const struct hist *h, double q)
 {
     char text[16];
     format_ns(text, (double)hist_quantile(h, q));
-    (void)fprintf(out, " %10s", hist_supports(h, q) ? text : "-");
+    (void)fprintf(out, " %8s", hist_supports(h, q) ? text : "-");
 }
 
 static void print_metrics(FILE *out, const struct bench_config *c, const struct bench_tally *t)
 {
     char max[16];
-    (void)fprintf(out, "  %-14s %10s %10s %10s %10s %10s %10s  from\n", "", "n", "p50", "p90", "p99", "p99.9", "max");
+    (void)fprintf(out, "  %-12s %8s %8s %8s %8s %8s %8s  from\n", "", "n", "p50", "p90", "p99", "p99.9", "max");
     for (int m = 0; m < BENCH_METRICS; m++) {
         const struct hist *h = t->metrics[m];
         if (h->count == 0)
             continue;
-        (void)fprintf(out, "  %-14s %10llu", bench_metric_name((enum bench_metric)m), (unsigned long long)h->count);
+        (void)fprintf(out, "  %-12s %8llu", bench_metric_name((enum bench_metric)m), (unsigned long long)h->count);
         for (size_t i = 0; i < COUNT_OF(shown); i++)
             print_quantile(out, h, shown[i]);
         format_ns(max, (double)h->max);
-        (void)fprintf(out, " %10s  %s\n", max, bench_metric_clock((enum bench_metric)m, c));
+        (void)fprintf(out, " %8s  %s\n", max, bench_metric_clock((enum bench_metric)m, c));
     }
 }
 
@@ -60,7 +61,7 @@ static void print_stream(FILE *out, const struct bench_config *c, const struct b
         if (rows[i].v > 0)
             (void)fprintf(out, ", %llu %s", (unsigned long long)rows[i].v, rows[i].name);
     }
-    (void)fprintf(out, "%s\n", defects == 0 ? ", none lost, doubled, reordered, altered or leaked" : "");
+    (void)fprintf(out, "%s\n", defects == 0 ? ", none lost or damaged" : "");
     if (s->unstamped > 0)
         (void)fprintf(out, "  %llu answers carried no stamp\n", (unsigned long long)s->unstamped);
     for (int i = 0; i < BENCH_KINDS; i++) {
@@ -109,10 +110,10 @@ static void print_side(FILE *out, const struct bench_result *r, enum bench_side 
 
 static void print_difference(FILE *out, const struct bench_difference *d)
 {
-    char name[32], direct[16], target[16], diff[16], low[16], high[16], least[16];
+    char name[32], direct[16], target[16], diff[16], low[16], high[16], least[16], interval[40];
     (void)snprintf(name, sizeof name, "%s p%.4g", bench_metric_name(d->metric), 100 * d->quantile);
     if (d->suppressed) {
-        (void)fprintf(out, "  %-14s suppressed: fewer than ten values beyond it\n", name);
+        (void)fprintf(out, "  %-10s suppressed: fewer than ten values beyond it\n", name);
         return;
     }
     format_ns(direct, (double)d->direct_ns);
@@ -121,18 +122,19 @@ static void print_difference(FILE *out, const struct bench_difference *d)
     format_ns(low, (double)d->low_ns);
     format_ns(high, (double)d->high_ns);
     format_ns(least, (double)d->smallest_ns);
-    (void)fprintf(out, "  %-14s %10s %10s %10s  [%s, %s]  %s", name, direct, target, diff, low, high,
-                  strcmp(d->verdict, "none_seen") == 0 ? "no difference seen" : d->verdict);
-    (void)fprintf(out, " (could see %s)\n", least);
+    (void)snprintf(interval, sizeof interval, "[%s, %s]", low, high);
+    (void)fprintf(out, "  %-10s %8s %8s %8s  %-21s %s (%s)\n", name, direct, target, diff, interval,
+                  strcmp(d->verdict, "none_seen") == 0 ? "none" : d->verdict, least);
 }
 
 static void print_paired(FILE *out, const struct bench_result *r)
 {
-    (void)fprintf(
-        out, "\nwhat the target adds, from %u pairs of interleaved blocks\n  %-14s %10s %10s %10s  95 %% interval\n",
-        r->pairs, "", "direct", "target", "added");
+    (void)fprintf(out, "\nwhat the target adds, from %u pairs of interleaved blocks\n  %-10s %8s %8s %8s  %-21s seen (could see)\n", r->pairs, "",
+                  "direct", "target", "added", "95 % interval");
     for (size_t i = 0; i < r->difference_count; i++)
         print_difference(out, &r->differences[i]);
+    if (r->pairs < PAIRS_TO_TELL)
+        (void)fprintf(out, "  %u pairs are too few to tell a difference from chance (it takes %d): run longer\n", r->pairs, PAIRS_TO_TELL);
 }
 
 void bench_print(const struct bench_result *result, FILE *out)
@@ -141,13 +143,13 @@ void bench_print(const struct bench_result *result, FILE *out)
     char late[16], queue[16];
     if (c->rate > 0)
         (void)fprintf(out,
-                      "open loop, %.1f requests/s (%s), at most %u in flight, %u thread%s: latency counts from the "
-                      "intended send\n",
+                      "open loop, %.1f requests/s (%s), at most %u in flight, %u thread%s\n"
+                      "latency counts from the instant of the intended send\n",
                       c->rate, c->arrival == BENCH_POISSON ? "Poisson" : "constant", c->connections, c->threads,
                       c->threads > 1 ? "s" : "");
     else
         (void)fprintf(
-            out, "closed loop, %u connection%s, %u thread%s: latency excludes waiting that an open load would see\n",
+            out, "closed loop, %u connection%s, %u thread%s (an open load, -R, would also see waiting)\n",
             c->connections, c->connections > 1 ? "s" : "", c->threads, c->threads > 1 ? "s" : "");
     if (result->paired)
         print_side(out, result, BENCH_DIRECT);
@@ -163,7 +165,7 @@ void bench_print(const struct bench_result *result, FILE *out)
     if (c->rate > 0)
         (void)fprintf(out, ", sends late by p99 %s", late);
     if (result->calibration.done)
-        (void)fprintf(out, ", calibration %s (off by at most %lld us)", result->calibration.good ? "good" : "FAILED",
+        (void)fprintf(out, "\n     calibration %s (off by at most %lld us)", result->calibration.good ? "good" : "FAILED",
                       (long long)result->calibration.max_error_us);
     (void)fprintf(out, "\n%s%s%s\n", bench_verdict_name(result->verdict), result->reason[0] != '\0' ? ": " : "",
                   result->reason);

@@ -49,6 +49,9 @@ run_example() {
     *"127.0.0.1:$target"*) serve gateway "mohs gateway --port $target --upstream http://127.0.0.1:$bedrock" || return ;;
   esac
   case "$command" in
+    *"| man "*) command -v man > /dev/null || command=${command%%|*} ;; # a small system may have no man
+  esac
+  case "$command" in
     *--mock-port*) [ -z "${running[mock]:-}" ] || { kill "${running[mock]}"; wait "${running[mock]}"; running[mock]=; } 2>/dev/null ;;
     *--direct*) serve mock "mohs mock --auth none --port $bedrock --admin-port $admin" || return ;;
   esac

@@ -19,7 +19,7 @@ cli() {
 # ---- flags and operands ----
 cli 2 "there is no verb 'frobnicate'" frobnicate
 cli 2 "did you mean 'mock'" mokc
-cli 2 "did you mean .port" mock --prot 1
+cli 2 "did you mean .--port" mock --prot 1
 cli 2 "port" mock --port 99999
 cli 2 "port" mock --port -1
 cli 2 "strict" mock --auth maybe
@@ -38,6 +38,16 @@ cli 2 "not a URL" sign nonsense --key a:b
 cli 2 "config" cost --config /nonexistent.json --model x --input 1
 printf '{"cost":{"imput":3}}' > config.json
 cli 2 "imput" cost --config config.json --model x --input 1
+
+# ---- where reports go is asked before a run, not after ----
+cli 2 "no report has that ending" check -o result.pdf
+cli 2 "no report has that ending" bench -o result.pdf
+cli 2 "no report has that ending" selftest -o result.pdf
+cli 2 "No such file" check -o not/there.json
+cli 2 "not-a-folder" demo -o /dev/null/not-a-folder
+cli 2 "must be a URL" check --target localhost:4000
+cli 2 "must be a URL" check --mock-url 127.0.0.1:9555 --admin-url http://127.0.0.1:9556
+cli 2 "did you mean '--target'" check --tarket x
 
 # ---- files ----
 printf '{"a":01}' > bad.json

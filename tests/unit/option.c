@@ -94,7 +94,7 @@ static void reads_every_form_of_a_flag(void)
         {"-w a x -w b -- -w --port", "7 0 0 0 0 0 auto w:a w:b o:x o:-w o:--port"},
         {"-", "7 0 0 0 0 0 auto o:-"},
         {"--port x --help", "help"},
-        {"--prot 1", "!did you mean 'port'"},
+        {"--prot 1", "!did you mean '--port'"},
         {"--port", "!wants a value (PORT)"},
         {"--port 101", "!between 0 and 100"},
         {"--port -1", "!between 0 and 100"},

@@ -87,7 +87,7 @@ static void junit_counts_and_escapes(void)
 
 static void worse_exit_codes_win(void)
 {
-    static const int worst_first[] = {7, 2, 6, 5, 4, 1, 99, 98, 3, 0};
+    static const int worst_first[] = {7, 2, 6, 5, 4, 1, 3, 0};
     for (size_t i = 0; i < COUNT_OF(worst_first); i++)
         for (size_t j = i; j < COUNT_OF(worst_first); j++) {
             CU_ASSERT_EQUAL(exit_worse(worst_first[i], worst_first[j]), worst_first[i]);
