@@ -8,11 +8,11 @@
 
 struct cost_options {
     const char *model, *date, *tier;
-    int64_t units[PRICE_DIMENSIONS];
+    struct price_usage usage;
     bool json, allow_unverified;
 };
 
-#define UNITS(dimension) offsetof(struct cost_options, units[dimension])
+#define UNITS(dimension) offsetof(struct cost_options, usage.units[dimension])
 
 static const struct option_row rows[] = {
     {"model", 'm', "ID", OPTION_STRING, offsetof(struct cost_options, model),
@@ -36,19 +36,19 @@ static const struct option_row rows[] = {
 static void print_table(const struct price_bill *bill)
 {
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
-    buf_addf(&out, "%s, %s, %s prices\n", bill->model, bill->tier, strcmp(bill->scope, "*") == 0 ? "all" : bill->scope);
+    buf_addf(&out, "%s, %s, %s prices\n", bill->model, bill->tier, strcmp(bill->lines[0].scope, "*") == 0 ? "all" : bill->lines[0].scope);
     for (size_t i = 0; i < bill->count; i++) {
         const struct price_line *line = &bill->lines[i];
         CLEANUP(buf_release) struct buf rate = BUF_INIT(64);
         CLEANUP(buf_release) struct buf amount = BUF_INIT(64);
-        money_print(line->per_million, &rate);
+        money_print(line->each, &rate);
         money_print(line->amount, &amount);
         buf_addf(&out, "  %-15s %14lld x %10s USD per million = %s USD\n", price_dimension_name(line->dimension),
                  (long long)line->units, buf_text(&rate), buf_text(&amount));
     }
     buf_adds(&out, "  total ");
     money_print(bill->total, &out);
-    buf_addf(&out, " USD (source: %s)\n", bill->source);
+    buf_addf(&out, " USD (source: %s)\n", bill->lines[0].source);
     (void)fputs(buf_text(&out), stdout);
 }
 
@@ -63,15 +63,15 @@ static void print_json(const struct price_bill *bill)
 {
     CLEANUP(json_free) cJSON *doc = cJSON_CreateObject();
     (void)json_set_string(doc, "model", bill->model);
-    (void)json_set_string(doc, "scope", bill->scope);
+    (void)json_set_string(doc, "scope", bill->lines[0].scope);
     (void)json_set_string(doc, "tier", bill->tier);
-    (void)json_set_string(doc, "source", bill->source);
+    (void)json_set_string(doc, "source", bill->lines[0].source);
     cJSON *lines = json_set(doc, "lines", cJSON_CreateArray());
     for (size_t i = 0; i < bill->count; i++) {
         cJSON *line = cJSON_CreateObject();
         (void)json_set_string(line, "dimension", price_dimension_name(bill->lines[i].dimension));
         (void)json_set_int(line, "units", bill->lines[i].units);
-        set_money(line, "usd_per_million", bill->lines[i].per_million);
+        set_money(line, "usd_per_million", bill->lines[i].each);
         set_money(line, "usd", bill->lines[i].amount);
         cJSON_AddItemToArray(lines, line);
     }
@@ -88,14 +88,14 @@ static int run(const void *settings, const struct option_list *operands)
     struct price_bill bill;
     int64_t any = 0;
     for (size_t d = 0; d < PRICE_DIMENSIONS; d++)
-        any |= o->units[d];
+        any |= o->usage.units[d];
     if (o->model == NULL || any == 0) {
         (void)fputs("mohs cost: give --model and at least one count, such as --input 1000\n", stderr);
         return EXIT_USAGE;
     }
     struct price_book *book = price_book_load(&note);
-    const struct price_query query = {o->model, o->date, o->tier, o->allow_unverified};
-    enum err e = book == NULL ? ERR_INVALID : price_cost(book, &query, o->units, &bill, &note);
+    const struct price_query query = {o->model, NULL, o->date, o->tier, NULL, o->allow_unverified};
+    enum err e = book == NULL ? ERR_INVALID : price_cost(book, &query, &o->usage, &bill, &note);
     if (e == OK)
         (o->json ? print_json : print_table)(&bill);
     else
