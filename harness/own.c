@@ -29,7 +29,7 @@ enum err own_start(struct own *own, enum own_kind kind, const char *upstream, co
         n = append(argv, n, to);
     n = append(argv, n, more);
     argv[n] = NULL;
-    const struct spawn_config config = {.argv = argv, .ready = true};
+    const struct spawn_config config = {.argv = argv, .ready = true, .own = true};
     unsigned port = 0, second = 0;
     enum err e = spawn_start(&own->child, &config, note);
     if (e == OK)

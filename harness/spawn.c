@@ -25,6 +25,17 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+/* Removing moves the later names down, so the same place is looked at again. */
+static void forget_own_options(void)
+{
+    for (char **at = environ; *at != NULL;) {
+        char *equals = strchr(*at, '=');
+        CLEANUP(free_ptr) char *name = equals == NULL ? NULL : span_dup(span_cut(span_of(*at), 0, (size_t)(equals - *at)));
+        if (name == NULL || strncmp(name, "MOHS_", 5) != 0 || unsetenv(name) != 0)
+            at++;
+    }
+}
+
 /* In the child: never returns. `failed` is closed by exec, so a byte in it means that exec failed. */
 static void become(const struct spawn_config *config, int input, int log, int ready, int failed, pid_t parent)
 {
@@ -33,6 +44,8 @@ static void become(const struct spawn_config *config, int input, int log, int re
     if (getppid() != parent)
         _exit(127);
     (void)signal(SIGPIPE, SIG_DFL);
+    if (config->own)
+        forget_own_options();
     for (size_t i = 0; config->env != NULL && config->env[i] != NULL; i++) {
         char *pair = span_dup(span_of(config->env[i]));
         if (pair == NULL || putenv(pair) != 0)

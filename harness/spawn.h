@@ -24,6 +24,8 @@ struct spawn_config {
     const char *const *argv; /* NULL-ended; argv[0] is looked up in PATH when it has no slash */
     const char *const *env;  /* "NAME=value" added to ours, NULL-ended; may be NULL */
     bool ready;              /* give it a ready pipe as fd 3 */
+    /* It is mohs again: without the MOHS_... of our environment, which are options of the verb that the user called. */
+    bool own;
 };
 enum err spawn_start(struct spawn *s, const struct spawn_config *config, struct note *note) MUST_USE;
 /* Read "PORT SECOND\n" from the ready pipe. ERR_TIMEOUT, ERR_CLOSED when it ended first; the note holds the end of its

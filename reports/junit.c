@@ -1,27 +1,34 @@
 /* junit.c: JUnit XML as CI servers read it: one suite per area, one test case per conformance case.
  *
  * fail becomes <failure>, error <error>, skip and xfail <skipped>; a stale expected failure is a <failure>, since it must turn
- * the build red. Control characters that XML 1.0 cannot hold (section 2.2) are written as U+FFFD.
+ * the build red. What XML 1.0 cannot hold (section 2.2: control characters, bytes that are no UTF-8) is
+ * written as U+FFFD.
  */
 #include "reports/report.h"
 
+#include "protocol/utf8.h"
+
+#define REPLACEMENT "\xef\xbf\xbd"
+
+/* What XML 1.0 lets stand as it is: no control characters, no U+FFFE and U+FFFF (utf8_length refuses surrogates). */
+static bool is_xml_char(uint32_t code)
+{
+    return (code >= 0x20 && code != 0x7f && code != 0xfffe && code != 0xffff) || code == '\n' || code == '\t';
+}
+
 static void add_escaped(struct buf *out, const char *text)
 {
-    for (const unsigned char *c = (const unsigned char *)(text == NULL ? "" : text); *c != '\0'; c++) {
-        if (*c == '<')
-            buf_adds(out, "&lt;");
-        else if (*c == '>')
-            buf_adds(out, "&gt;");
-        else if (*c == '&')
-            buf_adds(out, "&amp;");
-        else if (*c == '"')
-            buf_adds(out, "&quot;");
-        else if ((*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f || *c == 0xc0)
-            buf_adds(out, "\xef\xbf\xbd");
-        else if (*c == 0x80 && c > (const unsigned char *)text && c[-1] == 0xc0)
-            continue;
+    static const char *const entities[] = {['<'] = "&lt;", ['>'] = "&gt;", ['&'] = "&amp;", ['"'] = "&quot;"};
+    struct span rest = span_of(text == NULL ? "" : text);
+    for (size_t n; (n = utf8_next(rest)) > 0; rest = span_from(rest, n)) {
+        unsigned char first = rest.p[0];
+        size_t whole = utf8_length(rest); /* evidence holds a peer's bytes, which may be no text at all */
+        if (first < COUNT_OF(entities) && entities[first] != NULL)
+            buf_adds(out, entities[first]);
+        else if (whole == 0 || !is_xml_char(utf8_code(rest.p, whole)))
+            buf_adds(out, REPLACEMENT);
         else
-            buf_addc(out, (char)*c);
+            buf_add(out, span_cut(rest, 0, whole));
     }
 }
 

@@ -17,7 +17,8 @@
 #include "protocol/schema.h"
 
 /* Options whose value is a secret, or may hold one. */
-static const char *const secret_options[] = {"-H", "--header", "--key", "--api-key", "--secret", "--token", "--bearer"};
+static const char *const secret_options[] = {
+    "-H", "--header", "--key", "--api-key", "--secret", "--token", "--bearer", "--bearer-key", "--client-key"};
 
 static bool is_secret_option(const char *argument)
 {
@@ -34,16 +35,16 @@ static cJSON *redacted_argv(int argc, char *const *argv)
     cJSON *list = cJSON_CreateArray();
     bool hide = false;
     for (int i = 0; i < argc; i++) {
-        bool option = is_secret_option(argv[i]);
+        bool option = is_secret_option(argv[i]), glued = strncmp(argv[i], "-H", 2) == 0 && argv[i][2] != '\0';
         CLEANUP(buf_release) struct buf shown = BUF_INIT(BUF_ANY);
-        if (hide)
-            buf_adds(&shown, "<redacted>");
+        if (hide || glued)
+            buf_adds(&shown, hide ? "<redacted>" : "-H<redacted>");
         else if (option && strchr(argv[i], '=') != NULL)
             buf_addf(&shown, "%.*s=<redacted>", (int)strcspn(argv[i], "="), argv[i]);
         else
             buf_adds(&shown, argv[i]);
         cJSON_AddItemToArray(list, cJSON_CreateString(buf_text(&shown)));
-        hide = option && strchr(argv[i], '=') == NULL;
+        hide = !hide && !glued && option && strchr(argv[i], '=') == NULL;
     }
     return list;
 }

@@ -41,6 +41,9 @@ read -r port admin < ready
 claim 0 'all 1 cases' --profile mock-direct --mock-url "http://127.0.0.1:$port" --admin-url "http://127.0.0.1:$admin" $native
 claim 2 'go together' --profile mock-direct --mock-url "http://127.0.0.1:$port" $native
 
+# ---- what is an option of this verb, or of another, by the environment is none of the servers it starts ----
+MOHS_LATENCY=nonsense MOHS_MODEL=nonsense MOHS_PORT=1 claim 0 'all 2 cases' openai.chat/params/stop $native
+
 # ---- a failure: what it says, and that it keeps secrets ----
 claim 1 'exit 1: 1 of 2 cases failed: bad$' --profile mock-direct good.json bad.json -o result.json
 holds 'steps\[0\].receive.message' err

@@ -8,17 +8,18 @@
 
 static void build(struct result *r)
 {
-    static char words[][32] = {"mohs", "check", "-H", "Authorization: Bearer s3cret", "--key=AK:s3cret"};
-    char *const argv[] = {words[0], words[1], words[2], words[3], words[4]};
+    static char words[][32] = {"mohs", "check", "-H", "Authorization: Bearer s3cret", "--key=AK:s3cret",
+                               "-HX-Key: s3cret", "--client-key", "s3cret", "after"};
+    char *const argv[] = {words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7], words[8]};
     static const struct result_check checks[] = {
-        {"steps[0].upstream[0].body", false, "/inferenceConfig/stopSequences", "[\"X\"]", "\"X\" <&> | \x01"},
+        {"steps[0].upstream[0].body", false, "/inferenceConfig/stopSequences", "[\"X\"]", "\"X\" <&> | \x01\xff\xc3.\xef\xbf\xbf\xc0\x80\xc3\xa9!"},
         {"steps[0].receive.status", true, NULL, NULL, NULL}};
     CLEANUP(json_free) cJSON *requirements = NULL;
     CU_ASSERT_EQUAL(json_parse(SPAN_LIT("[{\"id\":\"params.stop-string\",\"level\":\"MUST\",\"title\":\"stop becomes a list\"}]"), 0,
                                &requirements, NULL), OK);
     CLEANUP(json_free) cJSON *evidence = NULL;
     CU_ASSERT_EQUAL(json_parse(SPAN_LIT("{\"step 1 client request\":\"POST http://127.0.0.1/the-wire\"}"), 0, &evidence, NULL), OK);
-    result_init(r, "conformance", 5, argv);
+    result_init(r, "conformance", COUNT_OF(argv), argv);
     result_add_case(r, &(struct result_case){.id = "openai.chat/params/stop", .title = "stop", .status = "fail", .level = "MUST",
                                              .requirements = requirements, .checks = checks, .evidence = evidence, .check_count = 2, .duration_us = 1500,
                                              .attempts = 1, .reproduce = "mohs check openai.chat/params/stop"});
@@ -50,6 +51,7 @@ static void shows_no_secret_of_the_command_line(void)
     CLEANUP(free_ptr) char *text = json_text(r.doc, JSON_COMPACT);
     CU_ASSERT_PTR_NULL(strstr(text, "s3cret"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "--key=<redacted>"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"-H<redacted>\",\"--client-key\",\"<redacted>\",\"after\""));
 }
 
 static void every_format_tells_the_failure(void)
@@ -83,6 +85,8 @@ static void junit_counts_and_escapes(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"1\""));
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "&lt;&amp;&gt;"));
     CU_ASSERT_PTR_NULL(strchr(buf_text(&out), 1));
+#define GONE "\xef\xbf\xbd"
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "| " GONE GONE GONE "." GONE GONE "\xc3\xa9!")); /* and what is text stays */
 }
 
 static void worse_exit_codes_win(void)
