@@ -47,21 +47,21 @@ void report_json(const cJSON *doc, struct buf *out)
     buf_addc(out, '\n');
 }
 
-static enum err choose_format(const char *file, bool to_stdout, const struct report_format **format, struct note *note)
+/* The format asked for, else that of the ending; NULL, and a note, when there is none. */
+static const struct report_format *choose_format(const char *file, const struct report_format *asked, struct note *note)
 {
-    if (*format == NULL)
-        *format = to_stdout ? &formats[0] : report_format_of_file(file);
-    if (*format == NULL)
-        return note_set(note, ERR_INVALID, "%s: no report has that ending; use .json, .xml, .md or .txt", file);
-    return OK;
+    const struct report_format *format = asked != NULL ? asked : strcmp(file, "-") == 0 ? &formats[0] : report_format_of_file(file);
+    if (format == NULL)
+        (void)note_set(note, ERR_INVALID, "%s: no report has that ending; use .json, .xml, .md or .txt", file);
+    return format;
 }
 
 enum err report_check_file(const char *file, const struct report_format *format, struct note *note)
 {
-    bool to_stdout = strcmp(file, "-") == 0;
-    enum err e = choose_format(file, to_stdout, &format, note);
-    if (e != OK || to_stdout)
-        return e;
+    if (choose_format(file, format, note) == NULL)
+        return ERR_INVALID;
+    if (strcmp(file, "-") == 0)
+        return OK;
     FILE *f = fopen(file, "ab");
     if (f == NULL)
         return note_set(note, ERR_IO, "%s: %s", file, strerror(errno));
@@ -72,11 +72,11 @@ enum err report_check_file(const char *file, const struct report_format *format,
 enum err report_write_file(const cJSON *doc, const char *file, const struct report_format *format, struct note *note)
 {
     bool to_stdout = strcmp(file, "-") == 0;
-    enum err e = choose_format(file, to_stdout, &format, note);
-    if (e != OK)
-        return e;
+    const struct report_format *chosen = choose_format(file, format, note);
+    if (chosen == NULL)
+        return ERR_INVALID;
     CLEANUP(buf_release) struct buf out = BUF_INIT(REPORT_MAX);
-    format->write(doc, &out);
+    chosen->write(doc, &out);
     if (buf_error(&out) != OK)
         return note_set(note, buf_error(&out), "%s: the report could not be built: %s", file, err_name(buf_error(&out)));
     FILE *f = to_stdout ? stdout : fopen(file, "wb");

@@ -192,7 +192,7 @@ static void every_pattern_of_the_model_compiles(void)
         for (const char *at = span_find(bytes, "\"pattern\": "); at != NULL; at = span_find(rest, "\"pattern\": ")) {
             rest = span_from(bytes, (size_t)((const unsigned char *)at - bytes.p) + strlen("\"pattern\": "));
             size_t n = 1;
-            if (rest.p[0] != '"') /* a member of this name */
+            if (rest.n == 0 || rest.p[0] != '"') /* a member of this name */
                 continue;
             while (rest.p[n] != '"')
                 n += rest.p[n] == '\\' ? 2 : 1;
