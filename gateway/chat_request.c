@@ -411,7 +411,7 @@ static enum err translate(struct translation *t, const struct chat_options *o)
         e = read_response_format(t, format);
     if (e == OK && t->beta != NULL)
         read_beta(t);
-    return e == OK && t->starved ? ERR_NOMEM : e;
+    return e;
 }
 
 enum err chat_request_read(const cJSON *in, const struct chat_options *options, struct chat_request *out,
@@ -422,7 +422,9 @@ enum err chat_request_read(const cJSON *in, const struct chat_options *options, 
     enum err e = t.out != NULL ? translate(&t, options) : ERR_NOMEM;
     for (size_t i = 0; i < t.file_count; i++)
         free(t.files[i]);
-    if (e != OK && fail->status == 0)
+    if (t.starved) /* whatever was found missing then: the client did send it */
+        e = ERR_NOMEM;
+    if (e == ERR_NOMEM || (e != OK && fail->status == 0))
         (void)fail_set(fail, 500, NULL, "out of memory");
     return e;
 }

@@ -95,17 +95,21 @@ struct stream_event *stream_add(struct stream *s, cJSON *take_json, struct span 
     }
     struct stream_event *e = &s->events[s->count++];
     *e = (struct stream_event){.json = take_json, .text = span_dup(text), .type = span_dup(type)};
-    return e;
+    s->failed = e->text == NULL || e->type == NULL;
+    return s->failed ? NULL : e;
 }
 
 void stream_feed(struct stream *s, struct span bytes)
 {
-    s->dialect->feed(s, bytes);
+    if (!s->failed) /* the decoder still holds what was fed when that happened */
+        s->dialect->feed(s, bytes);
 }
 
 void stream_finish(struct stream *s, enum stream_end how)
 {
     bool done = false, error = false;
+    if (s->failed && s->broken.len == 0)
+        buf_adds(&s->broken, "more events than we keep, or out of memory");
     s->dialect->finish(s);
     for (size_t i = 0; i < s->count; i++) {
         done = done || s->events[i].terminal;

@@ -109,8 +109,8 @@ static void feed(struct stream *s, struct span bytes)
         struct span name = SPAN_EMPTY;
         enum es_kind kind = es_message_kind(&m, &name);
         cJSON *json = NULL;
-        if (m.payload.n > 0 && json_parse(m.payload, JSON_COMPACT, &json, NULL) != OK)
-            json = NULL;
+        enum err parsed = m.payload.n == 0 ? OK : json_parse(m.payload, JSON_COMPACT, &json, NULL);
+        s->failed = s->failed || parsed == ERR_NOMEM;
         struct stream_event *e = stream_add(s, json, m.payload, name);
         if (e == NULL)
             return;
@@ -119,6 +119,7 @@ static void feed(struct stream *s, struct span bytes)
         e->terminal = kind == ES_EVENT && span_is(name, "messageStop");
         s->content_events += kind == ES_EVENT && span_is(name, "contentBlockDelta");
     }
+    s->failed = s->failed || step == ES_NOMEM;
     if (step != ES_MORE && s->broken.len == 0)
         es_decoder_explain(&s->es, &s->broken);
 }

@@ -136,8 +136,8 @@ static void feed(struct stream *s, struct span bytes)
     while ((step = sse_decoder_next(&s->sse, &event)) == SSE_EVENT) {
         cJSON *json = NULL;
         bool terminal = span_is(event.data, "[DONE]");
-        if (!terminal && json_parse(event.data, JSON_COMPACT, &json, NULL) != OK)
-            json = NULL;
+        enum err parsed = terminal ? OK : json_parse(event.data, JSON_COMPACT, &json, NULL);
+        s->failed = s->failed || parsed == ERR_NOMEM;
         bool content = carries_content(json);
         bool error = json_member(json, "error") != NULL || span_is(event.type, "error");
         struct stream_event *e = stream_add(s, json, event.data, event.type);
@@ -147,6 +147,7 @@ static void feed(struct stream *s, struct span bytes)
         e->error = error;
         s->content_events += content;
     }
+    s->failed = s->failed || step == SSE_NOMEM;
     if (step != SSE_MORE && s->broken.len == 0)
         buf_adds(&s->broken, sse_step_name(step));
 }
@@ -164,7 +165,8 @@ static void merge_tool_delta(cJSON *list, const cJSON *delta)
     if (at == NULL || !json_int64(at, &index) || index < 0 || index >= MOST_TOOLS)
         return;
     while (cJSON_GetArraySize(list) <= (int)index)
-        cJSON_AddItemToArray(list, cJSON_CreateObject());
+        if (!cJSON_AddItemToArray(list, cJSON_CreateObject()))
+            return; /* out of memory */
     cJSON *call = cJSON_GetArrayItem(list, (int)index);
     const cJSON *function = json_member(delta, "function");
     if (json_str(call, "id") == NULL)

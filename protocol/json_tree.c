@@ -387,13 +387,28 @@ cJSON *json_new_int(int64_t v)
     return json_new_literal(text);
 }
 
+/* By hand: cJSON_ReplaceItemInObject of 1.7.15 leaves a member without a name when memory runs out. */
+static bool set_name(cJSON *item, const char *name)
+{
+    size_t n = strlen(name) + 1;
+    char *copy = cJSON_malloc(n);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, name, n);
+    if ((item->type & cJSON_StringIsConst) == 0)
+        cJSON_free(item->string);
+    item->type &= ~cJSON_StringIsConst;
+    item->string = copy;
+    return true;
+}
+
 cJSON *json_set(cJSON *object, const char *key, cJSON *take)
 {
     if (take == NULL)
         return NULL;
-    bool done = cJSON_GetObjectItemCaseSensitive(object, key) != NULL
-                    ? cJSON_ReplaceItemInObjectCaseSensitive(object, key, take)
-                    : cJSON_AddItemToObject(object, key, take);
+    cJSON *old = cJSON_GetObjectItemCaseSensitive(object, key);
+    bool done = old != NULL ? set_name(take, key) && cJSON_ReplaceItemViaPointer(object, old, take)
+                            : cJSON_AddItemToObject(object, key, take);
     if (done)
         return take;
     cJSON_Delete(take);

@@ -23,6 +23,7 @@ struct walk {
     size_t length;
     struct match_vars *vars;
     struct match_failure *out; /* NULL: silent */
+    bool starved;              /* memory ran out: whatever the walk says, match() says no; think of $not */
 };
 
 struct operator
@@ -152,6 +153,12 @@ static bool fail_value(struct walk *w, const cJSON *actual, const char *words, c
         return false;
     match_abbreviate(value, shown, sizeof shown);
     return fail(w, actual, "%s%s%s", words, *words == '\0' ? "" : " ", shown);
+}
+
+static bool no_memory(struct walk *w)
+{
+    w->starved = true;
+    return false;
 }
 
 /* Two long strings differ somewhere: show both around that place. */
@@ -415,7 +422,8 @@ static enum err check_base64(const cJSON *argument, const char *where, struct no
     const char *hex = json_str(argument, "hex");
     if (hex == NULL)
         return check_matcher(argument, where, note);
-    return buf_add_unhex(&bytes, span_of(hex)) == OK ? OK : wants(argument, where, note, "hexadecimal digits in pairs");
+    enum err e = buf_add_unhex(&bytes, span_of(hex));
+    return e == OK || e == ERR_NOMEM ? e : wants(argument, where, note, "hexadecimal digits in pairs");
 }
 
 static enum err check_save(const cJSON *argument, const char *where, struct note *note)
@@ -554,8 +562,9 @@ static bool holds_json(struct walk *w, const cJSON *argument, const cJSON *actua
     struct note note = {""};
     if (!cJSON_IsString(actual))
         return fail_value(w, actual, "a string with JSON like", argument);
-    if (json_parse(span_of(actual->valuestring), 0, &inner, &note) != OK)
-        return fail(w, actual, "a string with JSON (%.200s)", note.text);
+    enum err e = json_parse(span_of(actual->valuestring), 0, &inner, &note);
+    if (e != OK)
+        return e == ERR_NOMEM ? no_memory(w) : fail(w, actual, "a string with JSON (%.200s)", note.text);
     return walk(w, argument, inner);
 }
 
@@ -579,7 +588,7 @@ void match_text_of(const cJSON *content, struct buf *out)
 static bool walk_text(struct walk *w, const cJSON *matcher, const char *text)
 {
     CLEANUP(json_free) cJSON *item = cJSON_CreateString(text);
-    return item != NULL && walk(w, matcher, item);
+    return item != NULL ? walk(w, matcher, item) : no_memory(w);
 }
 
 static bool text(struct walk *w, const cJSON *argument, const cJSON *actual)
@@ -588,7 +597,7 @@ static bool text(struct walk *w, const cJSON *argument, const cJSON *actual)
     if (actual == NULL || cJSON_IsNumber(actual) || cJSON_IsBool(actual))
         return fail_value(w, actual, "content with the text", argument);
     match_text_of(actual, &all);
-    return walk_text(w, argument, buf_text(&all));
+    return buf_error(&all) == OK ? walk_text(w, argument, buf_text(&all)) : no_memory(w);
 }
 
 static bool len(struct walk *w, const cJSON *argument, const cJSON *actual)
@@ -597,8 +606,10 @@ static bool len(struct walk *w, const cJSON *argument, const cJSON *actual)
         return fail_value(w, actual, "something of the length", argument);
     int64_t n = cJSON_IsString(actual) ? (int64_t)utf8_count(span_of(actual->valuestring)) : cJSON_GetArraySize(actual);
     CLEANUP(json_free) cJSON *length = json_new_int(n);
-    if (length == NULL || attempt(w, argument, length))
-        return length != NULL;
+    if (length == NULL)
+        return no_memory(w);
+    if (attempt(w, argument, length))
+        return true;
     char wanted[MATCH_TEXT_MAX / 2];
     match_abbreviate(argument, wanted, sizeof wanted);
     return fail(w, actual, "the length %s, not %lld", wanted, (long long)n);
@@ -632,7 +643,7 @@ static bool pair_up(struct walk *w, const cJSON *argument, const cJSON *actual, 
     CLEANUP(free_ptr) const cJSON **taken_by = calloc(count + 1, sizeof *taken_by);
     CLEANUP(free_ptr) bool *visited = calloc(count + 1, sizeof *visited);
     if (elements == NULL || taken_by == NULL || visited == NULL)
-        return fail(w, actual, "memory for the comparison");
+        return no_memory(w);
     size_t n = 0;
     for (const cJSON *a = actual->child; a != NULL && n < count; a = a->next)
         elements[n++] = a;
@@ -670,13 +681,17 @@ static bool base64(struct walk *w, const cJSON *argument, const cJSON *actual)
 {
     CLEANUP(buf_release) struct buf bytes = BUF_INIT(MOST_DECODED);
     CLEANUP(buf_release) struct buf wanted = BUF_INIT(MOST_DECODED);
-    if (!cJSON_IsString(actual) || buf_add_unbase64(&bytes, span_of(actual->valuestring)) != OK)
-        return fail_value(w, actual, "a base64 string of", argument);
+    enum err e = cJSON_IsString(actual) ? buf_add_unbase64(&bytes, span_of(actual->valuestring)) : ERR_SYNTAX;
+    if (e != OK)
+        return e == ERR_NOMEM ? no_memory(w) : fail_value(w, actual, "a base64 string of", argument);
     const char *hex = json_str(argument, "hex");
     if (hex == NULL)
         return strlen(buf_text(&bytes)) == bytes.len ? walk_text(w, argument, buf_text(&bytes))
                                                      : fail_value(w, actual, "base64 of the text", argument);
-    bool same = buf_add_unhex(&wanted, span_of(hex)) == OK && span_equal(buf_span(&bytes), buf_span(&wanted));
+    e = buf_add_unhex(&wanted, span_of(hex));
+    if (e == ERR_NOMEM)
+        return no_memory(w);
+    bool same = e == OK && span_equal(buf_span(&bytes), buf_span(&wanted));
     return same || fail_value(w, actual, "base64 of the bytes", argument);
 }
 
@@ -689,6 +704,8 @@ static bool save(struct walk *w, const cJSON *argument, const cJSON *actual)
     if (is != NULL && !walk(w, is, actual))
         return false;
     enum err e = w->vars == NULL ? OK : match_vars_set(w->vars, name, actual);
+    if (e == ERR_NOMEM)
+        return no_memory(w);
     return e == OK || fail(w, actual, "room to save %s (%s)", name, err_name(e));
 }
 
@@ -798,5 +815,7 @@ enum err match_validate(const cJSON *matcher, const char *where, struct note *no
 bool match(const cJSON *matcher, const cJSON *actual, struct match_vars *vars, struct match_failure *out)
 {
     struct walk w = {.vars = vars, .out = out};
-    return matcher == NULL || walk(&w, matcher, actual);
+    bool ok = matcher == NULL || walk(&w, matcher, actual);
+    w.length = 0;
+    return w.starved ? fail(&w, actual, "memory for the comparison") : ok;
 }

@@ -56,7 +56,7 @@ struct match_failure {
 enum err match_validate(const cJSON *matcher, const char *where, struct note *note) MUST_USE;
 /* Whether `actual` (NULL: absent) satisfies a validated matcher. A NULL matcher asks nothing. `vars` may be NULL when
  * nothing is saved; values saved inside an alternative that fails are forgotten. `out` may be NULL; it is written only
- * on false. */
+ * on false. When memory runs out the answer is false, and `expected` says so. */
 bool match(const cJSON *matcher, const cJSON *actual, struct match_vars *vars, struct match_failure *out);
 /* The text that $text sees, appended. */
 void match_text_of(const cJSON *content, struct buf *out);

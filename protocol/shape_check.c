@@ -105,6 +105,7 @@ static struct buf *tell_value(struct check *c, const struct place *at, const str
     if (hidden || m->kind == SHAPE_BLOB || (!can_be_shown(m) && !empty))
         return tell(c, at, NULL);
     put_value(&shown, value);
+    c->lost = c->lost || buf_error(&shown) == ERR_NOMEM;
     return tell(c, at, buf_text(&shown));
 }
 
@@ -258,8 +259,9 @@ static void tell_members(struct check *c, const struct place *at, const struct s
         buf_adds(&rules, rules.len > 0 ? ", " : "");
         put_rule(&rules, inner, rule);
     }
-    if (api_error_text(c->api, id, NULL, tell_value(c, at, m, value, hidden), "rules", buf_text(&rules), NULL) != OK)
-        c->lost = c->lost || buf_error(&c->constraints) == ERR_NOMEM;
+    enum err e =
+        api_error_text(c->api, id, NULL, tell_value(c, at, m, value, hidden), "rules", buf_text(&rules), NULL);
+    c->lost = c->lost || e == ERR_NOMEM || buf_error(&rules) == ERR_NOMEM;
 }
 
 /* -- Types ------------------------------------------------ */
@@ -373,9 +375,9 @@ static void check_union(struct check *c, const struct place *at, const struct sh
         put_path(&path, at, true);
     for (size_t i = 0; i < type->member_count; i++)
         buf_addf(&keys, "%s%s", i > 0 ? ", " : "", type->members[i].name);
-    if (api_error_text(c->api, set == 0 ? "union-none" : "union-many", NULL, &c->union_fault, "type", type->name,
-                       "path", buf_text(&path), "keys", buf_text(&keys), NULL) != OK)
-        c->lost = c->lost || buf_error(&c->union_fault) == ERR_NOMEM;
+    enum err e = api_error_text(c->api, set == 0 ? "union-none" : "union-many", NULL, &c->union_fault, "type",
+                                type->name, "path", buf_text(&path), "keys", buf_text(&keys), NULL);
+    c->lost = c->lost || e == ERR_NOMEM || buf_error(&path) == ERR_NOMEM || buf_error(&keys) == ERR_NOMEM;
 }
 
 static void check_members(struct check *c, const struct place *at, const struct shape *type, const cJSON *object,
@@ -490,13 +492,20 @@ static enum err give(struct api_fault *out, const char *type, struct buf *text)
         out->status = 400;
         buf_reset(&out->text);
         buf_add(&out->text, span_cut(buf_span(text), 0, out->text.max));
+        if (buf_error(&out->text) == ERR_NOMEM)
+            return ERR_NOMEM;
     }
     return ERR_INVALID;
 }
 
+static bool starved(const struct buf *b)
+{
+    return buf_error(b) == ERR_NOMEM;
+}
+
 static enum err conclude(struct check *c, struct api_fault *out)
 {
-    if (c->lost)
+    if (c->lost || starved(&c->constraints) || starved(&c->type_fault) || starved(&c->union_fault))
         return ERR_NOMEM;
     if (c->type_fault.len > 0)
         return give(out, "SerializationException", &c->type_fault);

@@ -42,8 +42,10 @@ enum err sigv4_api_key_make(struct sigv4 *s, const struct sigv4_signing *how, st
     struct sigv4_inputs in = {.query = buf_span(&made.query)};
     e = sigv4_canonical_query(&in, &plain);
     buf_adds(&plain, "&Version=1");
-    if (e != OK || buf_error(&plain) != OK)
-        return note_set(note, ERR_LIMIT, "the key is too long");
+    if (e == OK)
+        e = buf_error(&plain);
+    if (e != OK)
+        return note_set(note, e, "the key is too long");
     buf_adds(out, SIGV4_API_KEY_PREFIX);
     buf_add_base64(out, buf_span(&plain));
     return buf_error(out);
@@ -86,15 +88,16 @@ enum err sigv4_api_key_verify(struct sigv4 *s, struct span token, const struct s
     if (!span_has_prefix(token, SIGV4_API_KEY_PREFIX) || token.n > SIGV4_API_KEY_MAX)
         return OK;
     CLEANUP(buf_release) struct buf plain = BUF_INIT(SIGV4_API_KEY_MAX);
-    if (buf_add_unbase64(&plain, span_from(token, strlen(SIGV4_API_KEY_PREFIX))) != OK)
-        return OK;
+    enum err e = buf_add_unbase64(&plain, span_from(token, strlen(SIGV4_API_KEY_PREFIX)));
+    if (e != OK)
+        return e == ERR_NOMEM ? e : OK;
     struct span text = buf_span(&plain);
     if (!span_has_prefix(text, KEY_HOST "/?"))
         return OK;
     struct span query = span_from(text, strlen(KEY_HOST "/?"));
     if (!is_call(query))
         return OK;
-    enum err e = judge_query(s, query, policy, v, note);
+    e = judge_query(s, query, policy, v, note);
     v->form = SIGV4_FORM_BEARER;
     v->inner = v->reason;
     v->reason = v->inner == SIGV4_OK && e == OK ? SIGV4_OK : SIGV4_BEARER;

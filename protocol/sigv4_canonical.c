@@ -361,11 +361,13 @@ enum err sigv4_canonical_request(const struct sigv4_inputs *in, struct buf *out,
         return note_set(note, ERR_LIMIT, "%zu signed headers, at most %d", in->name_count, SIGV4_SIGNED_MAX);
     buf_add(out, in->method);
     buf_adds(out, end);
-    if (add_path(in, out) != OK)
-        return note_set(note, ERR_LIMIT, "the path has more than %d segments, or is too long", SIGV4_DEPTH_MAX);
+    enum err e = add_path(in, out);
+    if (e != OK)
+        return note_set(note, e, "the path has more than %d segments, or is too long", SIGV4_DEPTH_MAX);
     buf_adds(out, end);
-    if (sigv4_canonical_query(in, out) != OK)
-        return note_set(note, ERR_LIMIT, "the query has more than %d parameters, or is too long", SIGV4_QUERY_MAX);
+    e = sigv4_canonical_query(in, out);
+    if (e != OK)
+        return note_set(note, e, "the query has more than %d parameters, or is too long", SIGV4_QUERY_MAX);
     buf_adds(out, end);
     add_headers(in, end, out);
     buf_adds(out, end);

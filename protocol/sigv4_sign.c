@@ -175,16 +175,14 @@ static void add_credential(const struct sigv4_signing *how, struct span date, co
     }
 }
 
-static void add_presigned(const struct plan *p, const struct sigv4_signing *how, struct sigv4_signed *out)
+static void add_presigned(const struct sigv4_signing *how, struct sigv4_signed *out)
 {
     struct buf *q = &out->query;
     buf_adds(q, q->len > 0 ? "&" : "");
     buf_adds(q, "X-Amz-Algorithm=" SIGV4_ALGORITHM_NAME "&X-Amz-Credential=");
     add_credential(how, span_cut(span_of(out->date), 0, 8), "%2F", q);
     buf_addf(q, "&X-Amz-Date=%s&X-Amz-SignedHeaders=", out->date);
-    CLEANUP(buf_release) struct buf list = BUF_INIT(SIGV4_CANONICAL_MAX);
-    add_list(p, ";", &list);
-    sigv4_encode(buf_span(&list), false, q);
+    sigv4_encode(buf_span(&out->signed_headers), false, q);
     buf_addf(q, "&X-Amz-Expires=%lld", (long long)how->expires_s);
     if (how->session_token.n > 0) {
         buf_adds(q, "&X-Amz-Security-Token=");
@@ -266,7 +264,7 @@ enum err sigv4_sign(struct sigv4 *s, const struct sigv4_request *r, const struct
         add_list(&p, ";", &out->signed_headers);
         buf_add(&out->query, r->query);
         if (presign)
-            add_presigned(&p, how, out);
+            add_presigned(how, out);
         e = buf_error(&out->query);
     }
     e = e == OK ? sign_plan(s, r, how, &p, out, note) : note_set(note, e, "too many or too long headers to sign");
@@ -275,6 +273,8 @@ enum err sigv4_sign(struct sigv4 *s, const struct sigv4_request *r, const struct
     else if (e == OK)
         write_authorization(how, &p, out);
     buf_release(&p.lowered);
-    e = e == OK ? buf_error(&out->query) : e;
-    return e == OK ? buf_error(&out->authorization) : e;
+    const struct buf *const made[] = {&out->query, &out->authorization, &out->signed_headers, &out->token};
+    for (size_t i = 0; i < COUNT_OF(made) && e == OK; i++)
+        e = buf_error(made[i]);
+    return e;
 }

@@ -204,7 +204,9 @@ enum err sigv4_verify(struct sigv4 *s, const struct sigv4_request *r, const stru
 {
     sigv4_verdict_begin(verdict, policy);
     enum err e = sigv4_read_claim(s, r, verdict, note);
-    if (e != OK || verdict->reason != SIGV4_OK)
+    if (e != OK && verdict->reason == SIGV4_OK)
+        verdict->reason = SIGV4_INCOMPLETE;
+    if (verdict->reason != SIGV4_OK)
         return e;
     return verdict->form == SIGV4_FORM_BEARER ? judge_bearer(s, policy, verdict, note)
                                               : sigv4_judge(s, r, policy, SPAN_EMPTY, verdict, note);

@@ -329,6 +329,19 @@ static void the_manual_names_every_invariant(void)
                   all[i]->invariants[k].name);
 }
 
+/* What comes behind the last event that is kept is dropped, also when it comes in a piece of its own. */
+static void a_stream_of_more_events_than_are_kept_is_broken(void)
+{
+    CLEANUP(buf_release) struct buf bytes = BUF_INIT(BUF_ANY), why = BUF_INIT(BUF_ANY);
+    for (size_t i = 0; i < STREAM_EVENTS_MAX; i++)
+        buf_adds(&bytes, "data: 1\n\n");
+    buf_adds(&bytes, DONE);
+    struct stream *s = fed(&dialect_openai_chat, "text/event-stream", buf_span(&bytes), bytes.len / 2 + 40, STREAM_CLOSED, false);
+    CU_ASSERT(s->failed && s->count < STREAM_EVENTS_MAX && s->end == STREAM_CLOSED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&s->broken), "more events than we keep"));
+    stream_free(s);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -339,6 +352,7 @@ int main(void)
         {"a model ARN is one segment of the path", a_model_arn_is_one_segment_of_the_path},
         {"the OpenAI request takes model and stream", the_openai_request_takes_model_and_stream},
         {"error objects are known by their shape", error_objects_are_known_by_their_shape},
+        {"a stream of more events than are kept is broken", a_stream_of_more_events_than_are_kept_is_broken},
         {"the manual names every invariant", the_manual_names_every_invariant},
         CU_TEST_INFO_NULL,
     };
