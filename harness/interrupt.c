@@ -3,21 +3,21 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "reports/result.h"
 
-static volatile sig_atomic_t seen;
+static atomic_bool seen; /* set in the handler, read by every thread: sig_atomic_t would be a race */
 static int fd = -1;
 
 static void on_signal(int number)
 {
     (void)number;
-    if (seen)
-        _exit(EXIT_INTERRUPTED);
-    seen = 1;
     int kept = errno;
+    if (atomic_exchange(&seen, true))
+        _exit(EXIT_INTERRUPTED);
     uint64_t one = 1;
     ssize_t n = write(fd, &one, sizeof one);
     (void)n;
@@ -39,7 +39,7 @@ enum err interrupt_install(struct note *note)
 
 bool interrupt_seen(void)
 {
-    return seen != 0;
+    return atomic_load(&seen);
 }
 
 int interrupt_fd(void)
