@@ -144,8 +144,16 @@ static bool stop_after(void *ctx, const struct job *job)
 
 static void add_quoted(struct buf *out, const char *flag, const char *value)
 {
-    if (value != NULL)
-        buf_addf(out, " %s '%s'", flag, value);
+    if (value == NULL)
+        return;
+    buf_addf(out, " %s '", flag);
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '\'')
+            buf_adds(out, "'\\''");
+        else
+            buf_addc(out, *c);
+    }
+    buf_addc(out, '\'');
 }
 
 static void reproduce(const struct check *c, const struct case_file *one, struct buf *out)
@@ -252,6 +260,13 @@ static void fold_lines(struct buf *text)
             text->data[i] = ' ';
 }
 
+static int code_of_trouble(const struct pool_report *report)
+{
+    if (report->error == ERR_INVALID || report->error == ERR_UNKNOWN)
+        return EXIT_USAGE;
+    return report->own ? EXIT_INTERNAL : EXIT_UNREACHABLE;
+}
+
 static int sum_up(const struct check *c, struct buf *reason)
 {
     size_t ran = c->tally[STATUS_PASS] + c->tally[STATUS_FAIL] + c->tally[STATUS_XFAIL] + c->tally[STATUS_STALE];
@@ -265,8 +280,7 @@ static int sum_up(const struct check *c, struct buf *reason)
     if (c->errors_of_cases > 0)
         exit = exit_worse(exit, EXIT_USAGE);
     if (c->report.error != OK)
-        exit = exit_worse(exit, c->report.error == ERR_INVALID || c->report.error == ERR_UNKNOWN ? EXIT_USAGE
-                                                                                                 : EXIT_UNREACHABLE);
+        exit = exit_worse(exit, code_of_trouble(&c->report));
     if (c->report.interrupted)
         exit = exit_worse(exit, EXIT_INTERRUPTED);
     switch (exit) {
@@ -355,6 +369,21 @@ static int finish(struct check *c, struct note *note)
 
 /* ---- the run ---- */
 
+/* A row of a case that was renamed would stand for ever: it can neither hold nor fail. */
+static enum err check_expected(const struct check *c, struct note *note)
+{
+    const cJSON *row;
+    cJSON_ArrayForEach(row, json_member(c->expected.root, "cases"))
+    {
+        if (case_find(&c->cases, row->string) != NULL)
+            continue;
+        const char *near = case_near(&c->cases, row->string);
+        return note_set(note, ERR_UNKNOWN, "--expected-failures %s: no case is called '%s'%s%s", c->o->expected, row->string,
+                        near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+    }
+    return OK;
+}
+
 static bool is_web_address(const char *text)
 {
     size_t scheme = strncmp(text, "http://", 7) == 0 ? 7 : strncmp(text, "https://", 8) == 0 ? 8 : 0;
@@ -376,6 +405,9 @@ static enum err load(struct check *c, const struct option_list *words, struct no
     for (size_t i = 0; i < COUNT_OF(urls); i++)
         if (urls[i][1] != NULL && !is_web_address(urls[i][1]))
             return note_set(note, ERR_INVALID, "%s is '%s', but must be a URL like http://127.0.0.1:4000", urls[i][0], urls[i][1]);
+    if (o->target != NULL && strchr(o->target, '@') != NULL)
+        return note_set(note, ERR_INVALID, "--target holds credentials, and every report shows it; put them into the headers "
+                                           "of a profile (mohs check --profile FILE.json)");
     enum err e = OK;
     for (size_t i = 0; i < o->outputs.count && e == OK; i++)
         e = report_check_file(o->outputs.items[i], NULL, note);
@@ -389,6 +421,8 @@ static enum err load(struct check *c, const struct option_list *words, struct no
         e = expected_load(o->expected, &c->expected, note);
     if (e == OK)
         e = select_cases(&s, &c->cases, &c->requirements, &picked, &c->count, note);
+    if (e == OK)
+        e = check_expected(c, note);
     c->jobs = e == OK ? calloc(c->count + 1, sizeof *c->jobs) : NULL;
     if (e == OK && c->jobs == NULL)
         e = note_set(note, ERR_NOMEM, "out of memory");

@@ -132,6 +132,8 @@ static void judge(struct selftest *s)
     s->survivors = cJSON_CreateArray();
     for (size_t i = 0; i < s->count; i++) {
         const struct job *job = &s->jobs[i];
+        if (!job->ran && s->report.interrupted)
+            continue;
         CLEANUP(buf_release) struct buf text = BUF_INIT(1 << 20);
         const char *why = complaint(job, &text);
         *(job->mutation == NULL ? &s->cases_run : &s->mutations) += 1;
@@ -189,7 +191,7 @@ static int finish(struct selftest *s, enum err vectors, struct note *note)
     CLEANUP(result_release) struct result r;
     judge(s);
     print(s);
-    bool good = vectors == OK && s->vectors.passed == s->vectors.run && s->cases_passed == s->cases_run && s->caught == s->mutations;
+    bool good = vectors == OK && s->vectors.passed == s->vectors.run && (s->vectors.run > 0 || !s->o->vectors) && s->cases_passed == s->cases_run && s->caught == s->mutations;
     int code = s->report.interrupted ? EXIT_INTERRUPTED : s->report.error != OK ? EXIT_INTERNAL : good ? EXIT_HELD : EXIT_FAILED;
     result_init(&r, "selftest", command_line.argc, command_line.argv);
     cJSON *section = result_section(&r, "selftest");
@@ -197,7 +199,7 @@ static int finish(struct selftest *s, enum err vectors, struct note *note)
     set_counts(section, "cases", s->cases_run, "passed", s->cases_passed);
     set_counts(section, "mutations", s->mutations, "caught", s->caught);
     (void)json_set(section, "survivors", cJSON_Duplicate(s->survivors, true));
-    const char *reason = s->report.error != OK ? s->report.note.text : good ? "every vector, case and mutation as it should be" : "something above is not as it should be";
+    const char *reason = s->report.interrupted ? "interrupted; the counts are those until then" : s->report.error != OK ? s->report.note.text : good ? "every vector, case and mutation as it should be" : "something above is not as it should be";
     enum err e = result_finish(&r, code, reason, note);
     for (size_t i = 0; i < s->o->outputs.count && e == OK; i++)
         e = report_write_file(r.doc, s->o->outputs.items[i], NULL, note);

@@ -25,12 +25,13 @@ struct pool {
 };
 
 /* Called with the lock held. */
-static void fail(struct pool *p, enum err e, const struct note *note)
+static void fail(struct pool *p, enum err e, bool own, const struct note *note)
 {
     p->stop = true;
     if (p->report->error != OK)
         return;
     p->report->error = e;
+    p->report->own = own;
     p->report->note = *note;
 }
 
@@ -62,7 +63,7 @@ static void finish(struct pool *p, struct rig *rig, struct job *job)
         if (trouble.len > 0)
             buf_adds(&p->report->trouble, buf_text(&trouble));
         if (job->outcome.unreachable || trouble.len > 0)
-            fail(p, ERR_CLOSED, &job->outcome.reason);
+            fail(p, ERR_CLOSED, rig->own_failed, &job->outcome.reason);
     }
     (void)pthread_cond_signal(&p->moved);
     (void)pthread_mutex_unlock(&p->lock);
@@ -82,10 +83,11 @@ static void *work(void *ctx)
             finish(p, &rig, job);
         }
     }
+    bool own = rig.own_failed;
     rig_stop(&rig);
     (void)pthread_mutex_lock(&p->lock);
     if (e != OK)
-        fail(p, e, &note);
+        fail(p, e, own, &note);
     p->running--;
     (void)pthread_cond_signal(&p->moved);
     (void)pthread_mutex_unlock(&p->lock);

@@ -31,6 +31,7 @@ struct pool_config {
 struct pool_report {
     bool interrupted;
     enum err error;     /* a rig did not come up, or died */
+    bool own;           /* and that was our mock or our gateway, not the target */
     struct note note;   /* its words */
     struct buf trouble; /* what the children wrote before they died */
 };

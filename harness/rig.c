@@ -25,8 +25,9 @@ static enum err start_mock(struct rig *rig, const struct rig_config *config, str
     (void)snprintf(port, sizeof port, "%d", (int)config->mock_port);
     const char *const more[] = {"--port", port, "--key", OWN_KEY, "--key", OWN_TEMPORARY_KEY, NULL};
     enum err e = own_start(&rig->mock, OWN_MOCK, NULL, more, note);
+    rig->own_failed = e != OK;
     if (e != OK)
-        return e;
+        return config->mock_port != 0 ? ERR_INVALID : e;
     rig->mock_url = span_dup(span_of(rig->mock.url));
     rig->admin_url = span_dup(span_of(rig->mock.admin));
     return OK;
@@ -51,6 +52,7 @@ static enum err start_gateway(struct rig *rig, const struct rig_config *config, 
                                 key,
                                 NULL};
     enum err e = own_start(&rig->target, OWN_GATEWAY, rig->mock_url, more, note);
+    rig->own_failed = e != OK;
     if (e != OK)
         return e;
     rig->target_url = span_dup(span_of(rig->target.url));
@@ -200,11 +202,14 @@ void rig_trouble(struct rig *rig, struct buf *out)
     struct {
         const char *name;
         struct spawn *s;
-    } rows[] = {{"the mock", &rig->mock.child}, {"the target", &rig->target.child}};
+        bool own;
+    } rows[] = {{"the mock", &rig->mock.child, true},
+                {"the target", &rig->target.child, rig->profile->self == SELF_GATEWAY}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         bool started = rows[i].s->log >= 0;
         if (!started || spawn_alive(rows[i].s))
             continue;
+        rig->own_failed |= rows[i].own;
         buf_addf(out, "%s%s has ended; the end of what it wrote: ", out->len > 0 ? "; " : "", rows[i].name);
         spawn_log(rows[i].s, 2000, out);
     }

@@ -33,12 +33,14 @@ struct rig {
     struct client *client;
     struct sigv4 *signer;
     uint64_t nonces;
+    bool own_failed; /* what did not come up, or died, is a server of mohs, and so no fault of the target's */
 };
 
-/* ERR_IO, ERR_TIMEOUT: the note says what did not come up, with the end of its log. */
+/* ERR_IO, ERR_TIMEOUT: the note says what did not come up, with the end of its log. ERR_INVALID: the user asked for
+ * what cannot be had, such as a port that somebody else holds. */
 enum err rig_start(struct rig *rig, const struct rig_config *config, struct note *note) MUST_USE;
 void rig_stop(struct rig *rig);
-/* Why a rig that worked does not any more: "" when everything runs. */
+/* Why a rig that worked does not any more: "" when everything runs. Sets own_failed. */
 void rig_trouble(struct rig *rig, struct buf *out);
 
 #endif

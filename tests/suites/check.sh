@@ -37,7 +37,7 @@ holds '"kind": "conformance"' result.json
 holds '<testsuite' junit.xml
 mkfifo ready
 "$MOHS" mock --port 0 --admin-port 0 --auth none --validation record --ready-fd 7 7> ready 2> mock.err & pids="$pids $!"
-read -r port admin < ready
+read -r port admin < ready; busy=$port
 claim 0 'all 1 cases' --profile mock-direct --mock-url "http://127.0.0.1:$port" --admin-url "http://127.0.0.1:$admin" $native
 claim 2 'go together' --profile mock-direct --mock-url "http://127.0.0.1:$port" $native
 
@@ -61,9 +61,11 @@ claim 0 'all 2 cases held' --profile mock-direct good.json bad.json --expected-f
 case_file bad hello
 claim 3 'stale' --profile mock-direct good.json bad.json --expected-failures ./known.json
 case_file bad goodbye
+sed 's/"bad"/"badd"/' known.json > renamed.json
+claim 2 "no case is called 'badd'; did you mean bad" --profile mock-direct bad.json --expected-failures ./renamed.json
 sed 's/receive.message/upstream.count/' known.json > other.json
 claim 1 'failed: bad' --profile mock-direct bad.json --expected-failures ./other.json
-claim 1 '1 of 1 cases' --profile mock-direct bad.json good.json --fail-fast
+claim 1 '1 of 1 cases' --profile mock-direct bad.json good.json --fail-fast -j 1
 
 # ---- a target that is somebody else's program: started by us, with a profile of its own ----
 port=$((20000 + RANDOM % 20000))
@@ -77,6 +79,9 @@ claim 6 'the target has ended' --profile ./foreign.json --target "http://127.0.0
 claim 6 'the started target ended' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo cannot start; exit 3' good.json
 claim 6 'cannot start' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo cannot start; exit 3' good.json
 claim 2 'nobody knows that name' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo ${nonsense}' good.json
+claim 2 'credentials' --target http://user:s3cret@127.0.0.1:1 good.json
+lacks 's3cret' err
+claim 2 'Address already in use' --profile mock-direct --mock-port "$busy" good.json
 claim 4 'skipped' --profile mock-direct openai.chat/params/stop
 
 claim 2 'not/there' --profile mock-direct good.json -o not/there.json
