@@ -283,7 +283,7 @@ static enum err check_names(const cJSON *root, const struct requirements *requir
             continue;
         const char *near = requirement_near(requirements, name->valuestring);
         return note_set(note, ERR_UNKNOWN, "/requirements: there is no requirement '%s'%s%s", name->valuestring,
-                        near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+                        near != NULL ? "; did you mean " : "; mohs list --requirements shows them", near != NULL ? near : "");
     }
     cJSON_ArrayForEach(name, json_member(root, "needs"))
     {

@@ -229,7 +229,7 @@ const struct verb verb_list = {
     .name = "list",
     .summary = "list cases, requirements, coverage, faults, rules, profiles",
     .examples = "mohs list\tThe cases.\n"
-                "mohs list --coverage\tHow much of the 377 requirements is tested.\n"
+                "mohs list --coverage\tHow much of each area is tested.\n"
                 "mohs list --faults\tHow the mock can misbehave.\n",
     .options = list_rows,
     .option_count = COUNT_OF(list_rows),
