@@ -38,19 +38,20 @@ uint64_t rng_hash(uint64_t seed, struct span bytes)
 
 void rng_uuid(struct rng *r, char out[UUID_SIZE])
 {
-    static const char form[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx", hex[] = "0123456789abcdef";
-    uint64_t bits = 0;
-    unsigned left = 0;
-    for (size_t i = 0; i < UUID_SIZE; i++) {
-        if (left == 0) {
-            bits = rng_next(r);
-            left = 16;
-        }
-        bool digit = form[i] == 'x' || form[i] == 'y';
-        out[i] = digit ? hex[form[i] == 'y' ? 8 | (bits & 3) : bits & 15] : form[i];
-        bits >>= digit ? 4 : 0;
-        left -= digit;
+    static const char hex[] = "0123456789abcdef";
+    static const unsigned char ends[] = {8, 13, 18, 23, 36}; /* of its groups */
+    uint64_t words[2];
+    words[0] = rng_next(r);
+    words[1] = rng_next(r);
+    size_t at = 0, digit = 0;
+    for (size_t group = 0; group < COUNT_OF(ends); group++) {
+        for (; at < ends[group]; at++, digit++)
+            out[at] = hex[words[digit / 16] >> (digit % 16 * 4) & 15];
+        out[at++] = '-';
     }
+    out[14] = '4';                     /* RFC 9562 section 5.4: the version */
+    out[19] = hex[8 | (words[1] & 3)]; /* and the variant */
+    out[UUID_SIZE - 1] = '\0';
 }
 
 static void fill(struct rng *r, const char *alphabet, char *out, size_t n)

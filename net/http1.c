@@ -265,7 +265,8 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
     if (!c)
         return NULL;
     c->mhd = mhd;
-    exchange_reset(&c->x);
+    if (c->x.target.len > 0) /* it was reset when the last request ended, or should have been */
+        exchange_reset(&c->x);
     buf_adds(&c->x.target, target);
     uint64_t limit = (uint64_t)h->worker->server->config.idle_timeout_ms * 1000000U;
     timer_set(h->worker->loop, &c->timer, now_ns() + limit, reading_takes_too_long, c);

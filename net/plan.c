@@ -12,10 +12,10 @@
 
 struct plan *plan_new(int status)
 {
-    struct plan *plan = calloc(1, sizeof *plan);
+    struct plan *plan = malloc(sizeof *plan);
     if (!plan)
         return NULL;
-    plan->status = status;
+    *plan = (struct plan){.status = status};
     http_headers_init(&plan->headers);
     buf_init(&plan->bytes, BUF_ANY);
     return plan;

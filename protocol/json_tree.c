@@ -168,13 +168,15 @@ static bool pointer_is_well_formed(const char *pointer)
 static cJSON *child_at(const cJSON *parent, const char *token)
 {
     cJSON *child = parent == NULL ? NULL : parent->child;
-    if (cJSON_IsArray(parent)) {
+    if (child == NULL)
+        return NULL;
+    if ((parent->type & 0xFF) == cJSON_Array) {
         size_t index = token_index(token);
         for (; child != NULL && index > 0; index--)
             child = child->next;
         return child;
     }
-    if (!cJSON_IsObject(parent))
+    if ((parent->type & 0xFF) != cJSON_Object)
         return NULL;
     while (child != NULL && !token_is(token, child->string))
         child = child->next;
@@ -192,7 +194,7 @@ cJSON *json_at(const cJSON *root, const char *pointer)
     while (at.in != NULL && *pointer != '\0') {
         pointer++;
         at.out = child_at(at.in, pointer);
-        pointer += strcspn(pointer, "/");
+        pointer = strchrnul(pointer, '/');
     }
     return at.out;
 }

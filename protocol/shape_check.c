@@ -421,12 +421,12 @@ static void check_value(struct check *c, const struct place *at, const struct sh
 
 /* -- Path, query, headers, payload ------------------------------------------------ */
 
-/* A text from the path, the query or a header becomes the value it stands for. NULL: it cannot. */
+/* A text from the path, the query or a header becomes the number or boolean it stands for. NULL: it cannot. */
 static cJSON *value_of(const struct shape_member *m, const char *text)
 {
     cJSON *parsed = NULL;
     bool word = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
-    if (!is_number(m->kind) && !(m->kind == SHAPE_BOOLEAN && word))
+    if (m->kind == SHAPE_BOOLEAN && !word)
         return cJSON_CreateString(text);
     return json_parse(span_of(text), 0, &parsed, NULL) == OK ? parsed : cJSON_CreateString(text);
 }
@@ -441,6 +441,15 @@ static void check_text(struct check *c, const struct shape_member *m, const char
     }
     if ((m->kind == SHAPE_STRING && !is_bounded(m)) || m->kind == SHAPE_LIST || m->kind == SHAPE_TIMESTAMP)
         return;
+    if (!is_number(m->kind) && m->kind != SHAPE_BOOLEAN) {
+        union {
+            const char *in;
+            char *out;
+        } lent = {.in = text}; /* a text stays one, and is only looked at */
+        const cJSON item = {.type = cJSON_String, .valuestring = lent.out};
+        check_value(c, &at, m, &item, false);
+        return;
+    }
     CLEANUP(json_free) cJSON *value = value_of(m, text);
     if (value == NULL)
         c->lost = true;
