@@ -43,7 +43,7 @@ static void print_table(const struct price_bill *bill)
         CLEANUP(buf_release) struct buf amount = BUF_INIT(64);
         money_print(line->each, &rate);
         money_print(line->amount, &amount);
-        buf_addf(&out, "  %-15s %14lld x %10s USD per million = %s USD\n", price_dimension_name(line->dimension),
+        buf_addf(&out, "  %-15s %14lld x %12s USD each = %s USD\n", price_dimension_name(line->dimension),
                  (long long)line->units, buf_text(&rate), buf_text(&amount));
     }
     buf_adds(&out, "  total ");

@@ -42,7 +42,7 @@ install_missing() {
 
 build_release() {
   cd "$top" || exit 2
-  [ -x "$build/mohs" ] || echo "building into build/release (half a minute)" >&2
+  echo "building into build/release" >&2
   cmake --preset release > build.log 2>&1 && cmake --build "$build" >> build.log 2>&1 || {
     grep -E "error|Error|FAILED" build.log | head -n 20 >&2
     echo "mohs: the build failed; all of it is in build.log" >&2
