@@ -231,15 +231,17 @@ static int run(const void *settings, const struct option_list *operands)
         e = note_set(&note, ERR_INVALID, "--direct without --target: say what is to be compared with it");
     if (e == OK)
         e = interrupt_install(&note);
-    if (e == OK && o->target == NULL)
-        e = own_start(&mock, OWN_MOCK, NULL, NULL, &note);
-    if (e == OK && o->target == NULL)
-        e = own_start(&gateway, OWN_GATEWAY, mock.url, NULL, &note);
+    int code = e == OK ? EXIT_HELD : EXIT_USAGE;
     if (e == OK && o->target == NULL) {
+        e = own_start(&mock, OWN_MOCK, NULL, NULL, &note);
+        if (e == OK)
+            e = own_start(&gateway, OWN_GATEWAY, mock.url, NULL, &note);
+        code = e == OK ? EXIT_HELD : EXIT_INTERNAL;
         config.target.url = gateway.url;
         config.direct.url = mock.url;
     }
-    int code = e == OK ? measure(o, &config, &note) : EXIT_USAGE;
+    if (code == EXIT_HELD)
+        code = measure(o, &config, &note);
     if (code != EXIT_HELD)
         (void)fprintf(stderr, "mohs bench: %s\n", note.text[0] != '\0' ? note.text : exit_meaning(code));
     return code;

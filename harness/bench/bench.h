@@ -88,6 +88,7 @@ struct bench_config {
     uint64_t block_ms;          /* paired: length of one block */
     uint64_t settle_ms;         /* paired: head of each block that is left out */
     uint64_t timeout_ms;        /* of one request, from its send to its last byte */
+    uint64_t give_up_ms;        /* a side that refuses every connection for so long ends the run */
     uint64_t stall_ms;          /* a gap between two frames this long is a stall */
     unsigned resamples;         /* of the bootstrap */
     uint64_t lateness_limit_us; /* open load: a lateness p99 above it makes the run inconclusive */
@@ -205,7 +206,7 @@ struct bench_tally {
     uint64_t completed; /* answered well */
     uint64_t failed;
     uint64_t abandoned;   /* in flight when the run was stopped */
-    uint64_t in_window;   /* answers, good or not, that ended inside the measured time */
+    uint64_t in_window;   /* good answers that ended inside the measured time */
     uint64_t measured_ns; /* its length, without warm-up, settling and draining */
     uint64_t bytes_up, bytes_down;
     uint64_t connects, reads;
@@ -216,7 +217,7 @@ struct bench_tally {
     size_t second_count, second_cap;
     bool seconds_cut; /* the ceiling was reached */
 };
-double bench_achieved_rate(const struct bench_tally *t); /* completions, good or not, per second */
+double bench_achieved_rate(const struct bench_tally *t); /* good answers per second: fast errors are no throughput */
 
 /* One row of the paired comparison. */
 struct bench_difference {

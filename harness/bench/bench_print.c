@@ -95,7 +95,7 @@ static void print_side(FILE *out, const struct bench_result *r, enum bench_side 
     const struct bench_endpoint *e = side == BENCH_TARGET ? &r->config.target : &r->config.direct;
     (void)fprintf(out, "\n%s  %s  (%s%s%s)\n", bench_side_name(side), e->url, bench_dialect_name(e->dialect),
                   r->config.stream ? ", streamed" : "", e->sign ? ", signed" : "");
-    (void)fprintf(out, "  %.1f answers/s over %.2f s: %llu good, %llu failed", bench_achieved_rate(t),
+    (void)fprintf(out, "  %.1f good answers/s over %.2f s: %llu good, %llu failed", bench_achieved_rate(t),
                   (double)t->measured_ns / 1e9, (unsigned long long)t->completed, (unsigned long long)t->failed);
     if (r->config.rate > 0)
         (void)fprintf(out, "; asked for %.1f/s, %llu of %llu could not be sent", r->config.rate,

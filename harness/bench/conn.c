@@ -97,7 +97,7 @@ static void settle(struct worker *w, struct conn *c, const char *phase, uint64_t
         atomic_fetch_add_explicit(&w->errors, 1, memory_order_relaxed);
     else
         atomic_store_explicit(&w->done, atomic_load_explicit(&w->done, memory_order_relaxed) + 1, memory_order_relaxed);
-    if (w->counting && now >= w->from_ns && now < w->until_ns)
+    if (!c->wrong && w->counting && now >= w->from_ns && now < w->until_ns)
         w->tally.in_window++;
     if (!c->measured)
         return;
@@ -127,6 +127,8 @@ void conn_fail(struct worker *w, struct conn *c, enum bench_class class, const c
     }
     body_wrong(c, class, code, seen);
     conn_close(w, c);
+    if (never_worked && w->lanes[c->side].refused_ns == 0)
+        w->lanes[c->side].refused_ns = now_ns();
     c->retry_ns = never_worked ? now_ns() + RETRY_NS : 0;
     c->pending = false;
     if (asked)
@@ -206,6 +208,7 @@ static void connected(struct worker *w, struct conn *c)
         fail_errno(w, c, BENCH_ERR_CONNECT, error != 0 ? error : errno);
         return;
     }
+    w->lanes[c->side].refused_ns = 0;
     tally_record(&w->tally, BENCH_CONNECT, now_ns() - c->connect_ns);
     w->tally.connects++;
     watch(w, c, EPOLL_CTL_MOD, EPOLLIN);

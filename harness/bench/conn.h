@@ -56,6 +56,7 @@ struct lane { /* one side of one worker */
     unsigned count;
     struct conn **idle; /* open load: those with nothing to do, IDLE or CLOSED; a stack, the warmest on top */
     unsigned idle_count;
+    uint64_t refused_ns; /* since when no attempt to connect has worked; 0: the last one has */
 };
 
 struct worker {

@@ -72,7 +72,7 @@ static enum err resolve(const struct url *url, struct request *r, struct note *n
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
     int e = getaddrinfo(url->host, url->port, &hints, &found);
     if (e != 0)
-        return note_set(note, ERR_UNKNOWN, "%s has no address: %s", url->host, gai_strerror(e));
+        return note_set(note, ERR_CLOSED, "%s has no address: %s", url->host, gai_strerror(e));
     memcpy(&r->address, found->ai_addr, found->ai_addrlen);
     r->address_size = found->ai_addrlen;
     freeaddrinfo(found);

@@ -44,6 +44,7 @@ void bench_config_init(struct bench_config *config)
         .block_ms = 250,
         .settle_ms = 20,
         .timeout_ms = 30000,
+        .give_up_ms = 10000,
         .stall_ms = 500,
         .resamples = 1000,
         .lateness_limit_us = 1000,
@@ -76,7 +77,7 @@ static enum err check_config(const struct bench_config *c, struct note *note)
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].bad)
-            return note_set(note, ERR_INVALID, "bench: %s", rows[i].why);
+            return note_set(note, ERR_INVALID, "%s", rows[i].why);
     return OK;
 }
 
@@ -407,7 +408,8 @@ static void judge(struct bench_result *r, bool stopped)
                     "more threads or fewer connections",
                     100 * r->rig.cpu_share, 100 * c->cpu_limit);
     else if (r->paired && r->pairs < PAIRS_MIN)
-        set_verdict(r, BENCH_INCONCLUSIVE, "%u pairs of blocks; a comparison needs %u", r->pairs, PAIRS_MIN);
+        set_verdict(r, BENCH_INCONCLUSIVE, "%u pairs of blocks; a comparison needs %u: measure longer, or with shorter blocks (--block)", r->pairs,
+                    PAIRS_MIN);
 }
 
 enum err bench_run(const struct bench_config *config, struct bench_result **out, struct note *note)

@@ -194,6 +194,9 @@ static void sweep(struct worker *w, uint64_t now, uint64_t stopped_ns)
     struct lane *lane = &w->lanes[w->side];
     bool abandon = w->stopped && now - stopped_ns > ABANDON_NS;
     w->broken = false;
+    /* A run by count would go on with refusals until they are as many, and one by time is of no more use either. */
+    if (lane->refused_ns > 0 && now > lane->refused_ns + w->config->give_up_ms * 1000000)
+        atomic_store(&w->run->stop, true);
     for (unsigned i = 0; i < lane->count; i++) {
         struct conn *c = &lane->conns[i];
         bool asked = c->state == CONN_BUSY || c->pending;

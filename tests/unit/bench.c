@@ -188,6 +188,7 @@ static void examples_hold_no_secret(void)
           e->examples[0]);
     CU_ASSERT_EQUAL(r->verdict, BENCH_NOTHING);
     CU_ASSERT_EQUAL(bench_exit_code(r), 4);
+    CU_ASSERT(r->sides[0].failed == 10 && bench_achieved_rate(&r->sides[0]) == 0); /* fast errors are no throughput */
     char text[] = "a Signature=0123abc, key sk-live-1, AKIAABCDEF \"api_key\": \"v\" end";
     tally_mask_secrets(text);
     CU_ASSERT_STRING_EQUAL(text, "a Signature=*******, key sk-******, AKIA****** \"api_key\": \"*\" end");
@@ -274,7 +275,8 @@ static void calibration_accepts_what_was_injected_and_nothing_else(void)
     server_start(&s, (struct act){.form = SSE, .frames = 3, .first_us = 4000, .gap_us = 2000, .kind = PROBE_TEXT});
     struct bench_config c = config_for(&s, SSE, 5);
     struct bench_calibration right, ttft, itl;
-    CU_ASSERT_EQUAL(bench_calibrate(&c, 4000, 2000, 3000, &right, &note), OK);
+    for (int tries = 0; tries == 0 || (tries < 10 && !right.good); tries++) /* a busy machine may well be no rig */
+        CU_ASSERT_EQUAL(bench_calibrate(&c, 4000, 2000, 3000, &right, &note), OK);
     CU_ASSERT_EQUAL(bench_calibrate(&c, 24000, 2000, 3000, &ttft, &note), OK);
     CU_ASSERT_EQUAL(bench_calibrate(&c, 4000, 12000, 3000, &itl, &note), OK);
     server_stop(&s);
@@ -671,6 +673,23 @@ static void a_target_that_dies_is_told_from_errors(void)
     CU_ASSERT_PTR_NOT_NULL(error_of(r, BENCH_ERR_CONNECT, "ECONNREFUSED"));
 }
 
+static void a_run_by_count_ends_when_the_target_is_gone(void)
+{
+    struct server s;
+    struct note note;
+    CLEANUP(bench_result_free) struct bench_result *r = NULL;
+    server_start(&s, (struct act){.form = UNARY, .first_us = 20000, .close = true});
+    struct bench_config c = config_for(&s, UNARY, 10000000);
+    c.give_up_ms = 300;
+    c.progress = stop_listening;
+    c.progress_ctx = &s.listener;
+    uint64_t begun = now_ns();
+    CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
+    server_stop(&s);
+    CU_ASSERT(now_ns() - begun < 20000 * MS);
+    CU_ASSERT_EQUAL_FATAL(r->verdict, BENCH_DIED);
+}
+
 /* ---- signing ---- */
 
 static bool knows_key(void *ctx, struct span access_key, struct sigv4_known *known)
@@ -801,6 +820,7 @@ int main(void)
         {"the_table_says_which_load_it_was", the_table_says_which_load_it_was},
         {"stopping_keeps_what_was_measured", stopping_keeps_what_was_measured},
         {"a_target_that_dies_is_told_from_errors", a_target_that_dies_is_told_from_errors},
+        {"a_run_by_count_ends_when_the_target_is_gone", a_run_by_count_ends_when_the_target_is_gone},
         {"signs_each_request_anew", signs_each_request_anew},
         {"paths_follow_the_dialect", paths_follow_the_dialect},
         CU_TEST_INFO_NULL,
