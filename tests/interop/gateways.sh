@@ -62,13 +62,14 @@ free_port() {
   echo "$port"
 }
 
-# The paths of this machine stand in the traces that LiteLLM's errors hold, and in nothing else.
+# The paths of this machine stand in the traces that LiteLLM's errors hold, some of them cut short by the report.
 publish() {
   local name=$1 version=$2 ending python
   python=$("$MOHS_INTEROP/litellm/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null || echo /usr)
   mkdir -p "$PUBLISH" || return
   for ending in json md; do
-    sed -e "s,$MOHS_INTEROP,\$MOHS_INTEROP,g" -e "s,$python/lib/,\$PYTHON/lib/,g" -e "s,$MOHS,mohs,g" -e "s,$top/,,g" \
+    sed -E -e "s,$MOHS_INTEROP,\$MOHS_INTEROP,g" -e "s,$python/lib/,\$PYTHON/lib/,g" -e "s,$MOHS,mohs,g" -e "s,$top/,,g" \
+      -e 's,(File \\+")/[^"|]*,\1…,g' \
       "$MOHS_INTEROP/$name.$ending" > "$PUBLISH/$name-$version.$ending"
   done
 }

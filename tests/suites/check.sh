@@ -57,7 +57,7 @@ lacks 'Signature=[0-9a-f]' result.json
 # ---- known failures, and stale ones ----
 claim 1 'failed' --profile mock-direct good.json bad.json --write-expected known.json
 holds 'steps\[0\].receive.message' known.json
-claim 0 'all 2 cases held' --profile mock-direct good.json bad.json --expected-failures ./known.json
+claim 0 '1 of 2 cases held, and 1 failed as expected' --profile mock-direct good.json bad.json --expected-failures ./known.json
 case_file bad hello
 claim 3 'stale' --profile mock-direct good.json bad.json --expected-failures ./known.json
 case_file bad goodbye
