@@ -474,6 +474,7 @@ struct plan *converse_stream_plan(struct answer *a, const char *request_id)
         plan->before_send = converse_stamp_before_send;
     buf_release(&w.payload);
     buf_release(&w.frame);
+    plan_fit(plan);
     if (a->failed)
         plan->failed = true;
     return plan;

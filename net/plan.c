@@ -179,6 +179,16 @@ size_t plan_add(struct plan *plan, struct span bytes, uint64_t after_ns, size_t 
     return append_piece(plan, bytes, after_ns, event);
 }
 
+void plan_fit(struct plan *plan)
+{
+    buf_fit(&plan->bytes);
+    struct plan_piece *pieces = plan->count == 0 ? NULL : realloc(plan->pieces, plan->count * sizeof *pieces);
+    if (!pieces)
+        return;
+    plan->pieces = pieces;
+    plan->cap = plan->count;
+}
+
 /* ---- moves ---- */
 
 void plan_cut_at_byte(struct plan *plan, size_t at, enum plan_end how)

@@ -59,6 +59,9 @@ void plan_body(struct plan *plan, const char *content_type, struct span body);
 void plan_body_take(struct plan *plan, const char *content_type, struct buf *body);
 /* One more piece of a stream; content_length becomes PLAN_CHUNKED. Returns its number. */
 size_t plan_add(struct plan *plan, struct span bytes, uint64_t after_ns, size_t event);
+/* Give spare memory back, when the plan is whole: a paced stream is held for as long as it lasts, beside many others.
+ */
+void plan_fit(struct plan *plan);
 
 /* The plan-to-plan moves that faults are made of. Positions count bytes of the body from 0, over the pieces in their
  * order. A position beyond the body, or an event that is not there, changes nothing (but `end`, for a cut). None

@@ -215,3 +215,12 @@ void buf_consume(struct buf *b, size_t n)
     b->len -= n;
     b->data[b->len] = '\0';
 }
+
+void buf_fit(struct buf *b)
+{
+    char *fitting = b->data == NULL ? NULL : realloc(b->data, b->len + 1);
+    if (fitting == NULL)
+        return;
+    b->data = fitting;
+    b->cap = b->len + 1;
+}

@@ -23,7 +23,7 @@ struct buf {
 };
 
 #define BUF_INIT(ceiling) ((struct buf){NULL, 0, 0, (ceiling), OK})
-#define BUF_ANY ((size_t)1 << 30) /* for text we make ourselves, which no peer can swell */
+#define BUF_ANY           ((size_t)1 << 30) /* for text we make ourselves, which no peer can swell */
 
 void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b); /* NULL and released buffers are fine; keeps max */
@@ -66,7 +66,7 @@ void buf_addf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_add_u16(struct buf *b, uint16_t v); /* big-endian, as the event stream wants */
 void buf_add_u32(struct buf *b, uint32_t v);
 void buf_add_u64(struct buf *b, uint64_t v);
-void buf_add_hex(struct buf *b, struct span bytes); /* lower case */
+void buf_add_hex(struct buf *b, struct span bytes);    /* lower case */
 void buf_add_base64(struct buf *b, struct span bytes); /* RFC 4648 section 4, padded */
 /* Strict decoders: ERR_SYNTAX on any byte outside the alphabet, on wrong padding, on an odd hex length. */
 enum err buf_add_unhex(struct buf *b, struct span hex) MUST_USE;
@@ -91,5 +91,6 @@ static inline const char *buf_text(const struct buf *b)
 /* Hand the string over (never NULL unless out of memory); the buffer is empty afterwards. */
 char *buf_take(struct buf *b);
 void buf_consume(struct buf *b, size_t n); /* drop the first n bytes */
+void buf_fit(struct buf *b);               /* give back what is reserved and not used; pointers into it move */
 
 #endif

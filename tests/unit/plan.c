@@ -187,6 +187,23 @@ static void a_cut_keeps_the_promise_and_says_how_it_ends(void)
     plan_free(plan);
 }
 
+static void a_fitted_plan_is_the_same_and_can_still_grow(void)
+{
+    struct plan *plan = plan_new(200);
+    plan_fit(plan); /* nothing in it */
+    plan_free(plan);
+    plan = three_events();
+    CLEANUP(buf_release) struct buf before = BUF_INIT(BUF_ANY), after = BUF_INIT(BUF_ANY);
+    show(plan, &before);
+    plan_fit(plan);
+    show(plan, &after);
+    CU_ASSERT_STRING_EQUAL(buf_text(&after), buf_text(&before));
+    CU_ASSERT_TRUE(plan->cap == plan->count && plan->bytes.cap == plan->bytes.len + 1);
+    CU_ASSERT_EQUAL(plan_add(plan, SPAN_LIT("dddd"), 0, 3), 3);
+    CU_ASSERT_TRUE(span_is(plan_event_bytes(plan, 3), "dddd"));
+    plan_free(plan);
+}
+
 static void a_taken_body_is_the_plan_s_as_a_copied_one(void)
 {
     struct plan *plan = three_events();
@@ -252,6 +269,7 @@ int main(void)
     CU_TestInfo tests[] = {
         {"each move leaves what its comment says", each_move_leaves_what_its_comment_says},
         {"a cut keeps the promise and says how it ends", a_cut_keeps_the_promise_and_says_how_it_ends},
+        {"a fitted plan is the same and can still grow", a_fitted_plan_is_the_same_and_can_still_grow},
         {"a taken body is the plan's as a copied one", a_taken_body_is_the_plan_s_as_a_copied_one},
         {"event bytes span the pieces of an event", event_bytes_span_the_pieces_of_an_event},
         {"header lists keep order, case and repetition", header_lists_keep_order_case_and_repetition},
