@@ -97,11 +97,9 @@ start_mock() {
     mock_url=$(wait_for_line "$work/mock.err" 'http://127.0.0.1:[0-9]*')
 }
 
-stop_last() {
-    local pid=${children[-1]}
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-    unset 'children[-1]'
+# cpu_us PID: microseconds of user and system time that the process has used (Linux).
+cpu_us() {
+    awk -v ticks="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print int(($12 + $13) * 1000000 / ticks) }' "/proc/$1/stat"
 }
 
 # rate_of_wrk ARGUMENTS...: requests per second; fails when wrk saw an error.
