@@ -10,23 +10,19 @@ have_everything() {
   pkg-config --exists libmicrohttpd libcurl openssl libcjson cunit libnghttp2
 }
 
-# The packages by name, one a line, and the exit code for "you have to do something first".
-name_packages() {
-  printf '  %s\n' $packages >&2
-  exit 2
-}
-
 install_missing() {
   have_everything && return
   if ! command -v apt-get >/dev/null; then
     echo "mohs: this system has no apt-get. Install the equivalents of these Debian packages, then run this again:" >&2
-    name_packages
+    echo "  $packages" >&2
+    exit 2
   fi
   local as_root=
   if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
-      echo "mohs: installing needs root, and there is no sudo. Have 'apt-get install' run as root for these, then run this again:" >&2
-      name_packages
+      echo "mohs: packages are missing, and installing them needs root or sudo. Run this as root, then this script again as you like:" >&2
+      echo "  apt-get update && apt-get install -y $packages" >&2
+      exit 2
     fi
     as_root=sudo
   fi
@@ -37,7 +33,7 @@ install_missing() {
   { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages; } \
     > "$log" 2>&1 || { tail -n 20 "$log" >&2; rm -f "$log"; echo "mohs: installing failed" >&2; exit 2; }
   rm -f "$log"
-  have_everything || { echo "mohs: after installing, a tool or library is still missing of:" >&2; name_packages; }
+  have_everything || { echo "mohs: after installing, one of these is still missing: $packages" >&2; exit 2; }
 }
 
 build_release() {

@@ -1,7 +1,8 @@
 # run_example.bash: sourced by the documentation tests: runs a command of a document as it stands there, in a folder of its own.
 #
-# What is changed, and nothing else: `mohs` is the program under test, the ports 9555, 9556 and 4000 become free ones, and load runs of
-# seconds are cut to one second, because a test proves that an example works, not what it measures.
+# What is changed, and nothing else: `mohs` is the program under test, the ports 9555, 9556 and 4000 become free ones, load runs are
+# cut to three seconds, because a test proves that an example works, not what it measures, and the check of a target to the cases of
+# $target_only when that is set.
 
 work=$(mktemp -d)
 servers=""
@@ -52,6 +53,9 @@ run_example() {
     *"| man "*) command -v man > /dev/null || command=${command%%|*} ;; # a small system may have no man
   esac
   case "$command" in
+    "mohs check --target"*) command="$command ${target_only:+'$target_only'}" ;;
+  esac
+  case "$command" in
     *--mock-port*) [ -z "${running[mock]:-}" ] || { kill "${running[mock]}"; wait "${running[mock]}"; running[mock]=; } 2>/dev/null ;;
     *--direct*) serve mock "mohs mock --auth none --port $bedrock --admin-port $admin" || return ;;
   esac
@@ -64,7 +68,8 @@ run_example() {
 
 failed=0 ran=0
 try() {
+  local began=$SECONDS
   ran=$((ran + 1))
-  if run_example "$1" > why.log 2>&1; then echo "ok: $1"; else echo "FAILED: $1"; sed 's/^/    /' why.log; failed=$((failed + 1)); fi
+  if run_example "$1" > why.log 2>&1; then echo "ok in $((SECONDS - began)) s: $1"; else echo "FAILED: $1"; sed 's/^/    /' why.log; failed=$((failed + 1)); fi
 }
 finish() { echo "$ran examples, $failed failed"; [ "$failed" -eq 0 ] && [ "$ran" -ge "$1" ]; exit $?; }
