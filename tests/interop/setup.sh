@@ -50,7 +50,12 @@ node_works() { command -v node >/dev/null && command -v npm >/dev/null; }
 
 js_part() {
   cmp -s "$here/package-lock.json" "$into/js/installed.json" && return
-  node_works || system nodejs npm
+  if ! node_works; then
+    local offered # Debian's npm brings hundreds of packages: not for a Node.js that is too old anyway
+    offered=$(apt-cache policy nodejs 2>/dev/null | sed -nE 's/^ *Candidate: ([0-9]+).*/\1/p')
+    [ "${offered:-20}" -ge 20 ] || { skip js "node is not here, and the SDK needs Node.js 20 or newer; this system offers $offered"; return; }
+    system nodejs npm
+  fi
   node_works || { skip js "node and npm are not here (Debian: apt-get install nodejs npm)"; return; }
   local major
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null)
