@@ -22,8 +22,9 @@ static enum err ask(const char *base, const char *path, const cJSON *body, unsig
                                      .body = buf_span(&text),
                                      .timeout_ms = timeout_ms};
     enum err e = client_fetch(&request, &r, note);
-    if (e == OK)
-        e = json_parse(buf_span(&r.body), JSON_COMPACT, &tree, note);
+    if (e != OK) /* its note names the address */
+        return e;
+    e = json_parse(buf_span(&r.body), JSON_COMPACT, &tree, note);
     if (e == OK && r.status != 200) {
         const char *message = json_str(tree, "message");
         e = note_set(note, ERR_INVALID, "status %d: %s", r.status, message != NULL ? message : "no message");

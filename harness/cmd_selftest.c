@@ -195,7 +195,8 @@ static int finish(struct selftest *s, enum err vectors, struct note *note)
     int code = s->report.interrupted ? EXIT_INTERRUPTED : s->report.error != OK ? EXIT_INTERNAL : good ? EXIT_HELD : EXIT_FAILED;
     result_init(&r, "selftest", command_line.argc, command_line.argv);
     cJSON *section = result_section(&r, "selftest");
-    set_counts(section, "vectors", s->vectors.run, "passed", s->vectors.passed);
+    if (s->o->vectors)
+        set_counts(section, "vectors", s->vectors.run, "passed", s->vectors.passed);
     set_counts(section, "cases", s->cases_run, "passed", s->cases_passed);
     set_counts(section, "mutations", s->mutations, "caught", s->caught);
     (void)json_set(section, "survivors", cJSON_Duplicate(s->survivors, true));

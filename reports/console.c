@@ -1,4 +1,5 @@
 /* console.c: the result for a terminal: what failed first, with all that is needed to act; the sums last. */
+#include "reports/console.h"
 #include "reports/report.h"
 
 struct paint {
@@ -105,6 +106,8 @@ void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out
     }
     if (conformance != NULL)
         add_summary(json_member(conformance, "summary"), p, out);
+    console_add_load(doc, out);
+    console_add_selftest(json_member(doc, "selftest"), out);
     const cJSON *end = json_member(doc, "exit");
     const cJSON *code = json_member(end, "code");
     buf_addf(out, "exit %s: %s\n", code == NULL ? "?" : code->valuestring, json_str(end, "reason"));

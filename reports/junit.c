@@ -7,6 +7,7 @@
 #include "reports/report.h"
 
 #include "protocol/utf8.h"
+#include "reports/exit.h"
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
@@ -142,10 +143,35 @@ static bool area_seen_before(const cJSON *cases, const cJSON *one)
     return false;
 }
 
+/* A run without cases is one test, or a CI page would show a green nothing for a run that failed. */
+static void add_whole_run(const cJSON *doc, struct buf *out)
+{
+    const cJSON *end = json_member(doc, "exit"), *code = json_member(end, "code");
+    bool held = cJSON_IsNumber(code) && code->valueint == EXIT_HELD;
+    buf_adds(out, "  <testsuite");
+    add_attribute(out, "name", json_str(doc, "kind"));
+    add_attribute(out, "timestamp", json_str(json_member(doc, "time"), "start"));
+    buf_addf(out, " tests=\"1\" failures=\"%d\" errors=\"0\" skipped=\"0\">\n    <testcase", held ? 0 : 1);
+    add_attribute(out, "classname", json_str(doc, "kind"));
+    buf_adds(out, " name=\"the run\">\n");
+    if (!held) {
+        buf_adds(out, "      <failure");
+        add_attribute(out, "message", json_str(end, "reason"));
+        buf_addc(out, '>');
+        CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+        report_console(doc, false, false, &text);
+        add_escaped(out, buf_text(&text));
+        buf_adds(out, "</failure>\n");
+    }
+    buf_adds(out, "    </testcase>\n  </testsuite>\n");
+}
+
 void report_junit(const cJSON *doc, struct buf *out)
 {
     const cJSON *cases = json_member(json_member(doc, "conformance"), "cases");
     buf_adds(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"mohs\">\n");
+    if (json_member(doc, "conformance") == NULL)
+        add_whole_run(doc, out);
     const cJSON *one;
     cJSON_ArrayForEach(one, cases)
     {

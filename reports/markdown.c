@@ -1,4 +1,5 @@
 /* markdown.c: the result for a job summary or a pull request: verdict, counts, what failed and why, the numbers of a load run. */
+#include "reports/console.h"
 #include "reports/report.h"
 
 #include <math.h>
@@ -120,6 +121,23 @@ static void add_metrics(const char *title, const cJSON *metrics, struct buf *out
     }
 }
 
+/* Selftest and load counts are the console's: one wording, fenced. */
+static void add_console(const cJSON *doc, struct buf *out)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+    console_add_selftest(json_member(doc, "selftest"), &text);
+    if (text.len > 0)
+        buf_addf(out, "``````\n%s``````\n", buf_text(&text));
+}
+
+static void add_answers(const char *title, const cJSON *load, struct buf *out)
+{
+    const cJSON *completed = json_member(load, "completed"), *failed = json_member(load, "failed");
+    if (completed == NULL || failed == NULL)
+        return;
+    buf_addf(out, "- %s: %s good answers, %s failed\n", title, completed->valuestring, failed->valuestring);
+}
+
 static void add_paired(const cJSON *paired, struct buf *out)
 {
     if (paired == NULL || paired->child == NULL)
@@ -149,6 +167,11 @@ void report_markdown(const cJSON *doc, struct buf *out)
              json_str(json_member(doc, "tool"), "version"), json_str(json_member(doc, "time"), "start"));
     if (json_member(doc, "conformance") != NULL)
         add_conformance(json_member(doc, "conformance"), out);
+    add_console(doc, out);
+    if (json_member(doc, "metrics") != NULL)
+        add_answers("target", json_member(doc, "load"), out);
+    add_answers("direct", json_member(json_member(doc, "direct"), "load"), out);
+    add_answers("target", json_member(json_member(doc, "gateway"), "load"), out);
     add_metrics("measured", json_member(doc, "metrics"), out);
     add_metrics("direct", json_member(json_member(doc, "direct"), "metrics"), out);
     add_metrics("target", json_member(json_member(doc, "gateway"), "metrics"), out);

@@ -1,7 +1,7 @@
 /* result.c: building the result document.
  *
  * cJSON trees are built with functions that return NULL when memory is out; the builders here pass such NULLs on
- * silently and leave a mark, because a run must not end for want of a report, and a report must not pretend to be whole.
+ * silently, because a run must not end for want of a report; the schema, which result_finish() asks, wants its members.
  */
 #include "reports/result.h"
 

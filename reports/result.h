@@ -2,7 +2,7 @@
  *
  * The tree follows reports/result.schema.json. Rules: units stand in the names; what was not measured is absent, never
  * 0; secrets are gone before they arrive here (whoever captures, redacts). Builders copy what they are given unless
- * the name says take. Out of memory is remembered and told by result_finish().
+ * the name says take. What memory did not suffice for is absent, which result_finish() notices by the schema.
  */
 #ifndef MOHS_RESULT_H
 #define MOHS_RESULT_H
@@ -51,7 +51,7 @@ struct result_case {
 };
 void result_add_case(struct result *r, const struct result_case *c);
 
-/* Sums up (conformance.summary from the cases), stamps time.end, verdict, exit. ERR_NOMEM when building had failed. */
+/* Sums up (conformance.summary from the cases), stamps time.end, verdict, exit. What result_validate() says. */
 enum err result_finish(struct result *r, int exit, const char *reason, struct note *note) MUST_USE;
 
 /* ERR_INVALID and a note when the document is not of the schema. */

@@ -89,6 +89,39 @@ static void junit_counts_and_escapes(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&out), "| " GONE GONE GONE "." GONE GONE "\xc3\xa9!")); /* and what is text stays */
 }
 
+static void a_run_without_cases_has_figures_and_a_verdict_in_every_format(void)
+{
+    static const struct {
+        const char *document, *console, *junit;
+    } rows[] = {
+        {"{\"kind\":\"load\",\"exit\":{\"code\":4,\"reason\":\"none & all\"},\"load\":{\"completed\":7,\"failed\":3,\"errors\":"
+         "[{\"class\":\"status\",\"code\":\"429\",\"count\":3}]},\"metrics\":{\"e2e\":{\"unit\":\"us\",\"n\":7,\"p50\":12.5,"
+         "\"max\":90}}}",
+         "target: 7 good answers, 3 failed, - good answers/s\n  error status 429: 3\n",
+         "failures=\"1\" errors=\"0\" skipped=\"0\">\n    <testcase classname=\"load\" name=\"the run\">\n      <failure "
+         "message=\"none &amp; all\">"},
+        {"{\"kind\":\"load\",\"exit\":{\"code\":0,\"reason\":\"r\"},\"load\":{\"completed\":7,\"failed\":0},\"metrics\":{\"e2e\":"
+         "{\"unit\":\"us\",\"n\":7,\"p50\":12.5,\"max\":90}}}",
+         "  e2e                    7       12.5          -          -          -       90.0 us\n", "failures=\"0\""},
+        {"{\"kind\":\"compare\",\"exit\":{\"code\":0,\"reason\":\"r\"},\"paired\":[{\"metric\":\"e2e\",\"quantile\":0.5,\"unit\":"
+         "\"us\",\"direct\":10,\"gateway\":30,\"diff\":20,\"ci95\":[19,21],\"verdict\":\"added\"}]}",
+         "  e2e      p50           10.0       30.0       20.0 us [19.0, 21.0] added\n", "failures=\"0\""},
+        {"{\"kind\":\"selftest\",\"exit\":{\"code\":1,\"reason\":\"r\"},\"selftest\":{\"mutations\":{\"run\":2,\"caught\":1},"
+         "\"survivors\":[{\"case\":\"a/b\",\"mutation\":{\"on\":\"x\"},\"why\":\"fails nowhere\"}]}}",
+         "a/b {\"on\":\"x\"}\n      fails nowhere\nmutations caught 1/2\n", "failures=\"1\""},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(json_free) cJSON *doc = NULL;
+        CLEANUP(buf_release) struct buf console = BUF_INIT(1 << 20);
+        CLEANUP(buf_release) struct buf junit = BUF_INIT(1 << 20);
+        CU_ASSERT_EQUAL_FATAL(json_parse(span_of(rows[i].document), 0, &doc, NULL), OK);
+        report_console(doc, false, false, &console);
+        report_junit(doc, &junit);
+        CLAIM(strstr(buf_text(&console), rows[i].console) != NULL, "row %zu: %s", i, buf_text(&console));
+        CLAIM(strstr(buf_text(&junit), rows[i].junit) != NULL, "row %zu: %s", i, buf_text(&junit));
+    }
+}
+
 static void worse_exit_codes_win(void)
 {
     static const int worst_first[] = {7, 2, 6, 5, 4, 1, 3, 0};
@@ -172,6 +205,8 @@ int main(void)
         {"shows no secret of the command line", shows_no_secret_of_the_command_line},
         {"every format tells the failure", every_format_tells_the_failure},
         {"junit counts and escapes", junit_counts_and_escapes},
+        {"a run without cases has figures and a verdict in every format",
+         a_run_without_cases_has_figures_and_a_verdict_in_every_format},
         {"worse exit codes win", worse_exit_codes_win},
         {"the requirements are of their schema", the_requirements_are_of_their_schema},
         {"our schemas use only checked keywords", our_schemas_use_only_checked_keywords},
