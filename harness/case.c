@@ -258,7 +258,8 @@ bool case_has_check(const cJSON *root, const char *check)
         return false;
     if (strcmp(rest, "disconnect") == 0 || strcmp(rest, "alternatives") == 0)
         return json_member(step, rest) != NULL;
-    if (sscanf(rest, "progress[%u]%n", &j, &used) == 1 && rest[used] == '\0')
+    used = 0;
+    if (sscanf(rest, "progress[%u]%n", &j, &used) == 1 && used > 0 && rest[used] == '\0')
         return cJSON_GetArrayItem(json_member(step, "progress"), (int)j) != NULL;
     const cJSON *one;
     cJSON_ArrayForEach(one, json_member(step, "alternatives"))

@@ -111,6 +111,8 @@ static void knows_the_checks_of_a_case(void)
         {"steps[2].upstream.count", false},
         {"steps[0]", false},
         {"steps[0].progress[0].x", false},
+        {"steps[0].progress[0", false},
+        {"steps[0000].progress[0", false}, /* was read beyond its end */
         {"upstream.count", false},
     };
     CLEANUP(json_free) cJSON *tree = parsed(good_case);
