@@ -1,0 +1,49 @@
+#!/bin/bash
+# fuzz.sh [SECONDS [TARGET...]]: every fuzz target (or those named) for so many seconds, 60 unless told; a line for each.
+#
+# Needs clang. Builds the preset `fuzz`. What a run finds new is kept in build/fuzz/corpus/TARGET, so that the next one goes on from
+# there; seeds are our own files of the kind. An input that breaks something stays in build/fuzz/found/: make it a vector of the unit
+# test when it is mended. Exit 0: nothing found; 1: something found; 77: no clang.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+seconds=${1:-60}
+[ $# -gt 0 ] && shift
+command -v clang > /dev/null || { echo "skipped: clang is not installed"; exit 77; }
+log=$(mktemp) || exit 1
+cmake --preset fuzz > "$log" 2>&1 && cmake --build build/fuzz -j "${JOBS:-2}" >> "$log" 2>&1 || { tail -n 20 "$log"; rm -f "$log"; exit 1; }
+rm -f "$log"
+build=build/fuzz
+mkdir -p "$build/found"
+
+# seeds TARGET FOLDER: what a fuzzer would not find by itself.
+seeds() {
+  case $1 in
+    case) find suites/cases suites/profiles suites/expected-failures -name '*.json' -size -16k 2> /dev/null | shuf -n 200 --random-source=CMakeLists.txt ;;
+    json | shape) find fixtures suites -name '*.json' -size -4k | shuf -n 100 --random-source=CMakeLists.txt ;;
+  esac | while read -r file; do cp "$file" "$2/$(echo "$file" | tr / _)"; done
+  [ "$1" != script ] || {
+    ! command -v jq > /dev/null || for file in suites/cases/*/*/*.json; do # the replies of a case are those of a script
+      jq -c '{replies: [.steps[].upstream[]?.reply // empty | {reply: .}]}' "$file" > "$2/$(echo "$file" | tr / _)" 2> /dev/null
+    done
+    echo '{"replies":[{"match":{"operation":"Converse"},"times":2,"reply":{"text":"a","faults":[{"id":"cut-after-bytes","bytes":5}]}}],"canaries":{"c":"secret"}}' > "$2/text"
+    echo '{"replies":[{"reply":{"frames":[{"event":"messageStart","payload":{"role":"assistant"}},{"event":"messageStop","payload":{}}]}}],"faults":[{"id":"stall","at_event":0}]}' > "$2/frames"
+    echo '{"replies":[{"times":"always","reply":{"error":{"id":"throttle-requests"},"latency_ms":1}},{"reply":{"raw":{"status":200,"body":"x"}}}]}' > "$2/error"
+  }
+}
+
+found=0
+for program in "$build"/tests/fuzz_*; do
+  name=${program##*/fuzz_}
+  [ -x "$program" ] || continue
+  [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+  corpus=$build/corpus/$name
+  mkdir -p "$corpus" "$build/seeds/$name"
+  seeds "$name" "$build/seeds/$name"
+  "$program" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=1 \
+    -artifact_prefix="$build/found/$name-" "$corpus" "$build/seeds/$name" > "$build/$name.log" 2>&1
+  code=$?
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log")
+  printf '%-22s %s runs in %s s: %s\n' "$name" "${runs:-?}" "$seconds" "$([ $code -eq 0 ] && echo nothing found || echo FOUND)"
+  [ $code -eq 0 ] || { found=1; grep -E 'SUMMARY|ERROR|Test unit written' "$build/$name.log"; }
+done
+exit $found
