@@ -118,8 +118,8 @@ static enum err add_url(struct translation *t, const char *url, enum media kind,
     }
     if (strncmp(url, "data:", 5) != 0)
         return fail_bad(t->fail, t->where, "nothing is fetched here: send the %s as a base64 data URL", word);
-    struct span mime;
-    const char *data;
+    struct span mime = SPAN_EMPTY;
+    const char *data = NULL;
     enum err e = split_data_url(t, url, &mime, &data);
     if (e != OK)
         return e;

@@ -125,7 +125,7 @@ static const struct upstream_events stream_events = {unary_head, stream_data, st
 
 /* ---- the request ---- */
 
-static const char *alias(void *ctx, const char *name)
+static const char *alias(const void *ctx, const char *name)
 {
     const struct gateway_config *config = ctx;
     for (size_t i = 0; i < config->model_count; i++)
@@ -151,8 +151,7 @@ static enum err read_request(struct talk *t, struct fail *f)
     if (json_parse(r->body, JSON_COMPACT, &in, &note) != OK)
         return fail_bad(f, "", "the body is not JSON: %s", note.text);
     CLEANUP(free_ptr) char *beta = span_dup(http_field_get(r->fields, r->field_count, "anthropic-beta"));
-    /* The table of names is only read. */
-    struct chat_options options = {alias, (void *)(uintptr_t)t->config, beta};
+    struct chat_options options = {alias, t->config, beta};
     enum err e = chat_request_read(in, &options, &t->chat, f);
     if (e != OK)
         return e;

@@ -53,7 +53,7 @@ const char *tool_names_upstream(struct tool_names *names, const char *client)
         names->items = calloc(CHAT_TOOLS_MAX, sizeof *names->items);
         names->cap = names->items != NULL ? CHAT_TOOLS_MAX : 0;
     }
-    if (names->count == names->cap)
+    if (names->items == NULL || names->count == names->cap)
         return NULL;
     struct tool_name *added = &names->items[names->count];
     added->client = span_dup(span_of(client));

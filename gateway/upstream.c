@@ -201,7 +201,7 @@ static enum err authorize(struct upstream_call *c, struct span target, struct sp
     const struct signature s = signature_of(c);
     const char *bearer = c->worker->to->bearer;
     if (bearer != NULL && s.authorization == NULL) {
-        CLEANUP(buf_release) struct buf value = BUF_INIT(SIGV4_API_KEY_MAX * 2);
+        CLEANUP(buf_release) struct buf value = BUF_INIT((size_t)SIGV4_API_KEY_MAX * 2);
         buf_addf(&value, "Bearer %s", bearer);
         http_headers_set(&c->sent, "Authorization", buf_text(&value));
         return buf_error(&value);

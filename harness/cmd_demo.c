@@ -22,8 +22,6 @@
 #include "protocol/buf.h"
 #include "reports/exit.h"
 
-extern char **environ;
-
 enum { STEP_MS = 20 };
 
 struct demo_options {

@@ -43,8 +43,11 @@ bool findings_failed_at(const struct findings *f, const char *id)
 static void findings_move(struct findings *to, struct findings *from)
 {
     struct finding *grown = realloc(to->items, (to->count + from->count + 1) * sizeof *grown);
-    if (grown == NULL)
+    if (grown == NULL) { /* what is lost may have failed, so this is no pass */
+        to->failed += from->failed + 1;
+        findings_release(from);
         return;
+    }
     to->items = grown;
     memcpy(to->items + to->count, from->items, from->count * sizeof *grown);
     to->count += from->count;
@@ -71,11 +74,14 @@ static void add(struct findings *f, const char *id, bool ok, const char *pointer
         return;
     if (at == NULL) {
         struct finding *grown = realloc(f->items, (f->count + 1) * sizeof *grown);
-        if (grown == NULL)
+        f->items = grown != NULL ? grown : f->items;
+        char *name = grown != NULL ? copy(id) : NULL;
+        if (name == NULL) { /* a check that finds no memory did not hold */
+            f->failed++;
             return;
-        f->items = grown;
+        }
         at = &f->items[f->count++];
-        *at = (struct finding){.id = copy(id), .ok = true};
+        *at = (struct finding){.id = name, .ok = true};
     }
     if (ok)
         return;

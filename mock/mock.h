@@ -98,7 +98,7 @@ struct mock_fault_row {
     struct plan *(*apply)(struct plan *take, const struct cJSON *fault,
                           const struct fault_scene *scene); /* fault.c's */
 };
-size_t mock_faults_list(const struct mock_fault_row **rows);
+size_t mock_faults_list(const struct mock_fault_row **out);
 struct mock_rule_row {
     const char *id;
     const char *does;
@@ -108,6 +108,6 @@ struct mock_rule_row {
     bool (*broken)(const struct visit *v, struct finding *f);
     unsigned needs; /* enum holds: at least one of these must be there for the rule to be broken; 0: look always */
 };
-size_t mock_rules_list(const struct mock_rule_row **rows);
+size_t mock_rules_list(const struct mock_rule_row **out);
 
 #endif

@@ -289,7 +289,7 @@ void *operations_worker_start(void *ctx, struct loop *loop)
     w->rng.state = m->config.seed + atomic_fetch_add(&m->workers, 1) * 0x2545f4914f6cdd1du;
     buf_init(&w->scratch, SCRATCH_MAX);
     buf_init(&w->text, SCRATCH_MAX);
-    buf_init(&w->model, MODEL_ID_MAX * 4);
+    buf_init(&w->model, (size_t)MODEL_ID_MAX * 4);
     buf_init(&w->cut.text, SCRATCH_MAX);
     if (w->sigv4 == NULL) {
         operations_worker_stop(ctx, w);

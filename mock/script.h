@@ -20,7 +20,7 @@ void script_free(struct script *s); /* references taken from it stay good */
 /* A tree shared by requests; free with shared_drop. */
 struct shared;
 const cJSON *shared_tree(const struct shared *s); /* NULL for NULL */
-void shared_drop(struct shared **s);              /* for CLEANUP too */
+void shared_drop(struct shared **pointer);        /* for CLEANUP too */
 
 /* The body of POST /script. All or nothing: a mistake is ERR_INVALID, says where, and changes nothing. */
 enum err script_append(struct script *s, const cJSON *body, size_t *queued, struct note *note) MUST_USE;

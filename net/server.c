@@ -245,7 +245,7 @@ static int bind_once(const struct addrinfo *address, uint16_t port, bool shared)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage at;
+    struct sockaddr_storage at = {0};
     socklen_t n = sizeof at;
     if (getsockname(fd, (struct sockaddr *)&at, &n) != 0)
         return 0;

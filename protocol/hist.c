@@ -118,6 +118,7 @@ enum err hist_pack(const struct hist *h, struct hist_sparse *out)
     uint32_t first = hist_index(h->min), last = hist_index(h->max), n = 0;
     for (uint32_t i = first; i <= last; i++)
         n += h->counts[i] != 0;
+    assert(n > 0); /* min and max lie in steps that are counted */
     out->steps = malloc(n * sizeof *out->steps);
     if (out->steps == NULL)
         return ERR_NOMEM;

@@ -503,6 +503,7 @@ static bool insert_into_array(cJSON *array, const char *token, cJSON *item)
     if (index >= size)
         return index == size && cJSON_AddItemToArray(array, item);
     cJSON *next = child_at(array, token);
+    assert(next != NULL && item != NULL);
     item->next = next;
     item->prev = next->prev;
     next->prev = item;

@@ -268,7 +268,7 @@ static void put_bracket(struct buf *out, const struct charset *set)
     buf_addc(out, '[');
     if (set->ascii[']'])
         buf_addc(out, ']');
-    for (unsigned char c = 1; c < ASCII; c++) {
+    for (int c = 1; c < ASCII; c++) {
         if (!set->ascii[c] || strchr("][^-", c) != NULL)
             continue;
         others = true;

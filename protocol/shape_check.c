@@ -202,7 +202,8 @@ static double measure(const struct shape_member *m, const cJSON *value)
         return (double)utf8_count(span_of(text));
     size_t n = strlen(text);
     size_t padding = n >= 2 ? (size_t)(text[n - 1] == '=') + (text[n - 2] == '=') : 0;
-    return (double)(n / 4 * 3 - padding);
+    size_t decoded = n / 4 * 3 - padding;
+    return (double)decoded;
 }
 
 static bool breaks(const struct shape_member *m, enum rule rule, const cJSON *value, double size)

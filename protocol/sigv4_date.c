@@ -72,7 +72,7 @@ static enum err combine(unsigned year, unsigned month, unsigned day, const unsig
     if (month < 1 || month > 12 || day < 1 || day > days_of_month(year, month) || time[0] > 23 || time[1] > 59 ||
         time[2] > 59)
         return ERR_INVALID;
-    *at_s = days_from_date(year, month, day) * 86400 + time[0] * 3600 + time[1] * 60 + time[2];
+    *at_s = days_from_date(year, month, day) * 86400 + (int64_t)time[0] * 3600 + (int64_t)time[1] * 60 + time[2];
     return OK;
 }
 

@@ -21,7 +21,7 @@ struct sigv4_scratch *sigv4_scratch(struct sigv4 *s);
 void sigv4_sha256(struct sigv4 *s, struct span bytes, unsigned char out[SIGV4_DIGEST]);
 void sigv4_hmac(struct sigv4 *s, struct span key, struct span bytes, unsigned char out[SIGV4_DIGEST]);
 bool sigv4_failed(struct sigv4 *s); /* and forgets it */
-void sigv4_hex(const unsigned char digest[SIGV4_DIGEST], char hex[SIGV4_HEX]);
+void sigv4_hex(const unsigned char bytes[SIGV4_DIGEST], char hex[SIGV4_HEX]);
 void sigv4_wipe(void *p, size_t n);
 /* The key without the cache, for guesses; `prefix` is "AWS4", `last` the terminator or the empty span. */
 void sigv4_derive(struct sigv4 *s, const char *prefix, struct span secret, const struct sigv4_scope *scope,

@@ -15,7 +15,7 @@ static int quoted(struct span text)
     return (int)(text.n < QUOTED_MAX ? text.n : QUOTED_MAX);
 }
 
-#define QUOTE(text) quoted(text), text.n == 0 ? "" : (const char *)text.p
+#define QUOTE(text) quoted(text), (text).n == 0 ? "" : (const char *)(text).p
 
 static const char mismatch[] =
     "The request signature we calculated does not match the signature you provided. Check your "
