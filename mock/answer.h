@@ -36,6 +36,7 @@ struct answer {
     struct block *blocks;
     size_t count, cap;
     char stop_reason[48];
+    const char *stop_sequence; /* borrowed from the request: the one that was met, when it is known */
     uint64_t input_tokens, output_tokens, cache_read, cache_write;
     bool has_cache;                       /* print the cache members, as models with prompt caching do */
     const cJSON *usage, *metrics, *extra; /* borrowed overrides, or NULL */

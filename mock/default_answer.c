@@ -144,15 +144,17 @@ static size_t cut_tokens(struct span text, uint64_t most, uint64_t *counted)
     return at;
 }
 
-static const char *first_stop(const struct visit *v, const char *text, size_t *at)
+static const char *first_stop(const struct visit *v, struct answer *a, const char *text, size_t *at)
 {
     const cJSON *stop;
     const char *found = NULL;
     cJSON_ArrayForEach(stop, json_at(v->body, "/inferenceConfig/stopSequences"))
     {
         const char *p = cJSON_IsString(stop) && stop->valuestring[0] != '\0' ? strstr(text, stop->valuestring) : NULL;
-        if (p != NULL && (found == NULL || p < found))
+        if (p != NULL && (found == NULL || p < found)) {
             found = p;
+            a->stop_sequence = stop->valuestring;
+        }
     }
     *at = found == NULL ? 0 : (size_t)(found - text);
     return found;
@@ -186,7 +188,7 @@ static size_t ends_at(const struct visit *v, struct answer *a, const char *text)
 {
     size_t n, size = strlen(text);
     uint64_t counted;
-    if (first_stop(v, text, &n) != NULL) {
+    if (first_stop(v, a, text, &n) != NULL) {
         size = n;
         answer_stop(a, "stop_sequence");
     }

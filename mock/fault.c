@@ -105,6 +105,25 @@ static void insert_event(struct plan *p, size_t at, struct span frame)
     renumber(p);
 }
 
+/* Whether a chunk holds what takes the place of that event in a provider's own stream: messageStop is Claude's
+ * message_stop or Nova's messageStop, metadata the chunk with the counts. */
+static bool is_native(const struct es_message *m, const char *type)
+{
+    static const char *const marks[][2] = {{"messageStop", "\"message_stop\""},
+                                           {"messageStop", "{\"messageStop\""},
+                                           {"metadata", "\"amazon-bedrock-invocationMetrics\""}};
+    CLEANUP(json_free) cJSON *payload = NULL;
+    CLEANUP(buf_release) struct buf json = BUF_INIT(BUF_ANY);
+    if (!span_is(es_header_text(m, ":event-type"), "chunk") ||
+        json_parse(m->payload, JSON_COMPACT, &payload, NULL) != OK || json_str(payload, "bytes") == NULL ||
+        buf_add_unbase64(&json, span_of(json_str(payload, "bytes"))) != OK)
+        return false;
+    for (size_t i = 0; i < COUNT_OF(marks); i++)
+        if (strcmp(marks[i][0], type) == 0 && span_find(buf_span(&json), marks[i][1]) != NULL)
+            return true;
+    return false;
+}
+
 /* The number of the first event of that type; PLAN_NO_EVENT when there is none. */
 static size_t find_event(const struct plan *p, const char *type)
 {
@@ -115,7 +134,8 @@ static size_t find_event(const struct plan *p, const char *type)
         struct es_message m;
         es_decoder_reset(&d);
         es_decoder_feed(&d, plan_event_bytes(p, n));
-        if (es_decoder_next(&d, &m) == ES_OK && span_is(es_header_text(&m, ":event-type"), type))
+        if (es_decoder_next(&d, &m) == ES_OK &&
+            (span_is(es_header_text(&m, ":event-type"), type) || is_native(&m, type)))
             found = n;
     }
     es_decoder_release(&d);
@@ -289,6 +309,8 @@ static struct plan *apply_corrupt(struct plan *p, const cJSON *f, const struct f
         return p;
     const char *end = span_find((struct span){bytes, n}, "\"},\"p\":");
     size_t at = end != NULL ? (size_t)((const unsigned char *)end - bytes) - 1 : n - 8;
+    if (end == NULL && (end = span_find((struct span){bytes, n}, "\",\"p\":")) != NULL)
+        at = (size_t)((const unsigned char *)end - bytes) - 4; /* a chunk: below the base64, before its padding */
     bytes[at] ^= 1;
     es_reseal(bytes, n);
     return p;

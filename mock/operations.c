@@ -10,6 +10,7 @@
 
 #include "mock/converse.h"
 #include "mock/fault.h"
+#include "mock/invoke.h"
 #include "mock/scripted.h"
 #include "protocol/token.h"
 
@@ -17,7 +18,7 @@
 
 /* ---- the operations ---- */
 
-static void begin_answer(const struct visit *v, struct answer *a)
+void operations_begin_answer(const struct visit *v, struct answer *a)
 {
     const struct mock_config *c = &v->mock->config;
     answer_init(a, rng_hash(c->seed, v->request->body));
@@ -25,13 +26,16 @@ static void begin_answer(const struct visit *v, struct answer *a)
     a->ttft_ms = c->ttft_ms;
     a->itl_ms = c->itl_ms;
     a->has_cache = v->model.row != NULL && v->model.row->caching;
-    a->input_tokens = v->body == NULL ? 0 : token_count_request(v->body);
+    if (v->row->read != NULL)
+        a->input_tokens = invoke_input_tokens(&v->native);
+    else
+        a->input_tokens = v->body == NULL ? 0 : token_count_request(v->body);
 }
 
 static struct plan *answer_converse(struct visit *v, const cJSON *reply)
 {
     struct answer a;
-    begin_answer(v, &a);
+    operations_begin_answer(v, &a);
     if (reply != NULL && scripted_answer(reply, &a))
         answer_count(&a);
     else
@@ -44,8 +48,11 @@ static struct plan *answer_converse(struct visit *v, const cJSON *reply)
 }
 
 static const struct operation_row table[] = {
-    {"Converse", answer_converse},
-    {"ConverseStream", answer_converse},
+    {"Converse", answer_converse, NULL},
+    {"ConverseStream", answer_converse, NULL},
+    {"InvokeModel", invoke_answer, invoke_read},
+    {"InvokeModelWithResponseStream", invoke_answer, invoke_read},
+    {"CountTokens", count_tokens_answer, count_tokens_read},
 };
 
 const struct operation_row *operation_find(const char *name)
@@ -267,11 +274,14 @@ void operations_handle(void *ctx, struct exchange *x)
     visit_authenticate(&v);
     if (v.row != NULL && !v.refuse) {
         parse_body(&v);
+        if (v.row->read != NULL)
+            v.row->read(&v);
         visit_validate(&v);
     }
     serve(&v, &o);
     keep(&v, &o);
     exchange_reply(x, o.plan);
+    native_request_release(&v.native);
     json_free(&v.body);
     refusal_release(&v.refusal);
     buf_release(&o.faults);

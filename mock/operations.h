@@ -13,9 +13,12 @@ struct operation_row {
     const char *name;
     /* `reply` is the scripted reply whose blocks and overrides apply, or NULL. */
     struct plan *(*answer)(struct visit *v, const cJSON *reply);
+    void (*read)(struct visit *v); /* before validation, to make v->native; or NULL */
 };
 
 /* NULL: not served. */
 const struct operation_row *operation_find(const char *name);
+/* An empty answer with the mock's timing and the request's tokens. */
+void operations_begin_answer(const struct visit *v, struct answer *a);
 
 #endif

@@ -3,6 +3,7 @@
  * The first broken rule speaks. The order on the real service was never measured, so no test may depend on which of two
  * faults is told.
  */
+#include "mock/operations.h"
 #include "mock/rules.h"
 
 #include <stdio.h>
@@ -16,18 +17,22 @@ enum holds {
     HOLDS_INFERENCE = 8,
     HOLDS_TOOL_CONFIG = 16,
     HOLDS_SYSTEM = 32,
-    HOLDS_FIELDS = 64
+    HOLDS_FIELDS = 64,
+    HOLDS_CONVERSE = 128, /* the body is Converse's */
+    HOLDS_NATIVE = 256,   /* InvokeModel: a body of the provider's own */
+    HOLDS_COUNTED = 512   /* CountTokens, of either form */
 };
 
 static const struct mock_rule_row rows[] = {
     {"on-demand", "some models are reached through an inference profile only", true, "on-demand-unsupported",
-     rule_needs_profile, 0},
-    {"stream", "the model streams", true, "model-no-stream", rule_cannot_stream, 0},
-    {"start-user", "a conversation starts with a user message", true, "converse-start-user", rule_starts_otherwise, 0},
+     rule_needs_profile, HOLDS_CONVERSE | HOLDS_NATIVE},
+    {"stream", "the model streams", true, "model-no-stream", rule_cannot_stream, HOLDS_CONVERSE | HOLDS_NATIVE},
+    {"start-user", "a conversation starts with a user message", true, "converse-start-user", rule_starts_otherwise,
+     HOLDS_CONVERSE},
     {"alternate", "roles alternate, but for models where that was relaxed", true, "converse-alternate",
-     rule_does_not_alternate, 0},
-    {"empty-content", "a message has content", true, "converse-empty-content", rule_has_empty_content, 0},
-    {"blank-text", "a text block is not blank", true, "converse-blank-text", rule_has_blank_text, 0},
+     rule_does_not_alternate, HOLDS_CONVERSE},
+    {"empty-content", "a message has content", true, "converse-empty-content", rule_has_empty_content, HOLDS_CONVERSE},
+    {"blank-text", "a text block is not blank", true, "converse-blank-text", rule_has_blank_text, HOLDS_CONVERSE},
     {"tool-config", "tool blocks want a toolConfig", true, "converse-tool-config-missing", rule_tool_config_missing,
      HOLDS_TOOL_BLOCKS},
     {"too-many-results", "no more toolResults than the turn before has toolUses", true, "converse-too-many-results",
@@ -65,9 +70,26 @@ static const struct mock_rule_row rows[] = {
     {"cache-ttl", "a cache point of an hour does not follow one of five minutes", true, "model-cache-ttl-order",
      rule_hour_after_minutes, HOLDS_POINTS},
     {"cache-model", "the model caches prompts", false, "caching-not-allowed", rule_points_on_other_model, HOLDS_POINTS},
+    {"native-json", "a native body is JSON", true, "model-schema-plain", rule_native_not_json,
+     HOLDS_NATIVE | HOLDS_COUNTED},
+    {"native-schema", "a native body has the members its model asks for, and no others", true, "model-schema-plain",
+     rule_native_schema, HOLDS_NATIVE | HOLDS_COUNTED},
+    {"native-length", "a text to embed is not too long (Cohere)", true, "model-schema-maxlength",
+     rule_native_text_too_long, HOLDS_NATIVE},
+    {"native-claude", "a native body for Claude has the members it asks for", true, "model-claude-field-required",
+     rule_claude_lacks, HOLDS_NATIVE | HOLDS_COUNTED},
+    {"native-extra", "a native body for Claude has no other members", true, "model-claude-extra", rule_claude_extra,
+     HOLDS_NATIVE | HOLDS_COUNTED},
+    {"native-empty-text", "a text block for Claude is not empty", true, "model-claude-empty-text",
+     rule_claude_empty_text, HOLDS_NATIVE | HOLDS_COUNTED},
+    {"native-results", "tool_result blocks follow tool_use blocks (Claude)", true, "model-claude-tool-results",
+     rule_claude_tool_results, HOLDS_NATIVE | HOLDS_COUNTED},
+    {"count-profile", "tokens are counted for base models, not for profiles", true, "count-unsupported",
+     rule_count_profile, HOLDS_COUNTED},
     {"context-claude", "the prompt fits into the context (Claude)", true, "model-ctx-claude", rule_context_full_claude,
-     0},
-    {"context", "the prompt fits into the context", true, "model-ctx-generic", rule_context_full_other, 0},
+     HOLDS_CONVERSE | HOLDS_NATIVE},
+    {"context", "the prompt fits into the context", true, "model-ctx-generic", rule_context_full_other,
+     HOLDS_CONVERSE | HOLDS_NATIVE},
 };
 
 size_t mock_rules_list(const struct mock_rule_row **out)
@@ -165,7 +187,9 @@ static unsigned what_it_holds(const struct visit *v)
     static const struct word_bit blocks[] = {{"toolUse", HOLDS_TOOL_BLOCKS}, {"toolResult", HOLDS_TOOL_BLOCKS},
                                              {"image", HOLDS_MEDIA},         {"document", HOLDS_MEDIA},
                                              {"video", HOLDS_MEDIA},         {"cachePoint", HOLDS_POINTS}};
-    unsigned bits = bits_of(v->body, members, COUNT_OF(members));
+    if (v->row->read != NULL)
+        return v->route.operation->request.payload != NULL ? HOLDS_NATIVE : HOLDS_COUNTED;
+    unsigned bits = HOLDS_CONVERSE | bits_of(v->body, members, COUNT_OF(members));
     const cJSON *m, *b;
     cJSON_ArrayForEach(m, json_item(v->body, "messages"))
     {

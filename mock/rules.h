@@ -55,6 +55,14 @@ rule_broken rule_hour_after_minutes;
 rule_broken rule_points_on_other_model;
 rule_broken rule_context_full_claude;
 rule_broken rule_context_full_other;
+rule_broken rule_native_not_json;
+rule_broken rule_native_schema;
+rule_broken rule_native_text_too_long;
+rule_broken rule_claude_lacks;
+rule_broken rule_claude_extra;
+rule_broken rule_claude_empty_text;
+rule_broken rule_claude_tool_results;
+rule_broken rule_count_profile;
 size_t rule_cache_points(const struct visit *v); /* how many, in tools, system and messages */
 
 #endif

@@ -51,7 +51,8 @@ bool rule_needs_profile(const struct visit *v, struct finding *f)
 bool rule_cannot_stream(const struct visit *v, struct finding *f)
 {
     (void)f;
-    return is_known(v) && streams(v) && !v->model.row->streaming;
+    bool native_cannot = v->native.family != NULL && v->native.family->stream == NULL;
+    return streams(v) && ((is_known(v) && !v->model.row->streaming) || native_cannot);
 }
 
 bool rule_cannot_stream_tools(const struct visit *v, struct finding *f)
@@ -108,7 +109,7 @@ static bool context_full(const struct visit *v, struct finding *f, bool claude)
     f->max = is_known(v) && v->model.row->claude == claude ? v->model.row->context : 0;
     if (f->max == 0 || v->request->body.n <= f->max)
         return false;
-    f->n = token_count_request(v->body);
+    f->n = token_count_request(v->native.asked != NULL ? v->native.asked : v->body);
     return f->n > f->max;
 }
 

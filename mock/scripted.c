@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "mock/converse.h"
+#include "mock/native.h"
 #include "mock/refusal.h"
 #include "protocol/eventstream.h"
 
@@ -208,15 +209,16 @@ static enum err check_raw(const cJSON *item, const char *where, struct note *not
 static enum err check_frame(const cJSON *item, const char *where, struct note *note)
 {
     static const struct member_row rows[] = {
-        {"event", check_line},         {"payload", check_any}, {"exception", check_line}, {"error_code", check_line},
-        {"error_message", check_text}, {"raw_hex", check_hex}, {"after_ms", check_ms},    {"gate", check_line}};
-    static const char *const kinds[] = {"event", "exception", "error_code", "raw_hex"};
+        {"event", check_line},      {"payload", check_any},        {"exception", check_line},
+        {"error_code", check_line}, {"error_message", check_text}, {"raw_hex", check_hex},
+        {"after_ms", check_ms},     {"gate", check_line},          {"chunk", check_object}};
+    static const char *const kinds[] = {"event", "exception", "error_code", "raw_hex", "chunk"};
     enum err e = check_members(item, rows, COUNT_OF(rows), where, note);
     size_t given = 0;
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         given += member(item, kinds[i]) != NULL;
     return e == OK && given != 1
-               ? note_set(note, ERR_INVALID, "%s: expected one of event, exception, error_code, raw_hex", where)
+               ? note_set(note, ERR_INVALID, "%s: expected one of event, exception, error_code, raw_hex, chunk", where)
                : e;
 }
 
@@ -363,8 +365,27 @@ static struct plan *raw_plan(const cJSON *raw, const struct fault_scene *scene)
     return plan;
 }
 
-static enum es_error write_frame(const cJSON *frame, struct buf *out)
+/* A chunk of InvokeModelWithResponseStream: the native object, below base64. */
+static enum es_error write_chunk(const cJSON *object, struct rng *rng, struct buf *out)
 {
+    CLEANUP(buf_release) struct buf json = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf payload = BUF_INIT(BUF_ANY);
+    json_print(object, JSON_COMPACT, &json);
+    native_chunk_payload(buf_span(&json), rng, &payload);
+    return buf_error(&json) != OK || buf_error(&payload) != OK ? ES_NOMEM
+                                                               : es_encode_event(out, "chunk", buf_span(&payload));
+}
+
+static bool is_chunk(const cJSON *frame)
+{
+    return member(frame, "chunk") != NULL || strcmp(text_of(frame, "event", ""), "chunk") == 0;
+}
+
+static enum es_error write_frame(const cJSON *frame, struct rng *rng, struct buf *out)
+{
+    if (member(frame, "chunk") != NULL)
+        return write_chunk(member(frame, "chunk"), rng, out);
+
     const char *event = text_of(frame, "event", NULL), *exception = text_of(frame, "exception", NULL);
     const char *code = text_of(frame, "error_code", NULL), *hex = text_of(frame, "raw_hex", NULL);
     CLEANUP(buf_release) struct buf payload = BUF_INIT(BUF_ANY);
@@ -393,7 +414,9 @@ static struct plan *frames_plan(const cJSON *frames, const struct fault_scene *s
     cJSON_ArrayForEach(frame, frames)
     {
         CLEANUP(buf_release) struct buf bytes = BUF_INIT(BUF_ANY);
-        if (write_frame(frame, &bytes) != ES_OK || buf_error(&bytes) != OK)
+        if (is_chunk(frame))
+            plan_header(plan, "X-Amzn-Bedrock-Content-Type", "application/json");
+        if (write_frame(frame, scene->rng, &bytes) != ES_OK || buf_error(&bytes) != OK)
             plan->failed = true;
         (void)plan_add(plan, buf_span(&bytes), number_of(frame, "after_ms", 0) * MS, n);
         if (member(frame, "gate") != NULL)

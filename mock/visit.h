@@ -13,6 +13,7 @@
 #include "mock/journal.h"
 #include "mock/mock.h"
 #include "mock/models.h"
+#include "mock/native.h"
 #include "mock/refusal.h"
 #include "mock/script.h"
 #include "net/server.h"
@@ -78,6 +79,7 @@ struct visit {
     struct model_ref model;
     cJSON *body; /* NULL: none, or not JSON */
     bool body_is_json;
+    struct native_request native; /* of InvokeModel and CountTokens; zeroed for the others */
     struct sigv4_verdict verdict;
     struct sigv4_diagnosis diagnosis;
     bool has_diagnosis;
