@@ -33,50 +33,73 @@ struct bench_options {
 };
 
 #define AT(member) offsetof(struct bench_options, member)
-#define DIALECTS "openai.chat|bedrock.converse|get"
+#define DIALECTS   "openai.chat|bedrock.converse|get"
 
 static const struct option_row rows[] = {
-    {"target", 0, "URL", OPTION_STRING, AT(target), .help = "What is measured. Without it: the reference gateway before the mock, both started here."},
-    {"direct", 0, "URL", OPTION_STRING, AT(direct), .help = "The same upstream without the target; the two alternate in one run and are compared."},
+    {"target", 0, "URL", OPTION_STRING, AT(target),
+     .help = "What is measured. Without it: the reference gateway before the mock, both started here."},
+    {"direct", 0, "URL", OPTION_STRING, AT(direct),
+     .help = "The same upstream without the target; the two alternate in one run and are compared."},
     {"connections", 'c', "N", OPTION_INT, AT(connections), .fallback = "32", .min = 1, .max = BENCH_CONNECTIONS_MAX,
      .help = "Closed load: connections, each with one request under way. Open load: at most so many under way."},
-    {"rate", 'R', "N", OPTION_REAL, AT(rate), .help = "Open load: requests per second, sent by schedule whether answers have come or not. 0: closed load."},
-    {"arrival", 0, "HOW", OPTION_STRING, AT(arrival), .fallback = "constant", .choices = "constant|poisson", .help = "Open load: spacing of the schedule."},
+    {"rate", 'R', "N", OPTION_REAL, AT(rate),
+     .help = "Open load: requests per second, sent by schedule whether answers have come or not. 0: closed load."},
+    {"arrival", 0, "HOW", OPTION_STRING, AT(arrival), .fallback = "constant", .choices = "constant|poisson",
+     .help = "Open load: spacing of the schedule."},
     {"count", 'n', "N", OPTION_INT, AT(count), .help = "End after so many measured requests; 0: by --duration."},
-    {"duration", 'z', "TIME", OPTION_DURATION, AT(duration_ns), .fallback = "10s", .help = "Measured time, of both sides together."},
-    {"warmup", 0, "TIME", OPTION_DURATION, AT(warmup_ns), .fallback = "500ms", .help = "Time before it that is not counted."},
-    {"threads", 't', "N", OPTION_INT, AT(threads), .fallback = "1", .min = 1, .max = BENCH_THREADS_MAX, .help = "Threads that send."},
+    {"duration", 'z', "TIME", OPTION_DURATION, AT(duration_ns), .fallback = "10s",
+     .help = "Measured time, of both sides together."},
+    {"warmup", 0, "TIME", OPTION_DURATION, AT(warmup_ns), .fallback = "500ms",
+     .help = "Time before it that is not counted."},
+    {"threads", 't', "N", OPTION_INT, AT(threads), .fallback = "1", .min = 1, .max = BENCH_THREADS_MAX,
+     .help = "Threads that send."},
     {"timeout", 0, "MS", OPTION_MS, AT(timeout_ms), .fallback = "30s", .help = "Of one request."},
     {"stream", 0, NULL, OPTION_FLAG, AT(stream), .help = "Ask for streamed answers, and measure each frame."},
-    {"dialect", 0, "NAME", OPTION_STRING, AT(dialect), .fallback = "openai.chat", .choices = DIALECTS, .help = "What the target is spoken to in."},
-    {"direct-dialect", 0, "NAME", OPTION_STRING, AT(direct_dialect), .fallback = "bedrock.converse", .choices = DIALECTS, .help = "What the direct side is spoken to in."},
-    {"model", 0, "ID", OPTION_STRING, AT(model), .fallback = "amazon.nova-lite-v1:0", .help = "The model that requests name."},
+    {"dialect", 0, "NAME", OPTION_STRING, AT(dialect), .fallback = "openai.chat", .choices = DIALECTS,
+     .help = "What the target is spoken to in."},
+    {"direct-dialect", 0, "NAME", OPTION_STRING, AT(direct_dialect), .fallback = "bedrock.converse",
+     .choices = DIALECTS, .help = "What the direct side is spoken to in."},
+    {"model", 0, "ID", OPTION_STRING, AT(model), .fallback = "amazon.nova-lite-v1:0",
+     .help = "The model that requests name."},
     {"prompt", 0, "TEXT", OPTION_STRING, AT(prompt), .fallback = "Count to ten.", .help = "The user's text."},
-    {"max-tokens", 0, "N", OPTION_INT, AT(max_tokens), .fallback = "64", .min = 1, .max = 1000000, .help = "Asked of the model; the mock streams so many deltas to a probe."},
-    {"body", 0, "JSON", OPTION_STRING, AT(body), .help = "Send this body instead; mohs-probe:0000000000000000 in it becomes the tag."},
-    {"header", 'H', "'NAME: VALUE'", OPTION_LIST, AT(headers), .help = "A header field for the target; may be repeated."},
-    {"probe", 0, NULL, OPTION_FLAG, AT(probe), .fallback = "true", .help = "Put a tag into the text, by which the mock's clock comes back. --no-probe for upstreams that are no mock."},
-    {"one-host", 0, NULL, OPTION_FLAG, AT(one_host), .fallback = "true", .help = "The mock's clock is ours. --no-one-host when it runs elsewhere."},
+    {"max-tokens", 0, "N", OPTION_INT, AT(max_tokens), .fallback = "64", .min = 1, .max = 1000000,
+     .help = "Asked of the model; the mock streams so many deltas to a probe."},
+    {"body", 0, "JSON", OPTION_STRING, AT(body),
+     .help = "Send this body instead; mohs-probe:0000000000000000 in it becomes the tag."},
+    {"header", 'H', "'NAME: VALUE'", OPTION_LIST, AT(headers),
+     .help = "A header field for the target; may be repeated."},
+    {"probe", 0, NULL, OPTION_FLAG, AT(probe), .fallback = "true",
+     .help =
+         "Put a tag into the text, by which the mock's clock comes back. --no-probe for upstreams that are no mock."},
+    {"one-host", 0, NULL, OPTION_FLAG, AT(one_host), .fallback = "true",
+     .help = "The mock's clock is ours. --no-one-host when it runs elsewhere."},
     {"aws-sigv4", 0, NULL, OPTION_FLAG, AT(sign), .help = "Sign requests of the dialect bedrock.converse."},
     {"key", 0, "AK:SECRET[:TOKEN]", OPTION_STRING, AT(key), .fallback = OWN_KEY, .help = "Credentials to sign with."},
     {"region", 0, "REGION", OPTION_STRING, AT(region), .fallback = "us-east-1", .help = "Region to sign for."},
-    {"block", 0, "MS", OPTION_MS, AT(block_ms), .fallback = "250ms", .help = "Paired: how long one side has the line before the other."},
+    {"block", 0, "MS", OPTION_MS, AT(block_ms), .fallback = "250ms",
+     .help = "Paired: how long one side has the line before the other."},
     {"seed", 0, "N", OPTION_INT, AT(seed), .fallback = "1", .help = "Of schedule and bootstrap."},
-    {"calibrate", 0, NULL, OPTION_FLAG, AT(calibrate), .fallback = "true", .help = "First read two mocks of known delays back; --no-calibrate leaves that out."},
-    {"output", 'o', "FILE", OPTION_LIST, AT(outputs), .help = "Write the result there; .json, .md or .txt; - is standard output. May be repeated."},
+    {"calibrate", 0, NULL, OPTION_FLAG, AT(calibrate), .fallback = "true",
+     .help = "First read two mocks of known delays back; --no-calibrate leaves that out."},
+    {"output", 'o', "FILE", OPTION_LIST, AT(outputs),
+     .help = "Write the result there; .json, .md or .txt; - is standard output. May be repeated."},
     {"hdr", 0, NULL, OPTION_FLAG, AT(hdr), .help = "Put every histogram into the result, as HdrHistogram V2 text."},
-    {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES, .help = "Progress: a bar on a terminal, lines elsewhere, or nothing."},
+    {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES,
+     .help = "Progress: a bar on a terminal, lines elsewhere, or nothing."},
 };
 
 static void show_progress(void *ctx, const struct bench_progress *p)
 {
     char text[128];
     bool by_count = p->planned > 0;
-    double share = by_count ? (double)p->done / (double)p->planned : p->planned_s > 0 ? fmin(p->elapsed_s / p->planned_s, 1) : 0;
+    double share = by_count           ? (double)p->done / (double)p->planned
+                   : p->planned_s > 0 ? fmin(p->elapsed_s / p->planned_s, 1)
+                                      : 0;
     if (by_count)
         (void)snprintf(text, sizeof text, "%" PRIu64 " of %" PRIu64 " requests", p->done, p->planned);
     else
-        (void)snprintf(text, sizeof text, "%.1f of %.1f s, %" PRIu64 " requests", fmin(p->elapsed_s, p->planned_s), p->planned_s, p->done);
+        (void)snprintf(text, sizeof text, "%.1f of %.1f s, %" PRIu64 " requests", fmin(p->elapsed_s, p->planned_s),
+                       p->planned_s, p->done);
     size_t n = strlen(text);
     (void)snprintf(text + n, sizeof text - n, ", %.0f/s, %" PRIu64 " errors", p->rate, p->errors);
     progress_tell(ctx, share, text);
@@ -92,10 +115,12 @@ static void show_and_watch(void *ctx, const struct bench_progress *p)
     show_progress(ctx, p);
 }
 
-static enum err configure(const struct bench_options *o, struct own_credentials *key, struct bench_config *c, struct note *note)
+static enum err configure(const struct bench_options *o, struct own_credentials *key, struct bench_config *c,
+                          struct note *note)
 {
     bench_config_init(c);
-    c->target = (struct bench_endpoint){.url = o->target, .headers = o->headers.items, .header_count = o->headers.count, .sign = o->sign};
+    c->target = (struct bench_endpoint){
+        .url = o->target, .headers = o->headers.items, .header_count = o->headers.count, .sign = o->sign};
     c->direct = (struct bench_endpoint){.url = o->direct, .sign = o->sign};
     (void)bench_dialect_from_name(o->dialect, &c->target.dialect);
     (void)bench_dialect_from_name(o->direct_dialect, &c->direct.dialect);
@@ -126,7 +151,8 @@ static enum err configure(const struct bench_options *o, struct own_credentials 
 }
 
 /* Read one mock back whose delays we set ourselves. */
-static enum err read_golden(const struct bench_config *config, int64_t ttft_ms, struct bench_calibration *out, struct note *note)
+static enum err read_golden(const struct bench_config *config, int64_t ttft_ms, struct bench_calibration *out,
+                            struct note *note)
 {
     char ttft[24], itl[24], deltas[24];
     (void)snprintf(ttft, sizeof ttft, "%lldms", (long long)ttft_ms);
@@ -250,9 +276,11 @@ static int run(const void *settings, const struct option_list *operands)
 const struct verb verb_bench = {
     .name = "bench",
     .summary = "measure what a gateway adds, and what it can carry",
-    .about = "Sends load and reads back, per request and per streamed frame, how long it took up through the target and down again.\n"
+    .about = "Sends load and reads back, per request and per streamed frame, how long it took up through the target "
+             "and down again.\n"
              "With a direct side the two alternate in one run, and the difference comes with a 95 % interval.\n\n"
-             "Closed load (-c) sends the next request when the last is answered; open load (-R) sends by schedule and counts latency\n"
+             "Closed load (-c) sends the next request when the last is answered; open load (-R) sends by schedule and "
+             "counts latency\n"
              "from the intended instant. When the rig was the limit, the verdict is inconclusive and the exit code 5.",
     .examples = "mohs bench -c 8 -z 10s\tWhat the reference gateway adds to its mock.\n"
                 "mohs bench -R 200 -z 10s --stream -o load.json\tOpen load, streamed, with the result document.\n",

@@ -382,8 +382,8 @@ static enum err check_expected(const struct check *c, struct note *note)
         if (case_find(&c->cases, row->string) != NULL)
             continue;
         const char *near = case_near(&c->cases, row->string);
-        return note_set(note, ERR_UNKNOWN, "--expected-failures %s: no case is called '%s'%s%s", c->o->expected, row->string,
-                        near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+        return note_set(note, ERR_UNKNOWN, "--expected-failures %s: no case is called '%s'%s%s", c->o->expected,
+                        row->string, near != NULL ? "; did you mean " : "", near != NULL ? near : "");
     }
     return OK;
 }
@@ -408,10 +408,12 @@ static enum err load(struct check *c, const struct option_list *words, struct no
     const char *const urls[][2] = {{"--target", o->target}, {"--mock-url", o->mock_url}, {"--admin-url", o->admin_url}};
     for (size_t i = 0; i < COUNT_OF(urls); i++)
         if (urls[i][1] != NULL && !is_web_address(urls[i][1]))
-            return note_set(note, ERR_INVALID, "%s is '%s', but must be a URL like http://127.0.0.1:4000", urls[i][0], urls[i][1]);
+            return note_set(note, ERR_INVALID, "%s is '%s', but must be a URL like http://127.0.0.1:4000", urls[i][0],
+                            urls[i][1]);
     if (o->target != NULL && strchr(o->target, '@') != NULL)
-        return note_set(note, ERR_INVALID, "--target holds credentials, and every report shows it; put them into the headers "
-                                           "of a profile (mohs check --profile FILE.json)");
+        return note_set(note, ERR_INVALID,
+                        "--target holds credentials, and every report shows it; put them into the headers "
+                        "of a profile (mohs check --profile FILE.json)");
     enum err e = OK;
     for (size_t i = 0; i < o->outputs.count && e == OK; i++)
         e = report_check_file(o->outputs.items[i], NULL, note);

@@ -14,8 +14,10 @@ struct frames_options {
 };
 
 static const struct option_row rows[] = {
-    {"hex", 0, NULL, OPTION_FLAG, offsetof(struct frames_options, hex), .help = "The input is hexadecimal text; white space is skipped."},
-    {"payload", 0, NULL, OPTION_FLAG, offsetof(struct frames_options, payload), .help = "Print the whole payloads, one a line, and nothing else."},
+    {"hex", 0, NULL, OPTION_FLAG, offsetof(struct frames_options, hex),
+     .help = "The input is hexadecimal text; white space is skipped."},
+    {"payload", 0, NULL, OPTION_FLAG, offsetof(struct frames_options, payload),
+     .help = "Print the whole payloads, one a line, and nothing else."},
 };
 
 static enum err unhex(struct buf *raw, struct note *note)
@@ -25,7 +27,9 @@ static enum err unhex(struct buf *raw, struct note *note)
         if (strchr(" \t\r\n", raw->data[i]) == NULL)
             buf_addc(&digits, raw->data[i]);
     buf_reset(raw);
-    return buf_add_unhex(raw, buf_span(&digits)) == OK ? OK : note_set(note, ERR_SYNTAX, "the input is not hexadecimal text of whole bytes");
+    return buf_add_unhex(raw, buf_span(&digits)) == OK
+               ? OK
+               : note_set(note, ERR_SYNTAX, "the input is not hexadecimal text of whole bytes");
 }
 
 static void show(const struct es_message *m, const struct frames_options *o)
@@ -57,7 +61,8 @@ static int decode(struct span bytes, const struct frames_options *o)
     CLEANUP(buf_release) struct buf why = BUF_INIT(4096);
     es_decoder_explain(&d, &why);
     if (why.len == 0)
-        buf_addf(&why, "%s: the stream ends inside the frame at byte %llu", es_error_name(e), (unsigned long long)d.offset);
+        buf_addf(&why, "%s: the stream ends inside the frame at byte %llu", es_error_name(e),
+                 (unsigned long long)d.offset);
     (void)fprintf(stderr, "mohs frames: after %llu whole frames: %s\n", (unsigned long long)d.messages, buf_text(&why));
     return EXIT_FAILED;
 }
@@ -68,7 +73,8 @@ static int run(const void *settings, const struct option_list *operands)
     struct note note = {""};
     CLEANUP(buf_release) struct buf raw = BUF_INIT(LARGEST_CAPTURE);
     const char *file = operands->count == 0 ? "-" : operands->items[0];
-    enum err e = operands->count > 1 ? note_set(&note, ERR_INVALID, "give one file at a time") : file_read(file, &raw, &note);
+    enum err e =
+        operands->count > 1 ? note_set(&note, ERR_INVALID, "give one file at a time") : file_read(file, &raw, &note);
     if (e == OK && o->hex)
         e = unhex(&raw, &note);
     if (e == OK)
@@ -81,8 +87,10 @@ const struct verb verb_frames = {
     .name = "frames",
     .operands = "[FILE]",
     .summary = "print an event stream frame by frame",
-    .about = "Decodes application/vnd.amazon.eventstream from a file or standard input: one line a frame, with its headers and the\n"
-             "head of its payload. Both CRCs of every frame are checked; the first thing wrong is named with its position, and\n"
+    .about = "Decodes application/vnd.amazon.eventstream from a file or standard input: one line a frame, with its "
+             "headers and the\n"
+             "head of its payload. Both CRCs of every frame are checked; the first thing wrong is named with its "
+             "position, and\n"
              "the exit code is 1.",
     .examples = "mohs frames capture.bin\tA response body as it was captured.\n"
                 "mohs frames --hex --payload < capture.hex\tThe JSON payloads only.\n",

@@ -1,4 +1,5 @@
-/* cmd_list.c: `mohs list` and `mohs show`: what there is: cases, requirements and how far they are tested, faults, rules, profiles. */
+/* cmd_list.c: `mohs list` and `mohs show`: what there is: cases, requirements and how far they are tested, faults,
+ * rules, profiles. */
 #include <stdio.h>
 
 #include "harness/case.h"
@@ -17,9 +18,11 @@ struct list_options {
 #define AT(member) offsetof(struct list_options, member)
 
 static const struct option_row list_rows[] = {
-    {"cases", 0, NULL, OPTION_FLAG, AT(cases), .help = "The cases, with their level and title (also without any option)."},
+    {"cases", 0, NULL, OPTION_FLAG, AT(cases),
+     .help = "The cases, with their level and title (also without any option)."},
     {"requirements", 0, NULL, OPTION_FLAG, AT(requirements), .help = "The requirements, and how many cases test each."},
-    {"coverage", 0, NULL, OPTION_FLAG, AT(coverage), .help = "Tested, planned and excluded requirements by area, and the exclusions with their reasons."},
+    {"coverage", 0, NULL, OPTION_FLAG, AT(coverage),
+     .help = "Tested, planned and excluded requirements by area, and the exclusions with their reasons."},
     {"faults", 0, NULL, OPTION_FLAG, AT(faults), .help = "The faults of the mock."},
     {"rules", 0, NULL, OPTION_FLAG, AT(rules), .help = "The semantic rules of the mock, and whether they are on."},
     {"profiles", 0, NULL, OPTION_FLAG, AT(profiles), .help = "The gateways that profiles are shipped for."},
@@ -62,7 +65,8 @@ static void list_requirements(const struct shown *s, struct buf *out)
 {
     for (size_t i = 0; i < s->requirements.count; i++) {
         const struct requirement *r = &s->requirements.items[i];
-        buf_addf(out, "%-4s %-42s %-6s %-8s %2zu  %s\n", r->alias, r->id, level_name(r->level), state_of(r), r->cases, r->title);
+        buf_addf(out, "%-4s %-42s %-6s %-8s %2zu  %s\n", r->alias, r->id, level_name(r->level), state_of(r), r->cases,
+                 r->title);
     }
     buf_addf(out, "%zu requirements\n", s->requirements.count);
 }
@@ -79,7 +83,8 @@ static void count_in(struct area *a, const struct requirement *r)
 
 static void add_area(const struct area *a, struct buf *out)
 {
-    buf_addf(out, "%-12s %8zu %8zu %9zu %6zu\n", a->name, a->tested, a->planned, a->excluded, a->tested + a->planned + a->excluded);
+    buf_addf(out, "%-12s %8zu %8zu %9zu %6zu\n", a->name, a->tested, a->planned, a->excluded,
+             a->tested + a->planned + a->excluded);
 }
 
 static void list_coverage(const struct shown *s, struct buf *out)
@@ -102,7 +107,8 @@ static void list_coverage(const struct shown *s, struct buf *out)
     add_area(&total, out);
     for (size_t i = 0; i < s->requirements.count; i++)
         if (s->requirements.items[i].excluded)
-            buf_addf(out, "excluded %s %s: %s\n", s->requirements.items[i].alias, s->requirements.items[i].id, s->requirements.items[i].reason);
+            buf_addf(out, "excluded %s %s: %s\n", s->requirements.items[i].alias, s->requirements.items[i].id,
+                     s->requirements.items[i].reason);
 }
 
 static void list_faults(struct buf *out)
@@ -110,8 +116,8 @@ static void list_faults(struct buf *out)
     const struct mock_fault_row *rows;
     size_t count = mock_faults_list(&rows);
     for (size_t i = 0; i < count; i++)
-        buf_addf(out, "%-28s %s%s%s%s\n", rows[i].id, rows[i].does, rows[i].parameters[0] != '\0' ? " [" : "", rows[i].parameters,
-                 rows[i].parameters[0] != '\0' ? "]" : "");
+        buf_addf(out, "%-28s %s%s%s%s\n", rows[i].id, rows[i].does, rows[i].parameters[0] != '\0' ? " [" : "",
+                 rows[i].parameters, rows[i].parameters[0] != '\0' ? "]" : "");
 }
 
 static void list_rules(struct buf *out)
@@ -133,7 +139,8 @@ static int add_profile(void *ctx, const char *path, struct span bytes)
 {
     CLEANUP(json_free) cJSON *root = NULL;
     if (json_parse(bytes, JSON_COMPACT, &root, NULL) == OK && json_str(root, "name") != NULL)
-        buf_addf(ctx, "%-24s %-10s %s\n", json_str(root, "name"), json_str(root, "version") == NULL ? "" : json_str(root, "version"), json_str(root, "title"));
+        buf_addf(ctx, "%-24s %-10s %s\n", json_str(root, "name"),
+                 json_str(root, "version") == NULL ? "" : json_str(root, "version"), json_str(root, "title"));
     (void)path;
     return 0;
 }
@@ -171,19 +178,19 @@ static int list(const void *settings, const struct option_list *operands)
 
 static void show_requirement(const struct shown *s, const struct requirement *r, struct buf *out)
 {
-    buf_addf(out, "%s (%s), %s, %s\n  %s.\n  %s\n", r->id, r->alias, level_name(r->level), state_of(r), r->title, r->why);
+    buf_addf(out, "%s (%s), %s, %s\n  %s.\n  %s\n", r->id, r->alias, level_name(r->level), state_of(r), r->title,
+             r->why);
     const cJSON *one;
-    cJSON_ArrayForEach(one, json_member(r->row, "divergences"))
-        buf_addf(out, "  permitted: %s\n", one->valuestring);
+    cJSON_ArrayForEach(one, json_member(r->row, "divergences")) buf_addf(out, "  permitted: %s\n", one->valuestring);
     cJSON_ArrayForEach(one, json_member(r->row, "sources"))
     {
         CLEANUP(free_ptr) char *source = json_text(one, JSON_COMPACT);
         buf_addf(out, "  source: %s\n", source == NULL ? "" : source);
     }
     for (size_t i = 0; i < s->cases.count; i++)
-        cJSON_ArrayForEach(one, json_member(s->cases.items[i].root, "requirements"))
-            if (strcmp(one->valuestring, r->id) == 0)
-                buf_addf(out, "  case: %s\n", s->cases.items[i].id);
+        cJSON_ArrayForEach(
+            one, json_member(s->cases.items[i].root, "requirements")) if (strcmp(one->valuestring, r->id) == 0)
+            buf_addf(out, "  case: %s\n", s->cases.items[i].id);
 }
 
 static void show_case(const struct shown *s, const struct case_file *c, struct buf *out)
@@ -206,18 +213,21 @@ static int show(const void *settings, const struct option_list *operands)
     struct note note = {""};
     CLEANUP(shown_release) struct shown s = {.cases = {.count = 0}};
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
-    enum err e = operands->count == 0 ? note_set(&note, ERR_INVALID, "give the id of a case or of a requirement") : shown_load(&s, &note);
+    enum err e = operands->count == 0 ? note_set(&note, ERR_INVALID, "give the id of a case or of a requirement")
+                                      : shown_load(&s, &note);
     for (size_t i = 0; i < operands->count && e == OK; i++) {
         const char *id = operands->items[i];
         const struct case_file *c = case_find(&s.cases, id);
         const struct requirement *r = requirement_find(&s.requirements, id);
-        const char *near = case_near(&s.cases, id) != NULL ? case_near(&s.cases, id) : requirement_near(&s.requirements, id);
+        const char *near =
+            case_near(&s.cases, id) != NULL ? case_near(&s.cases, id) : requirement_near(&s.requirements, id);
         if (c != NULL)
             show_case(&s, c, &out);
         else if (r != NULL)
             show_requirement(&s, r, &out);
         else
-            e = note_set(&note, ERR_UNKNOWN, "there is no case and no requirement '%s'%s%s", id, near != NULL ? "; the nearest is " : "", near != NULL ? near : "");
+            e = note_set(&note, ERR_UNKNOWN, "there is no case and no requirement '%s'%s%s", id,
+                         near != NULL ? "; the nearest is " : "", near != NULL ? near : "");
     }
     (void)fputs(buf_text(&out), stdout);
     if (e != OK)

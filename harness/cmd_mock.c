@@ -23,31 +23,42 @@ struct mock_options {
 #define AT(member) offsetof(struct mock_options, member)
 
 static const struct option_row rows[] = {
-    {"port", 'p', "PORT", OPTION_INT, AT(port), .fallback = "9555", .max = 65535, .help = "Port to serve Bedrock on; 0 takes any free one."},
+    {"port", 'p', "PORT", OPTION_INT, AT(port), .fallback = "9555", .max = 65535,
+     .help = "Port to serve Bedrock on; 0 takes any free one."},
     {"host", 0, "ADDRESS", OPTION_STRING, AT(host), .fallback = "127.0.0.1", .help = "Address to listen on."},
     {"admin-port", 0, "PORT", OPTION_STRING, AT(admin_port), .fallback = "next",
      .help = "Port of the admin API; next is the one after --port, 0 takes any free one, off has none."},
-    {"workers", 0, "N", OPTION_INT, AT(workers), .fallback = "1", .min = 1, .max = 256, .help = "Threads that serve, each with its own connections."},
+    {"workers", 0, "N", OPTION_INT, AT(workers), .fallback = "1", .min = 1, .max = 256,
+     .help = "Threads that serve, each with its own connections."},
     {"auth", 0, "MODE", OPTION_STRING, AT(auth), .fallback = "lenient", .choices = "lenient|strict|none|bearer",
-     .help = "Who may ask. lenient: known keys must sign rightly, unknown ones are let in. strict: known keys only. none: nobody is refused. "
+     .help = "Who may ask. lenient: known keys must sign rightly, unknown ones are let in. strict: known keys only. "
+             "none: nobody is refused. "
              "bearer: API keys only. Every signature is judged for the journal, whatever the mode."},
     {"validation", 0, "MODE", OPTION_STRING, AT(validation), .fallback = "strict", .choices = "strict|lenient|record",
-     .help = "strict refuses what Bedrock refuses; lenient only what breaks the API model; record refuses nothing and notes it in the journal."},
+     .help = "strict refuses what Bedrock refuses; lenient only what breaks the API model; record refuses nothing and "
+             "notes it in the journal."},
     {"models", 0, "WHICH", OPTION_STRING, AT(models), .fallback = "any", .choices = "any|known",
      .help = "any: every id of a known provider and every ARN; known: only those of the catalogue."},
     {"key", 0, "AK:SECRET[:TOKEN]", OPTION_LIST, AT(keys),
-     .help = "A key whose signatures are verified; may be repeated. Default: " MOCK_DEFAULT_ACCESS_KEY " with the secret of AWS's documentation."},
-    {"bearer-key", 0, "KEY", OPTION_LIST, AT(bearer_keys), .help = "A long-term API key that is known; may be repeated."},
-    {"region", 0, "REGION", OPTION_STRING, AT(region), .help = "The only region whose signatures hold; any when not given."},
+     .help = "A key whose signatures are verified; may be repeated. Default: " MOCK_DEFAULT_ACCESS_KEY
+             " with the secret of AWS's documentation."},
+    {"bearer-key", 0, "KEY", OPTION_LIST, AT(bearer_keys),
+     .help = "A long-term API key that is known; may be repeated."},
+    {"region", 0, "REGION", OPTION_STRING, AT(region),
+     .help = "The only region whose signatures hold; any when not given."},
     {"latency", 'l', "MS", OPTION_MS, AT(latency_ms), .help = "Wait before each answer."},
     {"ttft", 0, "MS", OPTION_MS, AT(ttft_ms), .help = "Wait before the first delta of a stream."},
     {"itl", 0, "MS", OPTION_MS, AT(itl_ms), .help = "Wait between the deltas of a stream."},
     {"probe-deltas", 0, "N", OPTION_INT, AT(probe_deltas), .max = 1000000,
      .help = "Deltas of a stream that answers a load probe; 0: as many as maxTokens says, else 16."},
-    {"seed", 0, "N", OPTION_INT, AT(seed), .fallback = "1", .help = "Seed of ids, paddings and default answers; the same seed gives the same bytes."},
-    {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), .fallback = "64M", .help = "Room for the journal; 0 switches it off."},
-    {"max-body", 0, "BYTES", OPTION_BYTES, AT(max_body), .fallback = "32M", .help = "Largest request body; larger ones get 413."},
-    {"rule", 0, "ID", OPTION_LIST, AT(rules_on), .help = "Switch a semantic rule on; may be repeated. mohs list --rules shows them."},
+    {"seed", 0, "N", OPTION_INT, AT(seed), .fallback = "1",
+     .help = "Seed of ids, paddings and default answers; the same seed gives the same bytes."},
+    {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), .fallback = "64M",
+     .help = "Room for the journal; 0 switches it off."},
+    {"max-body", 0, "BYTES", OPTION_BYTES, AT(max_body), .fallback = "32M",
+     .help = "Largest request body; larger ones get 413."},
+    {"rule", 0, "ID", OPTION_LIST, AT(rules_on),
+     .help = "Switch a semantic rule on; may be repeated. mohs list --rules shows them."},
     {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
     {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
      .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
@@ -56,7 +67,10 @@ static const struct option_row rows[] = {
 
 static enum err admin_port_of(const char *text, int *out, struct note *note)
 {
-    static const struct { const char *word; int port; } words[] = {{"next", MOCK_ADMIN_NEXT}, {"off", MOCK_ADMIN_OFF}};
+    static const struct {
+        const char *word;
+        int port;
+    } words[] = {{"next", MOCK_ADMIN_NEXT}, {"off", MOCK_ADMIN_OFF}};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (strcmp(text, words[i].word) == 0) {
             *out = words[i].port;
@@ -115,7 +129,8 @@ static enum err take_keys(const struct option_list *list, struct known_keys *out
     return OK;
 }
 
-static enum err configure(const struct mock_options *o, struct known_keys *keys, struct mock_config *config, struct note *note)
+static enum err configure(const struct mock_options *o, struct known_keys *keys, struct mock_config *config,
+                          struct note *note)
 {
     static char prefix[] = "mohs mock";
     *config = (struct mock_config){
@@ -158,8 +173,8 @@ static const char **ended(const struct option_list *list)
 static enum err announce(const struct mock_options *o, const struct mock *mock, struct note *note)
 {
     if (mock_admin_port(mock) != 0)
-        (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, admin on http://%s:%u\n", o->host, mock_port(mock), o->host,
-                      mock_admin_port(mock));
+        (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, admin on http://%s:%u\n", o->host, mock_port(mock),
+                      o->host, mock_admin_port(mock));
     else
         (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, no admin API\n", o->host, mock_port(mock));
     return serve_ready(o->ready_fd, mock_port(mock), mock_admin_port(mock), note);
@@ -195,9 +210,11 @@ static int run(const void *settings, const struct option_list *operands)
 const struct verb verb_mock = {
     .name = "mock",
     .summary = "serve a mock Amazon Bedrock",
-    .about = "A Bedrock on this machine: Converse and ConverseStream with the service's own wire shapes, validation and error texts,\n"
-             "signatures verified, and an admin API to say what it answers and how it misbehaves (docs/mock-admin.md).\n\n"
-             "It runs until it is interrupted. Without a script it answers by itself, always the same for the same request.",
+    .about =
+        "A Bedrock on this machine: Converse and ConverseStream with the service's own wire shapes, validation and "
+        "error texts,\n"
+        "signatures verified, and an admin API to say what it answers and how it misbehaves (docs/mock-admin.md).\n\n"
+        "It runs until it is interrupted. Without a script it answers by itself, always the same for the same request.",
     .examples = "mohs mock\tBedrock on port 9555, the admin API on 9556.\n"
                 "mohs mock --auth strict --ttft 200 --itl 20\tOnly signed requests, at the pace of a real model.\n",
     .options = rows,

@@ -18,10 +18,12 @@ struct report_options {
 
 static const struct option_row rows[] = {
     {"output", 'o', "FILE", OPTION_LIST, offsetof(struct report_options, outputs),
-     .help = "Write the report there; may be repeated. The format is that of the ending: .json, .xml (JUnit), .md, .txt. - is standard output."},
+     .help = "Write the report there; may be repeated. The format is that of the ending: .json, .xml (JUnit), .md, "
+             ".txt. - is standard output."},
     {"format", 0, "NAME", OPTION_STRING, offsetof(struct report_options, format), .choices = "json|junit|markdown|text",
      .help = "The format, whatever the ending."},
-    {"verbose", 'v', NULL, OPTION_FLAG, offsetof(struct report_options, verbose), .help = "On the console: every case, not only those that did not pass."},
+    {"verbose", 'v', NULL, OPTION_FLAG, offsetof(struct report_options, verbose),
+     .help = "On the console: every case, not only those that did not pass."},
 };
 
 static int complain(const struct note *note)
@@ -64,7 +66,8 @@ const struct verb verb_report = {
     .name = "report",
     .operands = "RESULT.json",
     .summary = "turn a saved result into text, JUnit XML or Markdown",
-    .about = "Reads a result document that check, bench or demo wrote with -o, checks it against the schema, and writes reports\n"
+    .about = "Reads a result document that check, bench or demo wrote with -o, checks it against the schema, and "
+             "writes reports\n"
              "from it. Without -o the console report is printed.",
     .examples = "mohs report result.json\tThe console report of a saved run.\n"
                 "mohs report result.json -o junit.xml -o summary.md\tFor a CI page and for a pull request.\n",

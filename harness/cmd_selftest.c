@@ -1,7 +1,7 @@
 /* cmd_selftest.c: `mohs selftest`: is the tool in your hands right? Three questions, each with a count.
  *
- * Do our codecs agree with every published vector? Does the reference gateway pass every case? And is every mutation of it caught
- * at the check that its case names? A check that cannot fail is found by the last one the day it is written.
+ * Do our codecs agree with every published vector? Does the reference gateway pass every case? And is every mutation of
+ * it caught at the check that its case names? A check that cannot fail is found by the last one the day it is written.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +25,14 @@ struct selftest_options {
 #define AT(member) offsetof(struct selftest_options, member)
 
 static const struct option_row rows[] = {
-    {"jobs", 'j', "N", OPTION_INT, AT(jobs), .fallback = "4", .min = 1, .max = 64, .help = "Pairs of mock and reference gateway at work side by side."},
-    {"vectors", 0, NULL, OPTION_FLAG, AT(vectors), .fallback = "true", .help = "Run the published vectors too; --no-vectors leaves them out."},
-    {"output", 'o', "FILE", OPTION_LIST, AT(outputs), .help = "Write the result there: .json, .md or .txt; may be repeated."},
-    {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES, .help = "Progress: a bar on a terminal, lines elsewhere, or nothing."},
+    {"jobs", 'j', "N", OPTION_INT, AT(jobs), .fallback = "4", .min = 1, .max = 64,
+     .help = "Pairs of mock and reference gateway at work side by side."},
+    {"vectors", 0, NULL, OPTION_FLAG, AT(vectors), .fallback = "true",
+     .help = "Run the published vectors too; --no-vectors leaves them out."},
+    {"output", 'o', "FILE", OPTION_LIST, AT(outputs),
+     .help = "Write the result there: .json, .md or .txt; may be repeated."},
+    {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES,
+     .help = "Progress: a bar on a terminal, lines elsewhere, or nothing."},
 };
 
 struct selftest {
@@ -117,7 +121,8 @@ static const char *complaint(const struct job *job, struct buf *why)
         const char *caught = json_str(job->mutation, "caught");
         if (caught != NULL && findings_failed_at(&o->findings, caught))
             return NULL;
-        buf_addf(why, "should be caught at %s, and %s", caught == NULL ? "(nowhere)" : caught, o->findings.failed > 0 ? "fails at" : "fails nowhere");
+        buf_addf(why, "should be caught at %s, and %s", caught == NULL ? "(nowhere)" : caught,
+                 o->findings.failed > 0 ? "fails at" : "fails nowhere");
     }
     for (size_t i = 0; i < o->findings.count; i++)
         if (!o->findings.items[i].ok)
@@ -178,12 +183,14 @@ static void print(const struct selftest *s)
     cJSON_ArrayForEach(row, s->survivors)
     {
         CLEANUP(free_ptr) char *mutation = json_text(json_member(row, "mutation"), JSON_COMPACT);
-        (void)printf("%s %s%s%s\n         %s\n", json_member(row, "mutation") == NULL ? "case    " : "mutation", json_str(row, "case"),
-                     json_member(row, "mutation") == NULL ? "" : " ", json_member(row, "mutation") == NULL || mutation == NULL ? "" : mutation, json_str(row, "why"));
+        (void)printf("%s %s%s%s\n         %s\n", json_member(row, "mutation") == NULL ? "case    " : "mutation",
+                     json_str(row, "case"), json_member(row, "mutation") == NULL ? "" : " ",
+                     json_member(row, "mutation") == NULL || mutation == NULL ? "" : mutation, json_str(row, "why"));
     }
     if (s->o->vectors)
         (void)printf("vectors %u/%u\n", s->vectors.passed, s->vectors.run);
-    (void)printf("cases passed by the reference gateway %zu/%zu\nmutations caught %zu/%zu\n", s->cases_passed, s->cases_run, s->caught, s->mutations);
+    (void)printf("cases passed by the reference gateway %zu/%zu\nmutations caught %zu/%zu\n", s->cases_passed,
+                 s->cases_run, s->caught, s->mutations);
 }
 
 static int finish(struct selftest *s, enum err vectors, struct note *note)
@@ -191,8 +198,12 @@ static int finish(struct selftest *s, enum err vectors, struct note *note)
     CLEANUP(result_release) struct result r;
     judge(s);
     print(s);
-    bool good = vectors == OK && s->vectors.passed == s->vectors.run && (s->vectors.run > 0 || !s->o->vectors) && s->cases_passed == s->cases_run && s->caught == s->mutations;
-    int code = s->report.interrupted ? EXIT_INTERRUPTED : s->report.error != OK ? EXIT_INTERNAL : good ? EXIT_HELD : EXIT_FAILED;
+    bool good = vectors == OK && s->vectors.passed == s->vectors.run && (s->vectors.run > 0 || !s->o->vectors) &&
+                s->cases_passed == s->cases_run && s->caught == s->mutations;
+    int code = s->report.interrupted   ? EXIT_INTERRUPTED
+               : s->report.error != OK ? EXIT_INTERNAL
+               : good                  ? EXIT_HELD
+                                       : EXIT_FAILED;
     result_init(&r, "selftest", command_line.argc, command_line.argv);
     cJSON *section = result_section(&r, "selftest");
     if (s->o->vectors)
@@ -200,7 +211,10 @@ static int finish(struct selftest *s, enum err vectors, struct note *note)
     set_counts(section, "cases", s->cases_run, "passed", s->cases_passed);
     set_counts(section, "mutations", s->mutations, "caught", s->caught);
     (void)json_set(section, "survivors", cJSON_Duplicate(s->survivors, true));
-    const char *reason = s->report.interrupted ? "interrupted; the counts are those until then" : s->report.error != OK ? s->report.note.text : good ? "every vector, case and mutation as it should be" : "something above is not as it should be";
+    const char *reason = s->report.interrupted   ? "interrupted; the counts are those until then"
+                         : s->report.error != OK ? s->report.note.text
+                         : good                  ? "every vector, case and mutation as it should be"
+                                                 : "something above is not as it should be";
     enum err e = result_finish(&r, code, reason, note);
     for (size_t i = 0; i < s->o->outputs.count && e == OK; i++)
         e = report_write_file(r.doc, s->o->outputs.items[i], NULL, note);
@@ -236,7 +250,12 @@ static int run(const void *settings, const struct option_list *operands)
     const struct rig_config rig = {.profile = &s.profile, .region = "us-east-1"};
     struct progress progress;
     progress_begin(&progress, stderr, s.o->ui, "runs of cases", s.count);
-    const struct pool_config pool = {.rig = &rig, .jobs = s.jobs, .count = s.count, .rigs = (unsigned)s.o->jobs, .progress = &progress, .is_bad = is_bad};
+    const struct pool_config pool = {.rig = &rig,
+                                     .jobs = s.jobs,
+                                     .count = s.count,
+                                     .rigs = (unsigned)s.o->jobs,
+                                     .progress = &progress,
+                                     .is_bad = is_bad};
     pool_run(&pool, &s.report);
     progress_end(&progress);
     return finish(&s, vectors, &note);
@@ -246,8 +265,10 @@ const struct verb verb_selftest = {
     .name = "selftest",
     .operands = "[ID|GLOB|FILE.json]...",
     .summary = "prove this build: vectors, cases, and a mutation for every check",
-    .about = "Runs every published vector against our codecs, every case against the reference gateway, and every case once more per mutation\n"
-             "of that gateway: each must be caught at the check the case names. Exit code 1 when anything is not as it should be.",
+    .about = "Runs every published vector against our codecs, every case against the reference gateway, and every case "
+             "once more per mutation\n"
+             "of that gateway: each must be caught at the check the case names. Exit code 1 when anything is not as it "
+             "should be.",
     .examples = "mohs selftest\tEverything.\n"
                 "mohs selftest 'openai.chat/params/*' --no-vectors\tThe cases of one area and their mutations.\n",
     .options = rows,

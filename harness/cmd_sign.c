@@ -19,18 +19,25 @@ struct sign_options {
 };
 
 static const struct option_row rows[] = {
-    {"method", 'X', "METHOD", OPTION_STRING, offsetof(struct sign_options, method), .help = "POST when there is a body, else GET."},
-    {"header", 'H', "'NAME: VALUE'", OPTION_LIST, offsetof(struct sign_options, headers), .help = "A header field that is sent and signed; may be repeated."},
+    {"method", 'X', "METHOD", OPTION_STRING, offsetof(struct sign_options, method),
+     .help = "POST when there is a body, else GET."},
+    {"header", 'H', "'NAME: VALUE'", OPTION_LIST, offsetof(struct sign_options, headers),
+     .help = "A header field that is sent and signed; may be repeated."},
     {"data", 'd', "TEXT", OPTION_STRING, offsetof(struct sign_options, data), .help = "The body."},
-    {"body", 0, "FILE", OPTION_STRING, offsetof(struct sign_options, file), .help = "The body from a file; - is standard input."},
+    {"body", 0, "FILE", OPTION_STRING, offsetof(struct sign_options, file),
+     .help = "The body from a file; - is standard input."},
     {"key", 0, "AK:SECRET[:TOKEN]", OPTION_STRING, offsetof(struct sign_options, key),
      .help = "Credentials; without it AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN."},
-    {"region", 0, "REGION", OPTION_STRING, offsetof(struct sign_options, region), .fallback = "us-east-1", .help = "Region of the scope."},
-    {"service", 0, "NAME", OPTION_STRING, offsetof(struct sign_options, service), .fallback = "bedrock", .help = "Service of the scope."},
-    {"date", 0, "YYYYMMDDTHHMMSSZ", OPTION_STRING, offsetof(struct sign_options, date), .help = "Sign as of then; now when not given."},
+    {"region", 0, "REGION", OPTION_STRING, offsetof(struct sign_options, region), .fallback = "us-east-1",
+     .help = "Region of the scope."},
+    {"service", 0, "NAME", OPTION_STRING, offsetof(struct sign_options, service), .fallback = "bedrock",
+     .help = "Service of the scope."},
+    {"date", 0, "YYYYMMDDTHHMMSSZ", OPTION_STRING, offsetof(struct sign_options, date),
+     .help = "Sign as of then; now when not given."},
     {"presign", 0, "SECONDS", OPTION_INT, offsetof(struct sign_options, presign_s), .max = SIGV4_EXPIRES_MAX_S,
      .help = "Sign the query instead of a header, good for that long; prints the URL."},
-    {"content-sha256", 0, NULL, OPTION_FLAG, offsetof(struct sign_options, content_sha256), .help = "Add and sign x-amz-content-sha256."},
+    {"content-sha256", 0, NULL, OPTION_FLAG, offsetof(struct sign_options, content_sha256),
+     .help = "Add and sign x-amz-content-sha256."},
     {"explain", 0, NULL, OPTION_FLAG, offsetof(struct sign_options, explain),
      .help = "Also print the canonical request and the string to sign, to standard error."},
 };
@@ -56,7 +63,8 @@ static enum err split_url(const char *text, struct url *u, struct note *note)
     return u->authority.n > 0 ? OK : note_set(note, ERR_SYNTAX, "%s names no host", text);
 }
 
-static enum err collect_headers(const struct sign_options *o, const struct url *u, struct sigv4_header *headers, size_t *count, struct note *note)
+static enum err collect_headers(const struct sign_options *o, const struct url *u, struct sigv4_header *headers,
+                                size_t *count, struct note *note)
 {
     headers[0] = (struct sigv4_header){SPAN_LIT("Host"), u->authority};
     *count = 1;
@@ -69,20 +77,23 @@ static enum err collect_headers(const struct sign_options *o, const struct url *
     return OK;
 }
 
-static void print_result(const struct sign_options *o, const struct url *u, const struct sigv4_header *headers, size_t count,
-                         const struct sigv4_signed *r)
+static void print_result(const struct sign_options *o, const struct url *u, const struct sigv4_header *headers,
+                         size_t count, const struct sigv4_signed *r)
 {
     if (o->explain)
-        (void)fprintf(stderr, "Canonical request:\n%s\n\nString to sign:\n%s\n\n", buf_text(&r->canonical), buf_text(&r->string_to_sign));
+        (void)fprintf(stderr, "Canonical request:\n%s\n\nString to sign:\n%s\n\n", buf_text(&r->canonical),
+                      buf_text(&r->string_to_sign));
     if (o->presign_s > 0) {
-        (void)printf("%.*s://%.*s%.*s?%s\n", (int)u->scheme.n, u->scheme.p, (int)u->authority.n, u->authority.p, (int)u->path.n, u->path.p,
-                     buf_text(&r->query));
+        (void)printf("%.*s://%.*s%.*s?%s\n", (int)u->scheme.n, u->scheme.p, (int)u->authority.n, u->authority.p,
+                     (int)u->path.n, u->path.p, buf_text(&r->query));
         return;
     }
     for (size_t i = 0; i < count; i++)
-        (void)printf("%.*s: %.*s\n", (int)headers[i].name.n, headers[i].name.p, (int)headers[i].value.n, headers[i].value.p);
+        (void)printf("%.*s: %.*s\n", (int)headers[i].name.n, headers[i].name.p, (int)headers[i].value.n,
+                     headers[i].value.p);
     for (size_t i = 0; i < r->added_count; i++)
-        (void)printf("%.*s: %.*s\n", (int)r->added[i].name.n, r->added[i].name.p, (int)r->added[i].value.n, r->added[i].value.p);
+        (void)printf("%.*s: %.*s\n", (int)r->added[i].name.n, r->added[i].name.p, (int)r->added[i].value.n,
+                     r->added[i].value.p);
 }
 
 static enum err sign(const struct sign_options *o, const char *url_text, struct note *note)
@@ -111,9 +122,14 @@ static enum err sign(const struct sign_options *o, const char *url_text, struct 
         buf_adds(&body, o->data);
     const char *method = o->method != NULL ? o->method : body.len > 0 ? "POST" : "GET";
     const struct sigv4_request request = {span_of(method), u.path, u.query, headers, count, buf_span(&body)};
-    const struct sigv4_signing how = {.access_key = c.access_key, .secret = c.secret, .session_token = c.session_token,
-                                      .region = span_of(o->region), .service = span_of(o->service), .at_s = at_s,
-                                      .expires_s = o->presign_s, .add_content_sha256 = o->content_sha256};
+    const struct sigv4_signing how = {.access_key = c.access_key,
+                                      .secret = c.secret,
+                                      .session_token = c.session_token,
+                                      .region = span_of(o->region),
+                                      .service = span_of(o->service),
+                                      .at_s = at_s,
+                                      .expires_s = o->presign_s,
+                                      .add_content_sha256 = o->content_sha256};
     e = sigv4_sign(s, &request, &how, &result, note);
     if (e == OK)
         print_result(o, &u, headers, count, &result);
@@ -134,10 +150,13 @@ const struct verb verb_sign = {
     .name = "sign",
     .operands = "URL",
     .summary = "sign a request with Signature Version 4",
-    .about = "Prints the header fields to send, one a line, ready for curl -H @-; or a presigned URL. The path is taken as it is and\n"
+    .about = "Prints the header fields to send, one a line, ready for curl -H @-; or a presigned URL. The path is "
+             "taken as it is and\n"
              "encoded once more for the signature, as Bedrock wants it.",
-    .examples = "mohs sign http://127.0.0.1:9555/model/amazon.nova-lite-v1%3A0/converse -d '{}' --key AKIAIOSFODNN7EXAMPLE:secret\tThe header fields of a signed request.\n"
-                "mohs sign https://sts.amazonaws.com/?Action=GetCallerIdentity --service sts --presign 60 --key AKIAIOSFODNN7EXAMPLE:secret\tA URL that is good for a minute.\n",
+    .examples = "mohs sign http://127.0.0.1:9555/model/amazon.nova-lite-v1%3A0/converse -d '{}' --key "
+                "AKIAIOSFODNN7EXAMPLE:secret\tThe header fields of a signed request.\n"
+                "mohs sign https://sts.amazonaws.com/?Action=GetCallerIdentity --service sts --presign 60 --key "
+                "AKIAIOSFODNN7EXAMPLE:secret\tA URL that is good for a minute.\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct sign_options),

@@ -1,4 +1,5 @@
-/* command_line.h: how the program was called, for the result document, which redacts it (result_init). Set by main(). */
+/* command_line.h: how the program was called, for the result document, which redacts it (result_init). Set by main().
+ */
 #ifndef MOHS_COMMAND_LINE_H
 #define MOHS_COMMAND_LINE_H
 

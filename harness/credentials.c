@@ -11,7 +11,8 @@ enum err credentials_read(const char *option, struct credentials *out, struct no
                                     span_of(getenv("AWS_SESSION_TOKEN"))};
         if (out->access_key.n > 0 && out->secret.n > 0)
             return OK;
-        return note_set(note, ERR_INVALID, "give --key ACCESS_KEY:SECRET[:TOKEN], or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+        return note_set(note, ERR_INVALID,
+                        "give --key ACCESS_KEY:SECRET[:TOKEN], or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
     }
     if (!span_split(span_of(option), ':', &out->access_key, &rest))
         return note_set(note, ERR_INVALID, "--key wants ACCESS_KEY:SECRET[:TOKEN]; there is no ':' in what was given");

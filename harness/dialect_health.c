@@ -1,8 +1,8 @@
 /* dialect_health.c: asking a gateway whether it is well.
  *
  * Gateways agree that there is such a place and on nothing else, so the profile's base is the whole path ("/health",
- * "/health/liveliness", "/"), and no body is read. What makes it a dialect is that it has a way of its own to be reached, without the
- * key that the others need.
+ * "/health/liveliness", "/"), and no body is read. What makes it a dialect is that it has a way of its own to be
+ * reached, without the key that the others need.
  */
 #include "harness/dialect.h"
 

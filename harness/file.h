@@ -4,7 +4,8 @@
 
 #include "protocol/json.h"
 
-/* Append all of the file, or of standard input for "-". ERR_IO with the system's words; ERR_LIMIT at the buffer's ceiling. */
+/* Append all of the file, or of standard input for "-". ERR_IO with the system's words; ERR_LIMIT at the buffer's
+ * ceiling. */
 enum err file_read(const char *name, struct buf *out, struct note *note) MUST_USE;
 /* The same, parsed; the note begins with the file's name. */
 enum err file_read_json(const char *name, int json_flags, cJSON **out, struct note *note) MUST_USE;

@@ -1,7 +1,7 @@
 /* main.c: the table of subcommands, and nothing that knows what they do.
  *
- * A verb is one row; its file harness/cmd_NAME.c holds the row, its options and its run function. Everything that is the
- * same for all lives in option.c (parsing), help.c (help and manual) and reports/exit.c (what the exit code says).
+ * A verb is one row; its file harness/cmd_NAME.c holds the row, its options and its run function. Everything that is
+ * the same for all lives in option.c (parsing), help.c (help and manual) and reports/exit.c (what the exit code says).
  */
 #include <signal.h>
 #include <stdio.h>
@@ -13,21 +13,8 @@
 #include "reports/exit.h"
 
 const struct verb *const verbs[] = {
-    &verb_demo,
-    &verb_check,
-    &verb_mock,
-    &verb_gateway,
-    &verb_bench,
-    &verb_selftest,
-    &verb_list,
-    &verb_show,
-    &verb_cost,
-    &verb_report,
-    &verb_sign,
-    &verb_verify,
-    &verb_frames,
-    &verb_help,
-    NULL,
+    &verb_demo, &verb_check,  &verb_mock, &verb_gateway, &verb_bench,  &verb_selftest, &verb_list, &verb_show,
+    &verb_cost, &verb_report, &verb_sign, &verb_verify,  &verb_frames, &verb_help,     NULL,
 };
 
 static int unknown_verb(const char *word)
@@ -37,8 +24,10 @@ static int unknown_verb(const char *word)
     for (; verbs[n] != NULL && n < COUNT_OF(known); n++)
         known[n] = verbs[n]->name;
     const char *near = nearest_word(word, known, n);
-    (void)fprintf(stderr, near != NULL ? "mohs: there is no verb '%s'; did you mean '%s'?\n"
-                                       : "mohs: there is no verb '%s'; mohs --help lists them\n", word, near);
+    (void)fprintf(stderr,
+                  near != NULL ? "mohs: there is no verb '%s'; did you mean '%s'?\n"
+                               : "mohs: there is no verb '%s'; mohs --help lists them\n",
+                  word, near);
     return EXIT_USAGE;
 }
 

@@ -8,8 +8,10 @@
 
 enum { ARGUMENTS_MAX = 48, READY_MS = 20000 };
 
-static const char *const mock_arguments[] = {"mock", "--port", "0", "--admin-port", "0", "--auth", "none", "--validation", "record", NULL};
-static const char *const gateway_arguments[] = {"gateway", "--port", "0", "--control-port", "0", "--key", OWN_KEY, NULL};
+static const char *const mock_arguments[] = {"mock",         "--port", "0", "--admin-port", "0", "--auth", "none",
+                                             "--validation", "record", NULL};
+static const char *const gateway_arguments[] = {"gateway", "--port", "0",     "--control-port",
+                                                "0",       "--key",  OWN_KEY, NULL};
 
 static size_t append(const char **argv, size_t n, const char *const *more)
 {
@@ -18,7 +20,8 @@ static size_t append(const char **argv, size_t n, const char *const *more)
     return n;
 }
 
-enum err own_start(struct own *own, enum own_kind kind, const char *upstream, const char *const *more, struct note *note)
+enum err own_start(struct own *own, enum own_kind kind, const char *upstream, const char *const *more,
+                   struct note *note)
 {
     const char *argv[ARGUMENTS_MAX + 1] = {"/proc/self/exe"};
     const char *const common[] = {"--ready-fd", "3", "--parent-watch", NULL};

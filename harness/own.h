@@ -4,7 +4,8 @@
 
 #include "harness/spawn.h"
 
-/* The key that our own mock knows and our own gateway signs with: the example of AWS's documentation, never a secret. */
+/* The key that our own mock knows and our own gateway signs with: the example of AWS's documentation, never a secret.
+ */
 #define OWN_ACCESS_KEY "AKIAIOSFODNN7EXAMPLE"
 #define OWN_SECRET     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 #define OWN_KEY        OWN_ACCESS_KEY ":" OWN_SECRET
@@ -20,9 +21,10 @@ struct own {
 };
 #define OWN_INIT ((struct own){SPAWN_INIT, "", ""})
 
-/* The mock refuses nobody and nothing and judges all for its journal (--auth none --validation record). The gateway needs `upstream`.
- * `more`: further arguments, NULL-ended, or NULL; those of a later repetition win. */
-enum err own_start(struct own *own, enum own_kind kind, const char *upstream, const char *const *more, struct note *note) MUST_USE;
+/* The mock refuses nobody and nothing and judges all for its journal (--auth none --validation record). The gateway
+ * needs `upstream`. `more`: further arguments, NULL-ended, or NULL; those of a later repetition win. */
+enum err own_start(struct own *own, enum own_kind kind, const char *upstream, const char *const *more,
+                   struct note *note) MUST_USE;
 void own_stop(struct own *own); /* NULL and never started are fine */
 
 /* --key in NUL-ended parts. */

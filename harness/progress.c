@@ -75,8 +75,9 @@ void progress_show(struct progress *p, size_t done, size_t bad, const char *curr
     double rate = seconds > 0 ? (double)done / seconds : 0;
     double left = rate > 0 && done < p->total ? (double)(p->total - done) / rate : 0;
     char text[160];
-    (void)snprintf(text, sizeof text, "%zu of %zu %s, %zu failed, %.1f/s, %.0f s left%s%s", done, p->total, p->noun, bad, rate, left,
-                   p->mode == PROGRESS_BAR && current != NULL ? "  " : "", p->mode == PROGRESS_BAR && current != NULL ? current : "");
+    (void)snprintf(text, sizeof text, "%zu of %zu %s, %zu failed, %.1f/s, %.0f s left%s%s", done, p->total, p->noun,
+                   bad, rate, left, p->mode == PROGRESS_BAR && current != NULL ? "  " : "",
+                   p->mode == PROGRESS_BAR && current != NULL ? current : "");
     progress_tell(p, p->total == 0 ? 0 : (double)done / (double)p->total, text);
 }
 

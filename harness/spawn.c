@@ -30,7 +30,8 @@ static void forget_own_options(void)
 {
     for (char **at = environ; *at != NULL;) {
         char *equals = strchr(*at, '=');
-        CLEANUP(free_ptr) char *name = equals == NULL ? NULL : span_dup(span_cut(span_of(*at), 0, (size_t)(equals - *at)));
+        CLEANUP(free_ptr)
+        char *name = equals == NULL ? NULL : span_dup(span_cut(span_of(*at), 0, (size_t)(equals - *at)));
         if (name == NULL || strncmp(name, "MOHS_", 5) != 0 || unsetenv(name) != 0)
             at++;
     }
@@ -58,8 +59,8 @@ static void become(const struct spawn_config *config, int input, int log, int re
         (void)dup2(ready, SPAWN_READY_FD);
     else if (ready == SPAWN_READY_FD)
         (void)fcntl(ready, F_SETFD, 0);
-    /* libcurl's sockets, say: a connection that a child holds open is not closed when we leave it, and a gateway would be
-     * blamed for not noticing. */
+    /* libcurl's sockets, say: a connection that a child holds open is not closed when we leave it, and a gateway would
+     * be blamed for not noticing. */
     (void)close_range(ready >= 0 ? SPAWN_READY_FD + 1 : SPAWN_READY_FD, ~0U, CLOSE_RANGE_CLOEXEC);
     union {
         const char *const *from;

@@ -8,7 +8,7 @@ struct paint {
 
 static const char *colour_of(struct paint p, const char *status)
 {
-    static const char *const rows[][2] = {{"pass", "\033[32m"}, {"fail", "\033[31m"}, {"error", "\033[35m"},
+    static const char *const rows[][2] = {{"pass", "\033[32m"}, {"fail", "\033[31m"},  {"error", "\033[35m"},
                                           {"skip", "\033[2m"},  {"xfail", "\033[33m"}, {"stale", "\033[31m"}};
     for (size_t i = 0; p.on && i < COUNT_OF(rows); i++)
         if (strcmp(rows[i][0], status) == 0)
@@ -70,7 +70,8 @@ static void add_case(const cJSON *one, struct paint p, struct buf *out)
     add_checks(one, out);
     const cJSON *evidence = json_member(one, "evidence");
     for (const cJSON *wire = evidence == NULL ? NULL : evidence->child; wire != NULL; wire = wire->next) {
-        CLEANUP(free_ptr) char *text = cJSON_IsString(wire) ? span_dup(span_of(wire->valuestring)) : json_text(wire, JSON_COMPACT);
+        CLEANUP(free_ptr)
+        char *text = cJSON_IsString(wire) ? span_dup(span_of(wire->valuestring)) : json_text(wire, JSON_COMPACT);
         add_indented(out, wire->string, text);
     }
     add_indented(out, "again", json_str(one, "reproduce"));
@@ -78,8 +79,12 @@ static void add_case(const cJSON *one, struct paint p, struct buf *out)
 
 static void add_summary(const cJSON *summary, struct paint p, struct buf *out)
 {
-    static const char *const words[][2] = {{"pass", "passed"}, {"fail", "failed"},           {"error", "errors"},
-                                           {"skip", "skipped"}, {"xfail", "expected failures"}, {"stale", "stale"}};
+    static const char *const words[][2] = {{"pass", "passed"},
+                                           {"fail", "failed"},
+                                           {"error", "errors"},
+                                           {"skip", "skipped"},
+                                           {"xfail", "expected failures"},
+                                           {"stale", "stale"}};
     bool any = false;
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         const cJSON *n = json_member(summary, words[i][0]);

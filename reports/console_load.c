@@ -89,7 +89,8 @@ void console_add_selftest(const cJSON *selftest, struct buf *out)
     cJSON_ArrayForEach(one, json_member(selftest, "survivors"))
     {
         CLEANUP(free_ptr) char *mutation = json_text(json_member(one, "mutation"), JSON_COMPACT);
-        buf_addf(out, "%s %s\n      %s\n", json_str(one, "case"), mutation != NULL ? mutation : "", json_str(one, "why"));
+        buf_addf(out, "%s %s\n      %s\n", json_str(one, "case"), mutation != NULL ? mutation : "",
+                 json_str(one, "why"));
     }
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const cJSON *counts = json_member(selftest, rows[i][0]);

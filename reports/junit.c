@@ -1,7 +1,7 @@
 /* junit.c: JUnit XML as CI servers read it: one suite per area, one test case per conformance case.
  *
- * fail becomes <failure>, error <error>, skip and xfail <skipped>; a stale expected failure is a <failure>, since it must turn
- * the build red. What XML 1.0 cannot hold (section 2.2: control characters, bytes that are no UTF-8) is
+ * fail becomes <failure>, error <error>, skip and xfail <skipped>; a stale expected failure is a <failure>, since it
+ * must turn the build red. What XML 1.0 cannot hold (section 2.2: control characters, bytes that are no UTF-8) is
  * written as U+FFFD.
  */
 #include "reports/report.h"
@@ -104,7 +104,8 @@ static void add_case(const cJSON *one, struct buf *out)
     {
         buf_adds(out, "        <property name=\"requirement\"");
         CLEANUP(buf_release) struct buf value = BUF_INIT(BUF_ANY);
-        buf_addf(&value, "%s %s: %s", json_str(requirement, "level"), json_str(requirement, "id"), json_str(requirement, "title"));
+        buf_addf(&value, "%s %s: %s", json_str(requirement, "level"), json_str(requirement, "id"),
+                 json_str(requirement, "title"));
         add_attribute(out, "value", buf_text(&value));
         buf_adds(out, "/>\n");
     }

@@ -1,4 +1,5 @@
-/* markdown.c: the result for a job summary or a pull request: verdict, counts, what failed and why, the numbers of a load run. */
+/* markdown.c: the result for a job summary or a pull request: verdict, counts, what failed and why, the numbers of a
+ * load run. */
 #include "reports/console.h"
 #include "reports/report.h"
 
@@ -38,7 +39,8 @@ static void add_wires(const cJSON *evidence, struct buf *out)
         return;
     buf_adds(out, "\n<details><summary>both wires</summary>\n");
     for (const cJSON *wire = evidence->child; wire != NULL; wire = wire->next) {
-        CLEANUP(free_ptr) char *text = cJSON_IsString(wire) ? span_dup(span_of(wire->valuestring)) : json_text(wire, JSON_COMPACT);
+        CLEANUP(free_ptr)
+        char *text = cJSON_IsString(wire) ? span_dup(span_of(wire->valuestring)) : json_text(wire, JSON_COMPACT);
         buf_addf(out, "\n%s\n\n``````\n%s\n``````\n", wire->string, text == NULL ? "" : text);
     }
     buf_adds(out, "\n</details>\n");
@@ -68,7 +70,8 @@ static void add_failing(const cJSON *one, struct buf *out)
         if (!open)
             buf_adds(out, "\n| check | where | expected | observed |\n| --- | --- | --- | --- |\n");
         open = true;
-        const char *const cells[] = {json_str(check, "id"), json_str(check, "pointer"), json_str(check, "expected"), json_str(check, "observed")};
+        const char *const cells[] = {json_str(check, "id"), json_str(check, "pointer"), json_str(check, "expected"),
+                                     json_str(check, "observed")};
         add_row(out, cells, COUNT_OF(cells));
     }
     if (json_str(one, "reproduce") != NULL)
@@ -80,7 +83,8 @@ static void add_failing(const cJSON *one, struct buf *out)
 static void add_conformance(const cJSON *conformance, struct buf *out)
 {
     static const char *const counted[] = {"pass", "fail", "error", "skip", "xfail", "stale"};
-    buf_adds(out, "| pass | fail | error | skip | expected failure | stale |\n| --- | --- | --- | --- | --- | --- |\n|");
+    buf_adds(out,
+             "| pass | fail | error | skip | expected failure | stale |\n| --- | --- | --- | --- | --- | --- |\n|");
     for (size_t i = 0; i < COUNT_OF(counted); i++) {
         const cJSON *n = json_member(json_member(conformance, "summary"), counted[i]);
         buf_addf(out, " %s |", n == NULL ? "0" : n->valuestring);
@@ -109,12 +113,16 @@ static void add_metrics(const char *title, const cJSON *metrics, struct buf *out
     static const char *const quantiles[] = {"p50", "p90", "p99", "p99.9", "max"};
     if (metrics == NULL || metrics->child == NULL)
         return;
-    buf_addf(out, "\n**%s**\n\n| metric | unit | n | p50 | p90 | p99 | p99.9 | max |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n", title);
+    buf_addf(out,
+             "\n**%s**\n\n| metric | unit | n | p50 | p90 | p99 | p99.9 | max |\n| --- | --- | --- | --- | --- | --- | "
+             "--- | --- |\n",
+             title);
     for (const cJSON *m = metrics->child; m != NULL; m = m->next) {
         const cJSON *n = json_member(m, "n");
         if (n == NULL || n->valuestring == NULL)
             continue; /* not measured; the document says why */
-        buf_addf(out, "| %s | %s | %s |", m->string, json_str(m, "unit") == NULL ? "" : json_str(m, "unit"), n->valuestring);
+        buf_addf(out, "| %s | %s | %s |", m->string, json_str(m, "unit") == NULL ? "" : json_str(m, "unit"),
+                 n->valuestring);
         for (size_t i = 0; i < COUNT_OF(quantiles); i++)
             add_number(out, json_member(m, quantiles[i]));
         buf_addc(out, '\n');
@@ -142,7 +150,8 @@ static void add_paired(const cJSON *paired, struct buf *out)
 {
     if (paired == NULL || paired->child == NULL)
         return;
-    buf_adds(out, "\n**What the target adds**\n\n| metric | quantile | direct | target | added | 95 % interval | verdict |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+    buf_adds(out, "\n**What the target adds**\n\n| metric | quantile | direct | target | added | 95 % interval | "
+                  "verdict |\n| --- | --- | --- | --- | --- | --- | --- |\n");
     const cJSON *row;
     cJSON_ArrayForEach(row, paired)
     {
@@ -153,7 +162,8 @@ static void add_paired(const cJSON *paired, struct buf *out)
         add_number(out, json_member(row, "direct"));
         add_number(out, json_member(row, "gateway"));
         add_number(out, json_member(row, "diff"));
-        buf_addf(out, " %s | %s |\n", interval == NULL || ci == NULL ? "–" : ci, json_str(row, "verdict") == NULL ? "" : json_str(row, "verdict"));
+        buf_addf(out, " %s | %s |\n", interval == NULL || ci == NULL ? "–" : ci,
+                 json_str(row, "verdict") == NULL ? "" : json_str(row, "verdict"));
     }
 }
 

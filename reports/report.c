@@ -50,7 +50,9 @@ void report_json(const cJSON *doc, struct buf *out)
 /* The format asked for, else that of the ending; NULL, and a note, when there is none. */
 static const struct report_format *choose_format(const char *file, const struct report_format *asked, struct note *note)
 {
-    const struct report_format *format = asked != NULL ? asked : strcmp(file, "-") == 0 ? &formats[0] : report_format_of_file(file);
+    const struct report_format *format = asked != NULL            ? asked
+                                         : strcmp(file, "-") == 0 ? &formats[0]
+                                                                  : report_format_of_file(file);
     if (format == NULL)
         (void)note_set(note, ERR_INVALID, "%s: no report has that ending; use .json, .xml, .md or .txt", file);
     return format;
@@ -78,7 +80,8 @@ enum err report_write_file(const cJSON *doc, const char *file, const struct repo
     CLEANUP(buf_release) struct buf out = BUF_INIT(REPORT_MAX);
     chosen->write(doc, &out);
     if (buf_error(&out) != OK)
-        return note_set(note, buf_error(&out), "%s: the report could not be built: %s", file, err_name(buf_error(&out)));
+        return note_set(note, buf_error(&out), "%s: the report could not be built: %s", file,
+                        err_name(buf_error(&out)));
     FILE *f = to_stdout ? stdout : fopen(file, "wb");
     if (f == NULL)
         return note_set(note, ERR_IO, "%s: %s", file, strerror(errno));

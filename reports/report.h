@@ -1,7 +1,7 @@
 /* report.h: a result document as something to read: text for the console, JSON, JUnit XML, Markdown.
  *
- * Every report is a function from the document to bytes: nothing else feeds it, so a saved document gives the same report
- * a year later. To add a format, add a row to the table in report.c.
+ * Every report is a function from the document to bytes: nothing else feeds it, so a saved document gives the same
+ * report a year later. To add a format, add a row to the table in report.c.
  */
 #ifndef MOHS_REPORT_H
 #define MOHS_REPORT_H
@@ -20,12 +20,14 @@ const struct report_format *report_format_named(const char *name);
 const struct report_format *report_format_of_file(const char *file);
 const struct report_format *report_formats(size_t *count);
 
-/* Can a report be written there: the ending is known (or `format` given), and the file can be opened. Asked before a long run. A
- * file that is not there yet is made, empty. */
+/* Can a report be written there: the ending is known (or `format` given), and the file can be opened. Asked before a
+ * long run. A file that is not there yet is made, empty. */
 enum err report_check_file(const char *file, const struct report_format *format, struct note *note) MUST_USE;
 
-/* Write to the file, or to standard output for "-" (as JSON, unless format says otherwise). NULL format: by the ending. */
-enum err report_write_file(const cJSON *doc, const char *file, const struct report_format *format, struct note *note) MUST_USE;
+/* Write to the file, or to standard output for "-" (as JSON, unless format says otherwise). NULL format: by the ending.
+ */
+enum err report_write_file(const cJSON *doc, const char *file, const struct report_format *format,
+                           struct note *note) MUST_USE;
 
 /* The console report, with colour when asked. `verbose`: every case, not only those that did not pass. */
 void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out);

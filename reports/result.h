@@ -17,8 +17,8 @@ struct result {
     uint64_t started_at_ns;
 };
 
-/* `kind`: conformance, load, compare, selftest, cost-audit, demo. Fills tool, command (argv with secrets of -H, --key and the
- * like replaced), host and time.start. */
+/* `kind`: conformance, load, compare, selftest, cost-audit, demo. Fills tool, command (argv with secrets of -H, --key
+ * and the like replaced), host and time.start. */
 void result_init(struct result *r, const char *kind, int argc, char *const *argv);
 void result_release(struct result *r);
 /* The object of that name at the top, made when absent: "target", "mock", "load", "conformance". */
@@ -37,17 +37,17 @@ struct result_check {
 struct result_case {
     const char *id;
     const char *title;
-    const char *status;              /* pass, fail, skip, error, xfail, stale */
-    const char *reason;              /* why skipped, why expected to fail, what the error was */
-    const char *level;               /* the strictest of its requirements: MUST, SHOULD, MAY */
-    const cJSON *requirements;       /* [{id, alias, level, title}] */
+    const char *status;        /* pass, fail, skip, error, xfail, stale */
+    const char *reason;        /* why skipped, why expected to fail, what the error was */
+    const char *level;         /* the strictest of its requirements: MUST, SHOULD, MAY */
+    const cJSON *requirements; /* [{id, alias, level, title}] */
     const struct result_check *checks;
     size_t check_count;
-    const char *alternative;         /* name of the permitted outcome that was taken */
-    const cJSON *evidence;           /* {client: …, upstream: [...]}; kept for cases that did not pass */
+    const char *alternative; /* name of the permitted outcome that was taken */
+    const cJSON *evidence;   /* {client: …, upstream: [...]}; kept for cases that did not pass */
     uint64_t duration_us;
     unsigned attempts;
-    const char *reproduce;           /* the command that runs this one case again */
+    const char *reproduce; /* the command that runs this one case again */
 };
 void result_add_case(struct result *r, const struct result_case *c);
 

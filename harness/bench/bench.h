@@ -279,10 +279,11 @@ void bench_result_free(struct bench_result **result);
 #define BENCH_MOCK_SLACK_US 2000
 enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttft_us, int64_t injected_itl_us,
                          int64_t tolerance_us, struct bench_calibration *out, struct note *note) MUST_USE;
-/* Two mocks with different first waits, judged together: the difference of what was read must be the difference of what the
- * mocks kept. What one reading holds besides (the way there and back, waking an idle CPU) is in both, and becomes `floor_us`.
- * Gaps between contents are judged in both as they are. The inputs may be failed calibrations. */
-void bench_calibrate_step(const struct bench_calibration *first, const struct bench_calibration *second, struct bench_calibration *out);
+/* Two mocks with different first waits, judged together: the difference of what was read must be the difference of what
+ * the mocks kept. What one reading holds besides (the way there and back, waking an idle CPU) is in both, and becomes
+ * `floor_us`. Gaps between contents are judged in both as they are. The inputs may be failed calibrations. */
+void bench_calibrate_step(const struct bench_calibration *first, const struct bench_calibration *second,
+                          struct bench_calibration *out);
 /* Put a calibration into a result; a bad one makes it inconclusive. */
 void bench_set_calibration(struct bench_result *result, const struct bench_calibration *calibration);
 

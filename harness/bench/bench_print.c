@@ -129,12 +129,15 @@ static void print_difference(FILE *out, const struct bench_difference *d)
 
 static void print_paired(FILE *out, const struct bench_result *r)
 {
-    (void)fprintf(out, "\nwhat the target adds, from %u pairs of interleaved blocks\n  %-10s %8s %8s %8s  %-21s seen (could see)\n", r->pairs, "",
-                  "direct", "target", "added", "95 % interval");
+    (void)fprintf(
+        out,
+        "\nwhat the target adds, from %u pairs of interleaved blocks\n  %-10s %8s %8s %8s  %-21s seen (could see)\n",
+        r->pairs, "", "direct", "target", "added", "95 % interval");
     for (size_t i = 0; i < r->difference_count; i++)
         print_difference(out, &r->differences[i]);
     if (r->pairs < PAIRS_TO_TELL)
-        (void)fprintf(out, "  %u pairs are too few to tell a difference from chance (it takes %d): run longer\n", r->pairs, PAIRS_TO_TELL);
+        (void)fprintf(out, "  %u pairs are too few to tell a difference from chance (it takes %d): run longer\n",
+                      r->pairs, PAIRS_TO_TELL);
 }
 
 void bench_print(const struct bench_result *result, FILE *out)
@@ -148,9 +151,8 @@ void bench_print(const struct bench_result *result, FILE *out)
                       c->rate, c->arrival == BENCH_POISSON ? "Poisson" : "constant", c->connections, c->threads,
                       c->threads > 1 ? "s" : "");
     else
-        (void)fprintf(
-            out, "closed loop, %u connection%s, %u thread%s (an open load, -R, would also see waiting)\n",
-            c->connections, c->connections > 1 ? "s" : "", c->threads, c->threads > 1 ? "s" : "");
+        (void)fprintf(out, "closed loop, %u connection%s, %u thread%s (an open load, -R, would also see waiting)\n",
+                      c->connections, c->connections > 1 ? "s" : "", c->threads, c->threads > 1 ? "s" : "");
     if (result->paired)
         print_side(out, result, BENCH_DIRECT);
     print_side(out, result, BENCH_TARGET);
@@ -165,8 +167,8 @@ void bench_print(const struct bench_result *result, FILE *out)
     if (c->rate > 0)
         (void)fprintf(out, ", sends late by p99 %s", late);
     if (result->calibration.done)
-        (void)fprintf(out, "\n     calibration %s (off by at most %lld us)", result->calibration.good ? "good" : "FAILED",
-                      (long long)result->calibration.max_error_us);
+        (void)fprintf(out, "\n     calibration %s (off by at most %lld us)",
+                      result->calibration.good ? "good" : "FAILED", (long long)result->calibration.max_error_us);
     (void)fprintf(out, "\n%s%s%s\n", bench_verdict_name(result->verdict), result->reason[0] != '\0' ? ": " : "",
                   result->reason);
 }

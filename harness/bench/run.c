@@ -408,8 +408,9 @@ static void judge(struct bench_result *r, bool stopped)
                     "more threads or fewer connections",
                     100 * r->rig.cpu_share, 100 * c->cpu_limit);
     else if (r->paired && r->pairs < PAIRS_MIN)
-        set_verdict(r, BENCH_INCONCLUSIVE, "%u pairs of blocks; a comparison needs %u: measure longer, or with shorter blocks (--block)", r->pairs,
-                    PAIRS_MIN);
+        set_verdict(r, BENCH_INCONCLUSIVE,
+                    "%u pairs of blocks; a comparison needs %u: measure longer, or with shorter blocks (--block)",
+                    r->pairs, PAIRS_MIN);
 }
 
 enum err bench_run(const struct bench_config *config, struct bench_result **out, struct note *note)
@@ -525,10 +526,12 @@ enum err bench_calibrate(const struct bench_config *config, int64_t injected_ttf
     return OK;
 }
 
-void bench_calibrate_step(const struct bench_calibration *first, const struct bench_calibration *second, struct bench_calibration *out)
+void bench_calibrate_step(const struct bench_calibration *first, const struct bench_calibration *second,
+                          struct bench_calibration *out)
 {
     *out = *second;
-    bool read = first->read_ttft_us >= 0 && second->read_ttft_us >= 0 && first->read_itl_us >= 0 && second->read_itl_us >= 0;
+    bool read =
+        first->read_ttft_us >= 0 && second->read_ttft_us >= 0 && first->read_itl_us >= 0 && second->read_itl_us >= 0;
     int64_t truth = truth_of(second) - truth_of(first);
     out->injected_ttft_us = second->injected_ttft_us - first->injected_ttft_us;
     out->kept_ttft_us = truth;
@@ -539,7 +542,8 @@ void bench_calibrate_step(const struct bench_calibration *first, const struct be
         out->read_itl_us = first->read_itl_us;
     itl = distance(out->read_itl_us, out->injected_itl_us);
     out->max_error_us = distance(out->read_ttft_us, truth) > itl ? distance(out->read_ttft_us, truth) : itl;
-    out->good = read && out->max_error_us <= out->tolerance_us && distance(truth, out->injected_ttft_us) <= BENCH_MOCK_SLACK_US;
+    out->good =
+        read && out->max_error_us <= out->tolerance_us && distance(truth, out->injected_ttft_us) <= BENCH_MOCK_SLACK_US;
 }
 
 void bench_set_calibration(struct bench_result *result, const struct bench_calibration *calibration)
