@@ -1,5 +1,6 @@
 /* evidence.c: messages as they look on the wire. Authorization and its kin are replaced here, at capture, so that no
- * later reader can print them; the mock has done the same for the upstream side. */
+ * later reader can print them; the mock has done the same for the upstream side, as far as it knows names, and what a
+ * gateway forwards of a client's credentials (x-portkey-aws-secret-access-key, say) goes here. */
 #include "harness/evidence.h"
 
 #include <stdio.h>
@@ -82,8 +83,11 @@ static void add_entry(cJSON *evidence, size_t step, size_t number, const cJSON *
     cJSON_ArrayForEach(pair, json_member(entry, "headers"))
     {
         const cJSON *name = cJSON_GetArrayItem(pair, 0), *value = cJSON_GetArrayItem(pair, 1);
-        if (cJSON_IsString(name) && cJSON_IsString(value))
-            buf_addf(&text, "%s: %s\n", name->valuestring, value->valuestring);
+        if (!cJSON_IsString(name) || !cJSON_IsString(value))
+            continue;
+        /* The mock has blanked the signature and left the scope, which a reader needs. */
+        bool shown = strcasecmp(name->valuestring, "authorization") == 0 || !is_secret(name->valuestring);
+        buf_addf(&text, "%s: %s\n", name->valuestring, shown ? value->valuestring : "<redacted>");
     }
     buf_addc(&text, '\n');
     const char *body = json_str(entry, "body");

@@ -53,6 +53,11 @@ holds 'step 1 client request' err
 holds 'step 1 upstream 1' err
 holds "again +mohs check 'bad.json' --profile mock-direct" err
 lacks 'Signature=[0-9a-f]' result.json
+sed 's/"dialect": "bedrock.converse",/& "headers": { "x-vendor-aws-secret-access-key": "s3cret", "x-api-key": "s3cret" },/' bad.json > spoken.json
+claim 1 'failed: spoken$' --profile mock-direct spoken.json -o result.json
+holds 'x-vendor-aws-secret-access-key: <redacted>.*' result.json
+lacks 's3cret' result.json
+lacks 's3cret' err
 
 # ---- known failures, and stale ones ----
 claim 1 'failed' --profile mock-direct good.json bad.json --write-expected known.json
