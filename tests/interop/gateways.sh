@@ -25,7 +25,7 @@ export AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDE
 export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 
 skip() { echo "SKIP $1: $2"; return 1; }
-last_words() { grep -v -e '^[[:space:]]*$' -e 'complete log of this run' "$log" | tail -n 1 | sed "s,[a-z]*://[^ ]*,…,g" | cut -c 1-160; }
+last_words() { grep -v -e '^[[:space:]]*$' -e 'complete log of this run' -e 'behind a proxy' "$log" | tail -n 1 | sed "s,[a-z]*://[^ ]*,…,g" | cut -c 1-160; }
 
 setup_portkey() {
   local lock=$here/gateways/package-lock.json
