@@ -394,15 +394,9 @@ static bool is_web_address(const char *text)
     return scheme > 0 && text[scheme] != '\0' && text[scheme] != '/' && strchr(text, ' ') == NULL;
 }
 
-static enum err load(struct check *c, const struct option_list *words, struct note *note)
+/* What can be said before anything is loaded. */
+static enum err check_given(const struct check_options *o, struct note *note)
 {
-    const struct check_options *o = c->o;
-    struct selection s = {
-        .words = words->count > 0 ? words : &o->run, .skip = &o->skip, .requirements = &o->requirements};
-    const char *profile = o->profile != NULL ? o->profile : o->target != NULL ? "generic-openai" : "reference";
-    size_t *picked = NULL;
-    if (!level_from_name(o->level, &s.level))
-        return note_set(note, ERR_INVALID, "--level is '%s'", o->level);
     if ((o->mock_url == NULL) != (o->admin_url == NULL))
         return note_set(note, ERR_INVALID, "--mock-url and --admin-url go together");
     const char *const urls[][2] = {{"--target", o->target}, {"--mock-url", o->mock_url}, {"--admin-url", o->admin_url}};
@@ -417,6 +411,26 @@ static enum err load(struct check *c, const struct option_list *words, struct no
     enum err e = OK;
     for (size_t i = 0; i < o->outputs.count && e == OK; i++)
         e = report_check_file(o->outputs.items[i], NULL, note);
+    return e;
+}
+
+static enum err load(struct check *c, const struct option_list *operands, struct note *note)
+{
+    const struct check_options *o = c->o;
+    CLEANUP(free_ptr) const char **words = calloc(operands->count + o->run.count + 1, sizeof *words);
+    if (words == NULL)
+        return note_set(note, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < operands->count; i++)
+        words[i] = operands->items[i];
+    for (size_t i = 0; i < o->run.count; i++)
+        words[operands->count + i] = o->run.items[i];
+    const struct option_list all = {words, operands->count + o->run.count};
+    struct selection s = {.words = &all, .skip = &o->skip, .requirements = &o->requirements};
+    const char *profile = o->profile != NULL ? o->profile : o->target != NULL ? "generic-openai" : "reference";
+    size_t *picked = NULL;
+    if (!level_from_name(o->level, &s.level))
+        return note_set(note, ERR_INVALID, "--level is '%s'", o->level);
+    enum err e = check_given(o, note);
     if (e == OK)
         e = profile_load(profile, &c->profile, note);
     if (e == OK)

@@ -70,6 +70,7 @@ sed 's/"bad"/"badd"/' known.json > renamed.json
 claim 2 "no case is called 'badd'; did you mean bad" --profile mock-direct bad.json --expected-failures ./renamed.json
 sed 's/receive.message/upstream.count/' known.json > other.json
 claim 1 'failed: bad' --profile mock-direct bad.json --expected-failures ./other.json
+claim 0 'all 2 cases held' --profile mock-direct good.json --run $native
 claim 1 '1 of 1 cases' --profile mock-direct bad.json good.json --fail-fast -j 1
 
 # ---- a target that is somebody else's program: started by us, with a profile of its own ----
