@@ -86,6 +86,8 @@ struct chat_stream {
     const struct chat_identity *who;
     void (*emit)(void *ctx, enum chat_item kind, cJSON *take);
     void *ctx;
+    /* Adds to the usage object of the usage chunk what the metadata event cost. NULL: nothing is added. */
+    void (*price)(void *ctx, const cJSON *metadata, cJSON *usage);
     struct fail fail; /* status is not 0 when the stream has failed, also before the first chunk */
     bool starved;
     /* The rest is private. */

@@ -4,6 +4,7 @@
  * translated and written before the next bytes are looked at. The head of the stream is sent with the first chunk and
  * not before, so everything that goes wrong earlier, an exception as the first frame included, is still an HTTP error.
  */
+#include "gateway/cost.h"
 #include "gateway/model.h"
 #include "gateway/talk.h"
 
@@ -25,6 +26,16 @@ static bool unary_data(void *ctx, struct span bytes)
     return true;
 }
 
+static void tell_cost(struct talk *t, const cJSON *converse)
+{
+    struct cost cost;
+    cost_of(t->config, t->chat.model_id, converse, &cost);
+    if (cost.usd[0] != '\0')
+        http_headers_set(&t->relayed, "x-mohs-cost-usd", cost.usd);
+    else
+        http_headers_set(&t->relayed, "x-mohs-cost-unknown", cost.unknown.text);
+}
+
 static void unary_answer(struct talk *t)
 {
     struct fail f = {0};
@@ -37,9 +48,10 @@ static void unary_answer(struct talk *t)
         (void)fail_set(&f, 502, NULL, "upstream answered 200 with a body that is not JSON: %s", note.text);
     else
         answer = chat_answer(&t->chat, &t->who, converse, &f);
-    if (answer != NULL)
+    if (answer != NULL) {
+        tell_cost(t, converse);
         talk_reply_json(t, 200, answer);
-    else
+    } else
         talk_fail(t, &f);
 }
 
@@ -74,6 +86,15 @@ static void emit(void *ctx, enum chat_item kind, cJSON *take)
     sink_put_json(&t->sink, kinds[kind], take);
     if (kind == CHAT_ERROR || kind == CHAT_DONE)
         talk_end(t, PLAN_END_CLEAN);
+}
+
+static void price_stream(void *ctx, const cJSON *metadata, cJSON *usage)
+{
+    struct talk *t = ctx;
+    struct cost cost;
+    cost_of(t->config, t->chat.model_id, metadata, &cost);
+    bool known = cost.usd[0] != '\0';
+    (void)json_set_string(usage, known ? "cost_usd" : "cost_unknown", known ? cost.usd : cost.unknown.text);
 }
 
 /* An error that came before the first chunk. */
@@ -173,5 +194,6 @@ void chat_completions(struct talk *t)
         return;
     }
     chat_stream_init(&t->stream, &t->chat, &t->who, emit, t);
+    t->stream.price = price_stream;
     talk_call(t, buf_span(&t->sent), t->chat.stream ? &stream_events : &unary_events);
 }

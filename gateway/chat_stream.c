@@ -211,7 +211,9 @@ static void on_metadata(struct chat_stream *s, const cJSON *event)
     if (!s->request->include_usage || usage == NULL)
         return;
     cJSON *chunk = chunk_new(s);
-    (void)tree_put(&s->starved, chunk, "usage", chat_usage(usage));
+    cJSON *told = tree_put(&s->starved, chunk, "usage", chat_usage(usage));
+    if (told != NULL && s->price != NULL)
+        s->price(s->ctx, event, told);
     static const char *const extras[] = {"trace", "performanceConfig"};
     for (size_t i = 0; i < COUNT_OF(extras); i++)
         if (json_member(event, extras[i]) != NULL)

@@ -10,11 +10,13 @@
 #include <stdlib.h>
 
 #include "gateway/talk.h"
+#include "protocol/price_book.h"
 
 struct gateway {
     struct gateway_config config;
     struct upstream upstream;
     struct buf origin, host, prefix;
+    struct price_book *prices; /* ours, when the configuration brought none */
     struct server *server, *control;
     pthread_mutex_t lock; /* of `mutations` */
     struct mutations *mutations;
@@ -381,6 +383,10 @@ enum err gateway_start(const struct gateway_config *config, struct gateway **out
     buf_init(&g->prefix, BUF_ANY);
     (void)pthread_mutex_init(&g->lock, NULL);
     enum err e = set_up(g, note);
+    if (e == OK && g->config.prices == NULL) {
+        g->config.prices = g->prices = price_book_load(note);
+        e = g->prices == NULL ? ERR_INVALID : OK;
+    }
     if (e == OK)
         e = listen_all(g, note);
     if (e == OK)
@@ -407,6 +413,7 @@ void gateway_stop(struct gateway *g)
     server_stop(g->control);
     server_stop(g->server);
     mutations_unref(g->mutations);
+    price_book_free(g->prices);
     (void)pthread_mutex_destroy(&g->lock);
     buf_release(&g->origin);
     buf_release(&g->host);

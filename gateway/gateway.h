@@ -2,7 +2,7 @@
  *
  * It is the smallest gateway that passes every case of the suite, and the one the suite is proven on: over its control
  * API any answer of it can be mutated by data (gateway/mutate.h). It keeps no state between requests, fetches nothing,
- * and passes no header of a client on.
+ * and passes no header of a client on. What a chat completion cost is told as gateway/cost.h says.
  *
  *   POST /v1/chat/completions           translated to Converse or ConverseStream (gateway/chat.h)
  *   GET  /v1/models, /v1/models/{name}  the names given by --model
@@ -17,6 +17,8 @@
 #include "protocol/base.h"
 
 #define GATEWAY_CONTROL_OFF (-1)
+
+struct price_book;
 
 struct gateway_model {
     const char *name; /* as clients say it */
@@ -38,6 +40,7 @@ struct gateway_config {
     size_t model_count;
     unsigned retries;                         /* after the first attempt */
     unsigned idle_timeout_ms;                 /* silence of upstream before it is given up; 0: 60,000 */
+    const struct price_book *prices;          /* what calls cost (gateway/cost.h); NULL: the program's own */
     void (*log)(void *ctx, const char *line); /* any thread; NULL: nowhere */
     void *log_ctx;
 };

@@ -22,7 +22,7 @@ static const char *const expect_members[] = {"operation",  "model",         "met
                                              "body",       "raw_body",      "body_sha256", "signature", "delivered",
                                              "connection", "on_connection", "valid",       "canaries"};
 enum { EXPECT_STANDARD = 2 }; /* the last two are judged unasked */
-static const char *const receive_members[] = {"status", "headers", "body", "text", "message", "error_shape"};
+static const char *const receive_members[] = {"status", "headers", "body", "text", "message", "error_shape", "cost"};
 static const char *const stream_members[] = {"message", "error", "ends", "events"};
 
 static bool is_one_of(const char *word, const char *const *words, size_t count)

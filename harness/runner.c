@@ -352,7 +352,9 @@ static enum err run_step(struct step_run *r, const cJSON *step, struct note *not
     if (e != OK)
         return e;
     const cJSON *entries = json_member(journal, "entries");
-    struct judged judged = {r->step, r->number, &r->plan, &r->talk, entries, r->vars};
+    struct judged judged = {r->step,  r->number, &r->plan,         &r->talk,
+                            entries,  r->vars,   r->rig->profile,  json_str(r->names, "model_id"),
+                            r->rig->region};
     judge_step(&judged, &r->out->findings, &r->out->alternative);
     evidence_add(r->out->evidence, r->number, &r->plan, &r->talk, entries);
     return OK;

@@ -9,6 +9,8 @@
  */
 #include "harness/verdict.h"
 
+#include "harness/cost_check.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -437,12 +439,27 @@ static void judge_error_shape(const struct part *p, const cJSON *wanted)
                   "the error object of the dialect", why.text);
 }
 
+/* Both numbers are told also when they agree: a report of costs without them says nothing. */
+static void judge_cost(const struct part *p, const cJSON *wanted)
+{
+    CLEANUP(buf_release) struct buf expected = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf observed = BUF_INIT(BUF_ANY);
+    bool ok = cost_check(p->j->profile, p->j->model_id, p->j->region, p->j->talk, wanted, &expected, &observed);
+    size_t before = p->out->count;
+    add_plain(p, "receive.cost", ok, buf_text(&expected), buf_text(&observed));
+    if (!ok || p->out->count == before)
+        return;
+    struct finding *f = &p->out->items[before];
+    f->expected = copy(buf_text(&expected));
+    f->observed = copy(buf_text(&observed));
+}
+
 static const struct receive_row {
     const char *member;
     void (*judge)(const struct part *p, const cJSON *matcher);
 } receive_rows[] = {
     {"headers", judge_headers},         {"body", judge_body}, {"text", judge_text}, {"message", judge_message},
-    {"error_shape", judge_error_shape},
+    {"error_shape", judge_error_shape}, {"cost", judge_cost},
 };
 
 /* ---- receive.stream ---- */

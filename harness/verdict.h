@@ -6,13 +6,14 @@
 #ifndef MOHS_VERDICT_H
 #define MOHS_VERDICT_H
 
+#include "harness/profile.h"
 #include "harness/talk.h"
 #include "protocol/match.h"
 
 struct finding {
     char *id; /* "steps[0].upstream[0].body" */
     bool ok;
-    char *pointer, *expected, *observed; /* NULL when ok */
+    char *pointer, *expected, *observed; /* NULL when ok, but for costs */
 };
 
 struct findings {
@@ -31,6 +32,9 @@ struct judged {
     const struct talk *talk;
     const cJSON *entries; /* of the journal, of this step */
     struct match_vars *vars;
+    const struct profile *profile; /* where a cost is told */
+    const char *model_id;          /* of the step, upstream */
+    const char *region;
 };
 /* Adds the findings. The name of the alternative that held, if the step has any, is appended to `taken`. */
 void judge_step(const struct judged *j, struct findings *out, struct buf *taken);

@@ -182,7 +182,7 @@ static void judged(const char *step_text, const char *entries_text, struct buf *
     struct talk talk = {.status = 200, .body = BUF_INIT(4096)};
     http_headers_init(&talk.headers);
     buf_adds(&talk.body, "{\"choices\":[{\"message\":{\"content\":\"x\"}}]}");
-    struct judged j = {step, 0, &plan, &talk, entries, &vars};
+    struct judged j = {.step = step, .number = 0, .plan = &plan, .talk = &talk, .entries = entries, .vars = &vars};
     CLEANUP(findings_release) struct findings f = {0};
     judge_step(&j, &f, taken);
     for (size_t i = 0; i < f.count; i++) {
