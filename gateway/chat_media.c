@@ -230,7 +230,7 @@ enum err translate_file(struct translation *t, const cJSON *part, cJSON *blocks)
                             : "a file part needs file.file_data");
     const struct media_row *row = row_of_ending(name, DOCUMENT);
     if (strncmp(data, "data:", 5) == 0) {
-        struct span mime;
+        struct span mime = SPAN_EMPTY;
         enum err e = split_data_url(t, data, &mime, &data);
         if (e != OK)
             return e;

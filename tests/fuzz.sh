@@ -25,9 +25,13 @@ seeds() {
     ! command -v jq > /dev/null || for file in suites/cases/*/*/*.json; do # the replies of a case are those of a script
       jq -c '{replies: [.steps[].upstream[]?.reply // empty | {reply: .}]}' "$file" > "$2/$(echo "$file" | tr / _)" 2> /dev/null
     done
-    echo '{"replies":[{"match":{"operation":"Converse"},"times":2,"reply":{"text":"a","faults":[{"id":"cut-after-bytes","bytes":5}]}}],"canaries":{"c":"secret"}}' > "$2/text"
-    echo '{"replies":[{"reply":{"frames":[{"event":"messageStart","payload":{"role":"assistant"}},{"event":"messageStop","payload":{}}]}}],"faults":[{"id":"stall","at_event":0}]}' > "$2/frames"
-    echo '{"replies":[{"times":"always","reply":{"error":{"id":"throttle-requests"},"latency_ms":1}},{"reply":{"raw":{"status":200,"body":"x"}}}]}' > "$2/error"
+    echo '{"replies":[{"match":{"operation":"Converse"},"times":2,"reply":{"text":"a"}}],"canaries":{"c":"secret"}}' > "$2/text"
+    local frames='[{"event":"messageStart","payload":{"role":"assistant"}},{"event":"contentBlockDelta","payload":{"delta":{"text":"a"}}},{"event":"messageStop","payload":{}}]'
+    grep -oE '^ +\{"[a-z0-9-]+", "' mock/fault.c | grep -oE '[a-z0-9-]{3,}' | while read -r fault; do
+      echo "{\"replies\":[{\"reply\":{\"frames\":$frames,\"faults\":[{\"id\":\"$fault\",\"at_event\":1}]}}]}" > "$2/frames-$fault"
+      echo "{\"replies\":[{\"reply\":{\"frames\":$frames,\"faults\":[{\"id\":\"$fault\"}]}}]}" > "$2/whole-$fault"
+      echo "{\"faults\":[{\"id\":\"$fault\",\"at_byte\":3}]}" > "$2/everywhere-$fault"
+    done
   }
 }
 
