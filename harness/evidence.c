@@ -6,15 +6,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-static bool is_secret(const char *name)
-{
-    static const char *const secret[] = {
-        "authorization", "proxy-authorization", "x-api-key", "api-key", "x-amz-security-token", "cookie", "set-cookie"};
-    for (size_t i = 0; i < COUNT_OF(secret); i++)
-        if (strcasecmp(secret[i], name) == 0)
-            return true;
-    return strcasestr(name, "secret") != NULL; /* credentials of a gateway that takes them with each request */
-}
+#include "protocol/secret.h"
 
 /* Printable as it is; the rest as \xNN. Cut at the limit, and said so. */
 static void add_bytes(struct buf *out, struct span bytes)
@@ -34,7 +26,7 @@ static void add_bytes(struct buf *out, struct span bytes)
 static void add_headers(struct buf *out, const struct http_headers *h)
 {
     for (size_t i = 0; i < h->count; i++)
-        buf_addf(out, "%s: %s\n", h->items[i].name, is_secret(h->items[i].name) ? "<redacted>" : h->items[i].value);
+        buf_addf(out, "%s: %s\n", h->items[i].name, secret_header(span_of(h->items[i].name)) ? "<redacted>" : h->items[i].value);
 }
 
 static void put(cJSON *evidence, size_t step, const char *what, size_t number, const struct buf *text)
@@ -86,7 +78,7 @@ static void add_entry(cJSON *evidence, size_t step, size_t number, const cJSON *
         if (!cJSON_IsString(name) || !cJSON_IsString(value))
             continue;
         /* The mock has blanked the signature and left the scope, which a reader needs. */
-        bool shown = strcasecmp(name->valuestring, "authorization") == 0 || !is_secret(name->valuestring);
+        bool shown = strcasecmp(name->valuestring, "authorization") == 0 || !secret_header(span_of(name->valuestring));
         buf_addf(&text, "%s: %s\n", name->valuestring, shown ? value->valuestring : "<redacted>");
     }
     buf_addc(&text, '\n');

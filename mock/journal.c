@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "protocol/json.h"
+#include "protocol/secret.h"
 #include "protocol/sigv4.h"
 #include "protocol/utf8.h"
 
@@ -132,16 +133,6 @@ void journal_reset(struct journal *j)
 
 /* ---- redaction ---- */
 
-static bool is_secret_header(struct span name)
-{
-    static const char *const names[] = {"x-amz-security-token", "x-api-key", "api-key",
-                                        "x-goog-api-key",       "cookie",    "x-amz-sso_bearer_token"};
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        if (span_is_nocase(name, names[i]))
-            return true;
-    return false;
-}
-
 /* Credential and SignedHeaders are no secrets and say much; the signature goes. Any other scheme goes whole. */
 static void add_authorization(struct buf *out, struct span value)
 {
@@ -169,7 +160,7 @@ static void add_value(struct buf *out, struct span name, struct span value)
 {
     if (span_is_nocase(name, "authorization") || span_is_nocase(name, "proxy-authorization"))
         add_authorization(out, value);
-    else if (is_secret_header(name))
+    else if (secret_header(name))
         buf_adds(out, REDACTED);
     else
         buf_add(out, value);
