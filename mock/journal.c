@@ -43,6 +43,7 @@ struct entry {
     unsigned refs;             /* under the lock: the lists, the running exchange, readers */
     bool listed, ended, unjudged;
     uint64_t seq, received_at_ns, connection, on_connection;
+    unsigned http_version;
     int status;
     const char *source;
     struct delivery delivery;
@@ -243,7 +244,7 @@ static struct entry *make_entry(const struct journal_record *r, struct buf *scra
         *e = (struct entry){.refs = 2,
                             .received_at_ns = q->received_at_ns,
                             .connection = q->connection,
-
+                            .http_version = q->http_version,
                             .on_connection = q->on_connection,
                             .unjudged = r->unjudged,
                             .status = r->status,
@@ -459,8 +460,8 @@ static void print_entry(const struct entry *e, const struct delivery *d, bool en
     buf_add(out, text(e, e->pieces[PIECE_CANARIES]));
     buf_addf(out, "],\"reply\":{\"status\":%d,\"source\":\"%s\"", e->status, e->source);
     print_raw(out, "faults", text(e, e->pieces[PIECE_FAULTS]), "[]");
-    buf_addf(out, "},\"connection\":%llu,\"on_connection\":%llu", (unsigned long long)e->connection,
-             (unsigned long long)e->on_connection);
+    buf_addf(out, "},\"http\":\"%s\",\"connection\":%llu,\"on_connection\":%llu", e->http_version == 20 ? "2" : "1.1",
+             (unsigned long long)e->connection, (unsigned long long)e->on_connection);
     print_delivery(d, ended, out);
     buf_addc(out, '}');
 }

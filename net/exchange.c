@@ -6,12 +6,16 @@
  * pieces leave joined as soon as there is room: that is what back-pressure looks like on a real network.
  *
  * done() is never called from inside a call of the handler's: failures found there wait for the timer.
+ *
+ * Over HTTP/2 the same walk fills the same buffer, and http2.c empties it: where HTTP/1.1 writes to the socket, the
+ * session is woken. The few places where that matters ask for x->stream.
  */
 #include "net/exchange.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -21,6 +25,7 @@
 #define BODY_KEEP      ((size_t)64 * 1024)        /* buffers above this are given back between requests */
 #define RESET_LOOK     200000U                    /* ns between looks at the send queue before a reset */
 #define RESET_PATIENCE 5000000000U                /* ns until a reset stops waiting for a peer that does not read */
+#define FIELDS_MAX     1024                       /* header fields of a request; more: 431 */
 #define CHUNK_FRAME    ((size_t)24)               /* sixteen digits and two line ends */
 
 static const struct server_config *config_of(const struct exchange *x)
@@ -65,6 +70,7 @@ void exchange_reset(struct exchange *x)
     struct exchange fresh = {.connection = x->connection,
                              .target = x->target,
                              .body = x->body,
+                             .stream = x->stream,
                              .out = x->out,
                              .fields = x->fields,
                              .field_cap = x->field_cap};
@@ -85,6 +91,8 @@ void exchange_release(struct exchange *x)
 /* Body bytes in `out` that the socket has taken. */
 static uint64_t taken_of_frame(const struct exchange *x)
 {
+    if (x->stream)
+        return 0; /* exchange_taken() has counted them */
     if (x->out.len > 0 && x->out_sent == x->out.len)
         return x->frame_body;
     if (x->out_sent <= x->frame_head)
@@ -122,7 +130,32 @@ void exchange_finish(struct exchange *x, enum delivery_end end)
     if (x->done)
         x->done(x->done_ctx, x, d);
     x->done = NULL;
-    http1_resume(x->connection);
+    if (x->stream)
+        http2_finish(x);
+    else
+        http1_resume(x->connection);
+}
+
+/* ---- the request ---- */
+
+bool exchange_add_field(struct exchange *x, struct span name, struct span value)
+{
+    if (x->request.field_count == FIELDS_MAX) {
+        x->refused = 431;
+        return false;
+    }
+    if (x->request.field_count == x->field_cap) {
+        size_t cap = x->field_cap ? x->field_cap * 2 : 16;
+        struct http_field *fields = realloc(x->fields, cap * sizeof *fields);
+        if (!fields) {
+            x->refused = 500;
+            return false;
+        }
+        x->fields = fields;
+        x->field_cap = cap;
+    }
+    x->fields[x->request.field_count++] = (struct http_field){name, value};
+    return true;
 }
 
 /* ---- the handler's side ---- */
@@ -159,7 +192,10 @@ void exchange_handle(struct exchange *x)
 static void head_is_due(struct exchange *x)
 {
     x->phase = PHASE_QUEUE;
-    http1_resume(x->connection);
+    if (x->stream)
+        http2_head(x);
+    else
+        http1_resume(x->connection);
 }
 
 static void wait_until(struct exchange *x, uint64_t due_ns)
@@ -260,10 +296,23 @@ static void break_off(struct exchange *x)
     wait_until(x, now_ns());
 }
 
+static bool nothing_waits(struct exchange *x)
+{
+    if (waiting(x) > 0 || x->broken)
+        return false;
+    x->frame_head = x->frame_body = x->out_sent = 0;
+    buf_reset(&x->out);
+    return true;
+}
+
 /* Everything in `out` to the socket; false when some has to wait or nothing more can be sent. */
 static bool flush(struct exchange *x, bool more_follows)
 {
     struct connection *c = x->connection;
+    if (x->stream && waiting(x) > 0)
+        http2_wake(x);
+    if (x->stream)
+        return nothing_waits(x);
     size_t before = waiting(x);
     while (waiting(x) > 0 && !x->broken) {
         int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more_follows ? MSG_MORE : 0);
@@ -283,9 +332,7 @@ static bool flush(struct exchange *x, bool more_follows)
     if (waiting(x) > 0)
         return false;
     x->delivery.bytes += x->frame_body;
-    x->frame_head = x->frame_body = x->out_sent = 0;
-    buf_reset(&x->out);
-    return true;
+    return nothing_waits(x);
 }
 
 static void frame_open(struct exchange *x, size_t n)
@@ -383,6 +430,10 @@ static void all_written(struct exchange *x)
     if (x->ending == PLAN_END_HANG) {
         if (!x->timer.loop)
             wait_for_due(x, PLAN_NEVER);
+        return;
+    }
+    if (x->stream) {
+        http2_finish(x);
         return;
     }
     if (x->ending == PLAN_END_RST && !reset_now(x))
@@ -523,6 +574,34 @@ size_t exchange_pull(struct exchange *x, char *to, size_t n)
     return done;
 }
 
+size_t exchange_take(struct exchange *x, void *to, size_t n, bool *last)
+{
+    *last = false;
+    if (x->phase != PHASE_BODY || x->broken)
+        return 0;
+    n = n < waiting(x) ? n : waiting(x);
+    if (n > 0)
+        memcpy(to, x->out.data + x->out_sent, n);
+    x->out_sent += n;
+    bool walked = x->plan ? x->next_piece == x->plan->count : x->stream_ended;
+    *last = walked && waiting(x) == 0 && x->ending == PLAN_END_CLEAN;
+    if (*last)
+        x->phase = PHASE_END;
+    return n;
+}
+
+void exchange_taken(struct exchange *x, size_t n)
+{
+    x->delivery.bytes += n;
+    x->delivery.last_at_ns = now_ns();
+    if (x->phase != PHASE_BODY || x->broken)
+        return;
+    if (waiting(x) == 0)
+        exchange_pump(x);
+    if (x->drain && !x->stream_ended && waiting(x) <= x->low_water && waiting(x) + n > x->low_water)
+        x->drain(x->drain_ctx);
+}
+
 static void advance(void *ctx)
 {
     struct exchange *x = ctx;
@@ -568,18 +647,23 @@ static int64_t length_of(const struct plan *plan)
     return (int64_t)sum;
 }
 
+bool exchange_is_empty(const struct exchange *x)
+{
+    return x->plan && x->ending == PLAN_END_CLEAN && length_if_whole(x->plan) == 0;
+}
+
 void exchange_choose_way(struct exchange *x, bool http_1_1)
 {
     const struct plan *plan = x->plan;
     bool promised = plan && plan->content_length >= 0;
     if (plan)
         x->ending = plan->end;
-    x->framed = !promised && http_1_1;
+    x->framed = !promised && http_1_1 && !x->stream;
     x->bodiless = span_is(x->request.method, "HEAD");
     x->way = BODY_DIRECT;
     if (promised && length_of(plan) != plan->content_length && x->ending == PLAN_END_CLEAN)
         x->ending = PLAN_END_FIN;
-    if (promised && x->ending == PLAN_END_CLEAN)
+    if (promised && x->ending == PLAN_END_CLEAN && !x->stream)
         x->way = length_if_whole(plan) >= 0 ? BODY_WHOLE : BODY_PULLED;
 }
 
@@ -613,4 +697,11 @@ void exchange_head_sent(struct exchange *x)
     x->delivery.head_at_ns = now_ns();
     if (x->streaming)
         frame_early_writes(x);
+}
+
+size_t exchange_refusal(int status, char *to, size_t max)
+{
+    const char *what = status == 413 ? "body is larger" : status == 431 ? "has a larger header" : "needs more memory";
+    int n = snprintf(to, max, "{\"message\":\"The request %s than this server takes.\"}", what);
+    return n > 0 && (size_t)n < max ? (size_t)n : 0;
 }

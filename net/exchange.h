@@ -1,8 +1,9 @@
-/* exchange.h: what server.c, exchange.c and http1.c share, and nobody else sees.
+/* exchange.h: what server.c, exchange.c, http1.c and http2.c share, and nobody else sees.
  *
- * server.c accepts and peeks; http1.c lets libmicrohttpd parse requests and send heads; exchange.c paces bodies. One
- * request at a time is on a connection (HTTP/1.1), so the exchange lives inside its connection and its memory is used
- * again by the next request.
+ * server.c accepts and peeks; http1.c lets libmicrohttpd parse requests and send heads, http2.c libnghttp2; exchange.c
+ * paces bodies. One request at a time is on a connection of HTTP/1.1, so the exchange lives inside its connection and
+ * its memory is used again by the next request. Over HTTP/2 each stream has one (`stream` is not NULL), and the one of
+ * the connection stays idle.
  *
  *     IDLE -> ASKED -> HEAD -> QUEUE -> BODY -> END -> IDLE        (OVER from anywhere: done() was called early)
  *
@@ -10,6 +11,10 @@
  * That has two uses. Our own watch sees the peer leave at once. And bodies of unknown length, and bodies that break a
  * promise, are written by us straight to the socket, chunk by chunk, behind MHD's back; MHD is resumed only to end
  * them. It cannot tell: it sent the head, it will send the last chunk, and has no bytes of its own in between.
+ *
+ * Over HTTP/2 every body is BODY_DIRECT: what is due is put into `out`, http2.c takes it from there as flow control
+ * allows (exchange_taken), and no more is put there before the socket has it. Nothing is written from within an
+ * exchange_ function: sessions that have something to say are listed, and speak at the end of the loop's turn.
  */
 #ifndef MOHS_EXCHANGE_H
 #define MOHS_EXCHANGE_H
@@ -21,6 +26,8 @@
 
 struct MHD_Connection;
 struct http1;
+struct http2;
+struct http2_stream;
 struct worker;
 
 enum exchange_phase {
@@ -41,6 +48,7 @@ enum body_way {
 
 struct exchange {
     struct connection *connection;
+    struct http2_stream *stream; /* NULL: HTTP/1.1 */
     struct http_request request;
     enum exchange_phase phase;
     enum body_way way;
@@ -89,6 +97,7 @@ struct connection {
     struct watch watch; /* the peer leaving, all its life; its first bytes; room to write */
     struct timer timer; /* first bytes, and the reading of a request, take only so long */
     struct MHD_Connection *mhd;
+    struct http2 *http2; /* NULL: HTTP/1.1, or not known yet */
     bool suspended;
     bool wants_write;
     bool peer_gone;
@@ -100,6 +109,7 @@ struct worker {
     struct server *server;
     struct loop *loop;
     struct http1 *http1;
+    struct http2 *unsaid; /* sessions with something to say at the end of this turn */
     struct watch listener;
     struct timer accept_again;
     void *user;
@@ -117,11 +127,11 @@ struct server {
     size_t started; /* threads that run */
     pthread_t *threads;
     atomic_ullong connection_number;
-    atomic_ullong last_refusal_ns;
 };
 
 /* ---- server.c ---- */
 void connection_free(struct connection *c); /* the fd is closed already, or about to be by MHD */
+void connection_close(struct connection *c);
 void connection_want_write(struct connection *c, bool yes);
 
 /* ---- exchange.c ---- */
@@ -137,11 +147,29 @@ struct span exchange_whole_body(struct exchange *x); /* BODY_WHOLE: its bytes, s
 void exchange_skip_body(struct exchange *x);         /* the head is all there will be */
 void exchange_writable(struct exchange *x);
 void exchange_finish(struct exchange *x, enum delivery_end end); /* done(), once; nothing when it was called */
+/* HTTP/2: at most n waiting bytes of the body; *last: they are its end, and the phase is END. Nothing when they are not
+ * to be had now: http2_wake() or http2_finish() will come. */
+size_t exchange_take(struct exchange *x, void *to, size_t n, bool *last);
+void exchange_taken(struct exchange *x, size_t n); /* and the socket has n more of them */
+bool exchange_is_empty(const struct exchange *x);  /* a clean plan of no bytes, due with its head */
+/* One more field of the request being read; false: x->refused says why. */
+bool exchange_add_field(struct exchange *x, struct span name, struct span value);
+/* The words for a request that is refused with 413, 431 or 500; returns their length. */
+size_t exchange_refusal(int status, char *to, size_t max);
 
 /* ---- http1.c ---- */
 struct http1 *http1_new(struct worker *worker, struct note *note);
 void http1_free(struct http1 *h); /* closes every connection */
 void http1_take(struct http1 *h, struct connection *c);
 void http1_resume(struct connection *c); /* the phase has changed: let MHD look; fine when not suspended */
+
+/* ---- http2.c ---- */
+void http2_take(struct connection *c); /* its first bytes are the preface; they are still in the socket */
+void http2_free(struct http2 *h);      /* every stream's exchange must be finished; NULL is fine */
+void http2_end(struct connection *c, enum delivery_end end); /* ends every stream, says goodbye, frees c */
+bool http2_speak(struct worker *w);    /* at the end of a turn; true: another turn is needed at once */
+void http2_head(struct exchange *x);   /* QUEUE: the head is due */
+void http2_wake(struct exchange *x);   /* there is body to take */
+void http2_finish(struct exchange *x); /* BODY: nothing more to take; end it as x->ending says. OVER: drop the stream */
 
 #endif

@@ -13,11 +13,9 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define FIELDS_MAX 1024                       /* header fields of a request; more: 431 */
 #define DRAIN_MAX  ((size_t)64 * 1024 * 1024) /* read past max_body so that the 413 reaches the sender */
 #define POOL_EXTRA ((size_t)4 * 1024)         /* MHD keeps the reply's head in the pool of the request's */
 #define PULL_BLOCK ((size_t)32 * 1024)
@@ -121,12 +119,9 @@ static enum MHD_Result queue_head(struct connection *c, bool http_1_1)
 
 static enum MHD_Result refuse(struct connection *c)
 {
-    const char *what = c->x.refused == MHD_HTTP_CONTENT_TOO_LARGE                 ? "body is larger"
-                       : c->x.refused == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ? "has a larger header"
-                                                                                  : "needs more memory";
     char message[128];
-    int n = snprintf(message, sizeof message, "{\"message\":\"The request %s than this server takes.\"}", what);
-    struct MHD_Response *response = MHD_create_response_from_buffer((size_t)n, message, MHD_RESPMEM_MUST_COPY);
+    size_t n = exchange_refusal(c->x.refused, message, sizeof message);
+    struct MHD_Response *response = MHD_create_response_from_buffer(n, message, MHD_RESPMEM_MUST_COPY);
     if (!response)
         return MHD_NO;
     (void)MHD_add_response_header(response, "Content-Type", "application/json");
@@ -147,23 +142,8 @@ static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char
 {
     struct exchange *x = cls;
     (void)kind;
-    if (x->request.field_count == FIELDS_MAX) {
-        x->refused = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return MHD_NO;
-    }
-    if (x->request.field_count == x->field_cap) {
-        size_t cap = x->field_cap ? x->field_cap * 2 : 16;
-        struct http_field *fields = realloc(x->fields, cap * sizeof *fields);
-        if (!fields) {
-            x->refused = MHD_HTTP_INTERNAL_SERVER_ERROR;
-            return MHD_NO;
-        }
-        x->fields = fields;
-        x->field_cap = cap;
-    }
-    x->fields[x->request.field_count++] =
-        (struct http_field){nul_ended(key, key_n), span_trim(nul_ended(value, value_n))}; /* RFC 9110 section 5.5 */
-    return MHD_YES;
+    struct span trimmed = span_trim(nul_ended(value, value_n)); /* RFC 9110 section 5.5 */
+    return exchange_add_field(x, nul_ended(key, key_n), trimmed) ? MHD_YES : MHD_NO;
 }
 
 /* The promised length, cut at SIZE_MAX; 0 when there is none. MHD has checked its grammar. */
@@ -200,9 +180,11 @@ static enum MHD_Result read_head(struct connection *c, const char *method)
     (void)span_split(r->target, '?', &r->path, &r->query);
     r->connection = c->number;
     r->on_connection = ++c->requests;
+    r->http_version = 11;
     size_t length = promised_length(r);
     if (head_size(r) > c->worker->server->config.max_header)
-        x->refused = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE; /* MHD's pool is a little larger, so that this can be said */
+        x->refused =
+            MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE; /* MHD's pool is a little larger, so that this can be said */
     if (length <= x->body.max) {
         if (length > 0 && length <= (size_t)1024 * 1024)
             (void)buf_reserve(&x->body, length);
@@ -336,6 +318,8 @@ static void daemon_ready(void *ctx, uint32_t events)
 static uint64_t before_sleep(void *ctx)
 {
     struct http1 *h = ctx;
+    if (http2_speak(h->worker))
+        h->ready = true;
     if (!h->ready && now_ns() < h->wake_ns)
         return h->wake_ns;
     h->ready = false;

@@ -2,8 +2,8 @@
  *
  * Each worker is a thread with its own loop and its own listening socket; SO_REUSEPORT lets the kernel share the
  * connections out. A new connection is looked at (MSG_PEEK) until its first bytes tell HTTP/1.x from HTTP/2 with prior
- * knowledge, and is then given to http1.c. One watch stays on every socket for its whole life, edge-triggered, for the
- * one thing nobody else would tell while a reply is being waited for: that the peer has gone.
+ * knowledge, and is then given to http1.c or http2.c. One watch stays on every socket for its whole life,
+ * edge-triggered, for the one thing nobody else would tell while a reply is being waited for: that the peer has gone.
  *
  * Starting happens on the caller's thread so that a taken port is the caller's error; ending happens on each worker's
  * own, so that everything a connection owns is freed by the thread that used it.
@@ -24,9 +24,8 @@
 
 #define ACCEPTS_A_TURN 64
 #define BACKLOG        4096
-#define FD_RESERVE     128         /* files, pipes, clients: what the process opens besides connections */
-#define ACCEPT_PAUSE   100000000U  /* ns to wait when the process has no file descriptors left */
-#define REFUSAL_PAUSE  1000000000U /* ns between two log lines about HTTP/2 */
+#define FD_RESERVE     128        /* files, pipes, clients: what the process opens besides connections */
+#define ACCEPT_PAUSE   100000000U /* ns to wait when the process has no file descriptors left */
 #define WATCH_ALWAYS   ((uint32_t)EPOLLRDHUP | (uint32_t)EPOLLET)
 
 /* ---- connections ---- */
@@ -50,6 +49,7 @@ void connection_free(struct connection *c)
     struct worker *w = c->worker;
     timer_cancel(&c->timer);
     watch_remove(&c->watch);
+    http2_free(c->http2);
     exchange_finish(&c->x, DELIVERY_PEER_CLOSED);
     exchange_release(&c->x);
     w->by_fd[c->watch.fd] = NULL;
@@ -62,7 +62,7 @@ void connection_free(struct connection *c)
     free(c);
 }
 
-static void close_connection(struct connection *c)
+void connection_close(struct connection *c)
 {
     int fd = c->watch.fd;
     connection_free(c);
@@ -94,28 +94,6 @@ static void socket_event(void *ctx, uint32_t events)
 
 static const char preface[] = "PRI * HTTP/2.0"; /* RFC 9113 section 3.4, its first line without the end */
 
-/* An empty SETTINGS frame, then GOAWAY, last stream 0, HTTP_1_1_REQUIRED (RFC 9113 sections 6.5, 6.8, 7). */
-static const unsigned char go_away[] = {0, 0, 0, 4, 0, 0, 0, 0, 0, //
-                                        0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0d};
-
-static void refuse_http2(struct connection *c)
-{
-    struct server *s = c->worker->server;
-    unsigned long long now = now_ns();
-    unsigned long long last = atomic_load(&s->last_refusal_ns);
-    bool due = last == 0 || now - last >= REFUSAL_PAUSE;
-    if (s->config.log && due && atomic_compare_exchange_strong(&s->last_refusal_ns, &last, now))
-        s->config.log(s->config.ctx,
-                      "a client spoke HTTP/2 with prior knowledge, and this server speaks HTTP/1.1; the AWS SDK for "
-                      "JavaScript v3 needs requestHandler: new NodeHttpHandler() for Bedrock, other clients their "
-                      "setting that turns HTTP/2 off");
-    char rest[512];
-    while (recv(c->watch.fd, rest, sizeof rest, MSG_DONTWAIT) > 0)
-        ; /* unread bytes would turn the close into a reset, and the client would not see why */
-    (void)send(c->watch.fd, go_away, sizeof go_away, MSG_NOSIGNAL | MSG_DONTWAIT);
-    close_connection(c);
-}
-
 static void first_bytes(void *ctx, uint32_t events)
 {
     struct connection *c = ctx;
@@ -125,25 +103,27 @@ static void first_bytes(void *ctx, uint32_t events)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        close_connection(c);
+        connection_close(c);
         return;
     }
     if (memcmp(seen, preface, (size_t)n) == 0) {
-        if ((size_t)n == sizeof seen)
-            refuse_http2(c);
-        return; /* a beginning of it: edge-triggered, we are called when there is more */
+        if ((size_t)n < sizeof seen)
+            return; /* a beginning of it: edge-triggered, we are called when there is more */
+        timer_cancel(&c->timer);
+        http2_take(c);
+        return;
     }
     timer_cancel(&c->timer);
     c->watch.ready = socket_event;
     if (watch_change(&c->watch, WATCH_ALWAYS) == OK)
         http1_take(c->worker->http1, c);
     else
-        close_connection(c);
+        connection_close(c);
 }
 
 static void first_bytes_late(void *ctx)
 {
-    close_connection(ctx);
+    connection_close(ctx);
 }
 
 /* ---- accepting ---- */
@@ -186,7 +166,7 @@ static void take_connection(struct worker *w, int fd)
     w->connections = c;
     w->connection_count++;
     if (watch_add(w->loop, &c->watch, WATCH_ALWAYS | (uint32_t)EPOLLIN, NULL) != OK) {
-        close_connection(c);
+        connection_close(c);
         return;
     }
     uint64_t limit = (uint64_t)w->server->config.idle_timeout_ms * 1000000U;
@@ -297,7 +277,9 @@ static void end_connections(struct worker *w)
     for (struct connection *c = w->connections; c; c = next) {
         next = c->next;
         if (c->watch.ready == first_bytes)
-            close_connection(c);
+            connection_close(c);
+        else if (c->http2)
+            http2_end(c, DELIVERY_STOPPED);
         else
             exchange_finish(&c->x, DELIVERY_STOPPED);
     }

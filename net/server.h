@@ -1,9 +1,18 @@
 /* server.h: the HTTP server under mock, admin API and reference gateway.
  *
  * N workers, each a thread with its own loop and its own listening socket (SO_REUSEPORT); a connection stays with its
- * worker. HTTP/1.1 is libmicrohttpd's, driven from our epoll. A connection that opens with the HTTP/2 preface is
- * refused (GOAWAY with HTTP_1_1_REQUIRED) with one log line, at most one a second, that names the client setting to
- * change. Bounded: header bytes, body bytes, connections, idle and slow-sender time. A peer that closes its sending
+ * worker. HTTP/1.1 is libmicrohttpd's, driven from our epoll. A connection that opens with the HTTP/2 preface (prior
+ * knowledge, RFC 9113 section 3.3) is libnghttp2's; what differs over it:
+ *   - PLAN_END_FIN and PLAN_END_RST are both RST_STREAM with INTERNAL_ERROR, as servers do whose answer breaks off. (Not
+ *     CANCEL: Node.js takes that for a good end.) The connection and its other streams go on.
+ *   - A piece that is `alone` is DATA frames of its own (of at most 16 KiB, and of what flow control allows).
+ *   - A chunk of exchange_write() is no unit: what waits is sent as one.
+ *   - A reset or closed stream is a peer that closed; a half-closed connection is one for all of its streams. So is a
+ *     GOAWAY with an error; one without lets the streams go on (RFC 9113 section 6.8).
+ *   - 100 streams at once a connection; more are refused (REFUSED_STREAM), which says that they may be tried again.
+ *   - A silence that met its limit, and a body written past its ceiling, are RST_STREAM with CANCEL.
+ *   - 413 and 431 come as soon as they are known, followed by RST_STREAM with NO_ERROR.
+ * Bounded: header bytes, body bytes, connections, idle and slow-sender time. A peer that closes its sending
  * side while an answer is awaited counts as gone: TCP cannot tell the two apart, and cancellation must be seen at once.
  *
  * The handler runs on the worker's loop when the whole request is read, and must not block. It answers at once or

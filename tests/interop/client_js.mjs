@@ -17,6 +17,11 @@ const here = dirname(fileURLToPath(import.meta.url));
 const sdk = createRequire(join(env.INTEROP, "js", "package.json"));
 const bedrock = sdk("@aws-sdk/client-bedrock-runtime");
 const { NodeHttpHandler } = sdk("@smithy/node-http-handler");
+// --handler h2: every row with the SDK's own default handler, which speaks HTTP/2; otherwise with NodeHttpHandler.
+const handlerAt = process.argv.indexOf("--handler");
+const http2 = handlerAt > 0 && process.argv[handlerAt + 1] === "h2";
+if (handlerAt > 0) process.argv.splice(handlerAt, 2);
+const self = http2 ? "js-h2" : "js";
 const read = (...path) => JSON.parse(readFileSync(join(here, ...path), "utf8"));
 const vectors = new Map(read("../../fixtures/vectors/eventstream.json").vectors.map((v) => [v.name, v]));
 const observed = new Map(read("../../fixtures/vectors/sdk-behaviours.json").behaviours.map((b) => [b.name, b]));
@@ -170,6 +175,12 @@ function shiftClock(ms) {
   };
 }
 
+// Options in place of a handler are for the handler that the SDK chooses itself: HTTP/2, one connection a request.
+function requestHandler({ read_timeout_ms }) {
+  if (http2) return read_timeout_ms ? { requestHandler: { requestTimeout: read_timeout_ms, disableConcurrentStreams: true } } : {};
+  return { requestHandler: new NodeHttpHandler({ socketTimeout: read_timeout_ms ?? 15000, requestTimeout: read_timeout_ms ?? 15000 }) };
+}
+
 function makeClient(row, url) {
   const c = row.client ?? {};
   shiftClock(c.clock_ms ?? 0);
@@ -179,7 +190,7 @@ function makeClient(row, url) {
     region: c.region ?? "us-east-1", endpoint: url, maxAttempts: row.attempts ?? (row.as ? 3 : 1),
     retryMode: c.retry_mode,
     credentials: c.bearer ? undefined : { ...table.credentials, ...c.credentials },
-    ...(c.default_handler ? {} : { requestHandler: new NodeHttpHandler({ socketTimeout: c.read_timeout_ms ?? 15000, requestTimeout: c.read_timeout_ms ?? 15000 }) }),
+    ...requestHandler(c),
   });
   if (c.tamper) client.middlewareStack.add(tamper(c.tamper), { step: "deserialize", name: "tamper", priority: "low" });
   return client;
@@ -299,10 +310,10 @@ function observedExpectation(row) {
 
 // Every answer and every error carries the request id of the answer; `always` in the table says so once.
 function expectation(row) {
-  const want = merge(merge(merge({ result: asStream(row.operation) ? "stream ended" : "answer" }, observedExpectation(row)), row.expect ?? {}), row.js ?? {});
+  const want = merge(merge(merge(merge({ result: asStream(row.operation) ? "stream ended" : "answer" }, observedExpectation(row)), row.expect ?? {}), row.js ?? {}), http2 ? row.js_h2 ?? {} : {});
   return row.as ? want : { result: want.result, ...merge(table.always[want.result], want) };
 }
-const expectedEntry = (row) => merge(merge(merge(table.journal, { operation: row.operation, model: row.model ?? table.model }), row.journal ?? {}), row.journal_js ?? {});
+const expectedEntry = (row) => merge(merge(merge(merge(table.journal, { operation: row.operation, model: row.model ?? table.model }), row.journal ?? {}), row.journal_js ?? {}), { http: http2 ? "2" : "1.1" });
 
 async function journal(adminUrl, since, atLeast) {
   const found = await admin(adminUrl, `/journal?since=${since}&count=${Math.max(atLeast, 1)}&timeout_ms=${atLeast > 0 ? 5000 : 100}`);
@@ -388,9 +399,9 @@ const unserved = await missing();
 for (const row of rows) {
   if ((row.only && row.only !== "js") || (wanted.length && !wanted.some((w) => row.name.startsWith(w)))) continue;
   if (unserved.includes(row.operation)) {
-    console.log(`SKIP js ${row.name}: the mock does not serve ${row.operation}`);
+    console.log(`SKIP ${self} ${row.name}: the mock does not serve ${row.operation}`);
     continue;
   }
   const why = await run(row);
-  console.log(why ? `not ok js ${row.name}: ${why.replace(/\s+/g, " ")}` : `ok js ${row.name}`);
+  console.log(why ? `not ok ${self} ${row.name}: ${why.replace(/\s+/g, " ")}` : `ok ${self} ${row.name}`);
 }

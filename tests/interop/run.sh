@@ -4,7 +4,7 @@
 # `N passed, N failed, N skipped`. Exit 1 when something failed, 2 when nothing could begin.
 #
 # MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: js,
-# boto3 or gateways. Arguments are the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails.
+# js-h2 (the same SDK with its own default handler, which speaks HTTP/2), boto3 or gateways. Arguments are the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -70,9 +70,10 @@ trial() (
 wants() { [ "${ONLY:-$1}" = "$1" ]; }
 
 everything() {
-  wants boto3 || wants js && "$here/setup.sh"
+  wants boto3 || wants js || wants js-h2 && "$here/setup.sh"
   wants boto3 && [ -e "$INTEROP/py/installed.txt" ] && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" &
   wants js && [ -e "$INTEROP/js/installed.json" ] && trial js node "$here/client_js.mjs" "$@" &
+  wants js-h2 && [ -e "$INTEROP/js/installed.json" ] && trial js-h2 node "$here/client_js.mjs" --handler h2 "$@" &
   wait
   wants gateways && [ -x "$here/gateways.sh" ] && { "$here/gateways.sh" || echo "not ok gateways: gateways.sh ended with $?"; }
 }
