@@ -1,4 +1,5 @@
-/* cost.h: what a call cost, told to the client: exact, or with the reason why it is not known; never 0 for want of a price.
+/* cost.h: what a call cost, told to the client: exact, or with the reason why it is not known; never 0 for want of a
+ * price.
  *
  *   whole answers   x-mohs-cost-usd: 0.01155    or   x-mohs-cost-unknown: the reason
  *   streams         cost_usd or cost_unknown in the usage object of the usage chunk, since the head of a stream is sent

@@ -33,8 +33,10 @@ struct cost_options {
 
 static const struct option_row rows[] = {
     {"model", 'm', "ID", OPTION_STRING, AT(model),
-     .help = "Model id, inference profile id with its geography prefix, an ARN of either, or a friendly name. The default of records with --usage."},
-    {"region", 0, "REGION", OPTION_STRING, AT(region), .help = "Where it was called, for prices that differ by region."},
+     .help = "Model id, inference profile id with its geography prefix, an ARN of either, or a friendly name. The "
+             "default of records with --usage."},
+    {"region", 0, "REGION", OPTION_STRING, AT(region),
+     .help = "Where it was called, for prices that differ by region."},
     {"input", 0, "N", OPTION_INT, TOKENS(PRICE_INPUT), .help = "Input tokens, cached ones not among them."},
     {"output", 0, "N", OPTION_INT, TOKENS(PRICE_OUTPUT), .help = "Output tokens."},
     {"cache-read", 0, "N", OPTION_INT, TOKENS(PRICE_CACHE_READ), .help = "Input tokens read from the prompt cache."},
@@ -45,7 +47,8 @@ static const struct option_row rows[] = {
     {"input-audio", 0, "N", OPTION_INT, TOKENS(PRICE_INPUT_AUDIO), .help = "Audio input tokens."},
     {"output-audio", 0, "N", OPTION_INT, TOKENS(PRICE_OUTPUT_AUDIO), .help = "Audio output tokens."},
     {"units", 'u', "WHAT=N", OPTION_LIST, AT(units),
-     .help = "Any other unit, by its name in the price data: image:1024x1024/premium=2, input_image=1, query=3, input_video_second=10, provisioned_hour:1-month=24, guardrail_topic=5. May be repeated."},
+     .help = "Any other unit, by its name in the price data: image:1024x1024/premium=2, input_image=1, query=3, "
+             "input_video_second=10, provisioned_hour:1-month=24, guardrail_topic=5. May be repeated."},
     {"answer", 0, "FILE", OPTION_STRING, AT(answer),
      .help = "Read the usage from an answer of Bedrock or of a gateway, or from an array of the events of a stream."},
     {"tier", 0, "TIER", OPTION_STRING, AT(tier), .fallback = "on-demand",
@@ -60,7 +63,8 @@ static const struct option_row rows[] = {
     {"rounding", 0, "HOW", OPTION_STRING, AT(rounding), .fallback = "half-even", .choices = "half-even|half-up",
      .help = "How --round treats a tie."},
     {"usage", 0, "FILE", OPTION_STRING, AT(usage_file),
-     .help = "Price a file of records, one JSON object a line, in one pass; - is standard input. Totals by model, day and label."},
+     .help = "Price a file of records, one JSON object a line, in one pass; - is standard input. Totals by model, day "
+             "and label."},
     {"bad-lines", 0, "HOW", OPTION_STRING, AT(bad_lines), .fallback = "skip", .choices = "skip|fatal",
      .help = "With --usage: tell a bad line by its number and go on, or end there."},
     {"label", 0, "POINTER", OPTION_STRING, AT(label), .fallback = "/label",
@@ -70,8 +74,10 @@ static const struct option_row rows[] = {
     {"output-file", 'o', "FILE", OPTION_LIST, AT(outputs),
      .help = "With audit: write the result document (.json) or a report of it (.md, .txt, .xml); may be repeated."},
     {"verbose", 'v', NULL, OPTION_FLAG, AT(verbose), .help = "With audit: list what is for information only, too."},
-    {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES, .help = "How progress is shown."},
-    {"json", 0, NULL, OPTION_FLAG, AT(json), .help = "Print one JSON object instead of a table; total_usd is an exact decimal string."},
+    {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES,
+     .help = "How progress is shown."},
+    {"json", 0, NULL, OPTION_FLAG, AT(json),
+     .help = "Print one JSON object instead of a table; total_usd is an exact decimal string."},
 };
 
 static int complain(const struct note *note)
@@ -158,7 +164,8 @@ static void print_json(const struct price_bill *bill)
         if (line->variant != NULL)
             (void)json_set_string(one, "variant", line->variant);
         (void)json_set_int(one, "units", line->units);
-        (void)json_set_string(one, line->dimension < PRICE_TOKENS ? "usd_per_million" : "usd_per_unit", buf_text(&rate));
+        (void)json_set_string(one, line->dimension < PRICE_TOKENS ? "usd_per_million" : "usd_per_unit",
+                              buf_text(&rate));
         (void)json_set_string(one, "scope", line->scope);
         (void)json_set_string(one, "source", line->source);
         if (!line->verified)
@@ -371,8 +378,8 @@ static void print_audit(const struct audit *a, bool verbose)
             buf_addf(&out, "%s (%zu): %s\n", audit_kind_name(f->kind), a->counts[f->kind], audit_kind_says(f->kind));
         last = f->kind;
         buf_addf(&out, "  %-58s %-15s theirs %-10s ours %s%s%s\n", f->name, f->dimension != NULL ? f->dimension : "",
-                 f->theirs != NULL ? f->theirs : "-", f->ours != NULL ? f->ours : "-",
-                 f->source != NULL ? "  " : "", f->source != NULL ? f->source : "");
+                 f->theirs != NULL ? f->theirs : "-", f->ours != NULL ? f->ours : "-", f->source != NULL ? "  " : "",
+                 f->source != NULL ? f->source : "");
     }
     buf_addf(&out, "%zu names read; %zu figures compared, %zu equal; tokens in USD per million\n", a->names, a->figures,
              a->equal);
@@ -386,8 +393,8 @@ static int report_audit(const struct audit *a, const char *file, const struct co
     for (size_t k = 0; k < AUDIT_KINDS; k++)
         differences += audit_kind_is_difference((enum audit_kind)k) ? a->counts[k] : 0;
     int code = differences == 0 ? EXIT_HELD : EXIT_FAILED;
-    (void)snprintf(reason, sizeof reason, differences == 0 ? "no difference to our prices" : "%zu differences to our prices",
-                   differences);
+    (void)snprintf(reason, sizeof reason,
+                   differences == 0 ? "no difference to our prices" : "%zu differences to our prices", differences);
     CLEANUP(result_release) struct result result;
     result_init(&result, "cost-audit", command_line.argc, command_line.argv);
     result_take(&result, "audit", audit_json(a, file, o->format));
@@ -458,14 +465,20 @@ const struct verb verb_cost = {
     .name = "cost",
     .operands = "[audit FILE]",
     .summary = "price a usage exactly, line by line; audit a price table",
-    .about = "Prices are decimal figures with a source and a date; the arithmetic is in whole numbers, so the total is exact to the\n"
-             "last digit. A model, region, tier or kind of unit without a price is an error that names the nearest known one, never 0.\n"
+    .about = "Prices are decimal figures with a source and a date; the arithmetic is in whole numbers, so the total is "
+             "exact to the\n"
+             "last digit. A model, region, tier or kind of unit without a price is an error that names the nearest "
+             "known one, never 0.\n"
              "\n"
-             "With --usage a file of records is priced in one pass: what Converse, InvokeModel, chat completions, Responses and\n"
-             "Anthropic Messages answer is understood as it is. With audit, another price table is held against ours; exit 1 on a\n"
+             "With --usage a file of records is priced in one pass: what Converse, InvokeModel, chat completions, "
+             "Responses and\n"
+             "Anthropic Messages answer is understood as it is. With audit, another price table is held against ours; "
+             "exit 1 on a\n"
              "difference.",
-    .examples = "mohs cost --model us.anthropic.claude-sonnet-4-5-20250929-v1:0 --input 1000 --output 500\tThe lines and their sum.\n"
-                "mohs cost --model amazon.nova-micro-v1:0 --input 1 --json\tOne JSON object; total_usd is an exact decimal string.\n",
+    .examples = "mohs cost --model us.anthropic.claude-sonnet-4-5-20250929-v1:0 --input 1000 --output 500\tThe lines "
+                "and their sum.\n"
+                "mohs cost --model amazon.nova-micro-v1:0 --input 1 --json\tOne JSON object; total_usd is an exact "
+                "decimal string.\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct cost_options),

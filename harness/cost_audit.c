@@ -20,7 +20,8 @@ static const struct {
 } kinds[AUDIT_KINDS] = {
     [AUDIT_SCALE] = {"scale", "the figure is a power of ten away: per 1K or per token taken for per 1M", true},
     [AUDIT_EXPIRED] = {"expired", "a price that was true once", true},
-    [AUDIT_GLOBAL] = {"global", "the price of the global profile, under a name that is billed at the regional one", true},
+    [AUDIT_GLOBAL] = {"global", "the price of the global profile, under a name that is billed at the regional one",
+                      true},
     [AUDIT_FIGURE] = {"figure", "another figure than ours", true},
     [AUDIT_CACHE] = {"cache", "caching has a price, and the table has none", true},
     [AUDIT_GEOGRAPHY] = {"geography", "the table prices the model, but not under this geography", true},
@@ -135,8 +136,7 @@ static enum err quotes_add(struct quotes *q, const char *name, enum price_dimens
         q->items = grown;
         q->cap = cap;
     }
-    q->items[q->count++] =
-        (struct quote){copy(name), d, variant == NULL ? NULL : copy(variant), tier, atto_each};
+    q->items[q->count++] = (struct quote){copy(name), d, variant == NULL ? NULL : copy(variant), tier, atto_each};
     return OK;
 }
 
@@ -406,7 +406,7 @@ static enum audit_kind judge(const struct quotes *q, const struct quote *quote, 
     if (rate_on(q, q->date, global, quote, &other) == OK && other.each.atto_usd == theirs)
         return AUDIT_GLOBAL;
     return rate_on(q, "2000-01-01", global, quote, &other) == OK && other.each.atto_usd == theirs ? AUDIT_EXPIRED
-                                                                                                    : AUDIT_FIGURE;
+                                                                                                  : AUDIT_FIGURE;
 }
 
 static void compare(struct quotes *q, const struct quote *quote)

@@ -19,14 +19,14 @@ enum audit_kind {
     AUDIT_UNVERIFIED, /* a difference to a figure of ours that has one source only: for information */
     AUDIT_KINDS
 };
-const char *audit_kind_name(enum audit_kind k); /* "scale" */
-const char *audit_kind_says(enum audit_kind k); /* a sentence */
+const char *audit_kind_name(enum audit_kind k);   /* "scale" */
+const char *audit_kind_says(enum audit_kind k);   /* a sentence */
 bool audit_kind_is_difference(enum audit_kind k); /* false: for information */
 
 struct audit_finding {
     enum audit_kind kind;
-    char *name;      /* as their table spells the model, or as they would have to */
-    char *dimension; /* "input"; NULL: the whole model */
+    char *name;          /* as their table spells the model, or as they would have to */
+    char *dimension;     /* "input"; NULL: the whole model */
     char *theirs, *ours; /* exact decimals, USD per million tokens or per unit; NULL: none */
     const char *source;  /* of ours: a key of the book */
 };
@@ -39,8 +39,8 @@ struct audit {
     bool starved;
 };
 
-/* `format`: litellm, genai-prices or csv (header: model,dimension,usd with per million tokens, or per unit). `date`: ours of that
- * day; NULL: today. ERR_INVALID when the text is not of the format. */
+/* `format`: litellm, genai-prices or csv (header: model,dimension,usd with per million tokens, or per unit). `date`:
+ * ours of that day; NULL: today. ERR_INVALID when the text is not of the format. */
 enum err audit_run(const struct price_book *book, const char *format, struct span text, const char *date,
                    struct audit *out, struct note *note) MUST_USE;
 void audit_release(struct audit *a);

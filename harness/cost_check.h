@@ -10,8 +10,8 @@
 #include "harness/profile.h"
 #include "harness/talk.h"
 
-/* `wanted`, as in suites/README.md: {"usage":…, "models":[…], "tier":…}, "unknown" or "nothing". `model_id`: of the step,
- * upstream. The sentences are written in either case. */
+/* `wanted`, as in suites/README.md: {"usage":…, "models":[…], "tier":…}, "unknown" or "nothing". `model_id`: of the
+ * step, upstream. The sentences are written in either case. */
 bool cost_check(const struct profile *profile, const char *model_id, const char *region, const struct talk *talk,
                 const cJSON *wanted, struct buf *expected, struct buf *observed);
 

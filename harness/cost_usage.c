@@ -269,9 +269,9 @@ static void show(struct cost_run *run, uint64_t done, uint64_t size, uint64_t st
         return;
     char text[160];
     double seconds = (double)(now_ns() - started_at_ns) / 1e9, share = size == 0 ? 0 : (double)done / (double)size;
-    (void)snprintf(text, sizeof text, "%llu records, %llu bad, %.0f records/s%s",
-                   (unsigned long long)run->records, (unsigned long long)run->bad,
-                   seconds > 0 ? (double)run->records / seconds : 0, size == 0 ? " (length unknown)" : "");
+    (void)snprintf(text, sizeof text, "%llu records, %llu bad, %.0f records/s%s", (unsigned long long)run->records,
+                   (unsigned long long)run->bad, seconds > 0 ? (double)run->records / seconds : 0,
+                   size == 0 ? " (length unknown)" : "");
     progress_tell(run->progress, share, text);
 }
 

@@ -101,8 +101,8 @@ static enum err load_figure(const cJSON *item, bool per_million, struct price_en
     const char *colon = strchr(item->string, ':');
     size_t length = colon != NULL ? (size_t)(colon - item->string) : strlen(item->string);
     struct price_figure *f = &e->figures[e->count];
-    if (!price_dimension_named(item->string, length, &f->dimension) ||
-        (f->dimension < PRICE_TOKENS) != per_million || (per_million && colon != NULL))
+    if (!price_dimension_named(item->string, length, &f->dimension) || (f->dimension < PRICE_TOKENS) != per_million ||
+        (per_million && colon != NULL))
         return note_set(note, ERR_INVALID, "%s: \"%s\" is not a dimension that is priced %s", where, item->string,
                         per_million ? "per million" : "per unit");
     int scale = per_million ? PER_MILLION_DECIMALS : MONEY_DECIMALS;
@@ -611,8 +611,9 @@ static enum err apply_factor(const struct price_place *p, enum price_dimension d
     if (d >= PRICE_TOKENS)
         return note_set(note, ERR_UNKNOWN, "no price is known for %s at the tier %s", dimension_names[d], p->tier);
     if (!p->factor_verified && !p->allow_unverified)
-        return note_set(note, ERR_UNKNOWN, "the factor of the tier %s is not confirmed (%s); --allow-unverified takes it",
-                        p->tier, p->factor_source);
+        return note_set(note, ERR_UNKNOWN,
+                        "the factor of the tier %s is not confirmed (%s); --allow-unverified takes it", p->tier,
+                        p->factor_source);
     price_int scaled;
     if (__builtin_mul_overflow(out->each.atto_usd, p->factor, &scaled) || scaled % 1000 != 0)
         return note_set(note, ERR_LIMIT, "%s: the price times its factor has too many digits", dimension_names[d]);
@@ -633,7 +634,8 @@ enum err price_rate_at(const struct price_book *book, const struct price_place *
     if (f == NULL)
         return no_figure(m, place, d, variant, note);
     if (entry->unverified && !place->allow_unverified)
-        return note_set(note, ERR_UNKNOWN, "the price of %s for %s has only one source (%s); --allow-unverified takes it",
+        return note_set(note, ERR_UNKNOWN,
+                        "the price of %s for %s has only one source (%s); --allow-unverified takes it",
                         dimension_names[d], m->id, price_book_source(book, entry->source));
     *out = (struct price_rate){f->each, entry->scope, entry->source, !entry->unverified};
     return own != NULL ? OK : apply_factor(place, d, out, note);

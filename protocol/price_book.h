@@ -11,8 +11,8 @@
  *   3. the entry is the first, in the order of the file, that is valid on the date, and whose scope is, from the
  *      narrowest to the widest: the region (of the query, or of the ARN), the geography, "regional" for everything but
  *      "global.", "*". For "global." it is "global", then "*". A bare id is regional: AWS bills it in its region;
- *   4. tokens are priced by one entry: a kind of token that it lacks has no price. Other units each take the first entry
- *      that has them;
+ *   4. tokens are priced by one entry: a kind of token that it lacks has no price. Other units each take the first
+ * entry that has them;
  *   5. an entry of the tier asked for wins over the tier's factor. A factor holds for tokens only; images and the like
  *      have no price at a tier with a factor other than 1. Guardrails and provisioned hours know no tier.
  * Whatever is not found is an error that names the nearest known one; no price is ever taken to be 0.
@@ -32,14 +32,14 @@ enum price_dimension {
     PRICE_CACHE_WRITE_1H,
     PRICE_INPUT_AUDIO,
     PRICE_OUTPUT_AUDIO,
-    PRICE_TOKENS, /* how many kinds of tokens */
+    PRICE_TOKENS,               /* how many kinds of tokens */
     PRICE_IMAGE = PRICE_TOKENS, /* made; variant: size/quality, as the data spells them */
     PRICE_INPUT_IMAGE,
     PRICE_VIDEO_SECOND, /* made */
     PRICE_INPUT_VIDEO_SECOND,
     PRICE_INPUT_AUDIO_SECOND,
-    PRICE_QUERY,            /* of a reranker */
-    PRICE_PROVISIONED_HOUR, /* one model unit for one hour; variant: "1-month", "6-month" */
+    PRICE_QUERY,             /* of a reranker */
+    PRICE_PROVISIONED_HOUR,  /* one model unit for one hour; variant: "1-month", "6-month" */
     PRICE_GUARDRAIL_CONTENT, /* text units of 1000 characters, by policy, to PRICE_DIMENSIONS */
     PRICE_GUARDRAIL_CONTENT_IMAGE,
     PRICE_GUARDRAIL_TOPIC,

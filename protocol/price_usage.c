@@ -239,7 +239,20 @@ static enum err read_guardrail(const cJSON *usage, struct price_usage *out, stru
     return OK;
 }
 
-enum form { CONVERSE, METRICS, CHAT, RESPONSES, RESPONSES_TOTAL, ANTHROPIC, ANTHROPIC_DELTA, TITAN, LLAMA, COHERE, GUARDRAIL, FORMS };
+enum form {
+    CONVERSE,
+    METRICS,
+    CHAT,
+    RESPONSES,
+    RESPONSES_TOTAL,
+    ANTHROPIC,
+    ANTHROPIC_DELTA,
+    TITAN,
+    LLAMA,
+    COHERE,
+    GUARDRAIL,
+    FORMS
+};
 
 #define FIELDS(table) (table), COUNT_OF(table)
 

@@ -23,7 +23,8 @@
 /* `place` is a usage object, an answer or event that holds one, or an array of the events of a stream: what an event
  * says replaces what an earlier one said, as their counts are running totals. *out is only added to where something is
  * said; zero it first. `form` (may be NULL) gets the last name of the list above.
- * ERR_UNKNOWN: no usage there. ERR_INVALID: a count that is no whole number from 0, or more cached tokens than tokens. */
+ * ERR_UNKNOWN: no usage there. ERR_INVALID: a count that is no whole number from 0, or more cached tokens than tokens.
+ */
 enum err price_usage_read(const cJSON *place, struct price_usage *out, const char **form, struct note *note) MUST_USE;
 
 /* One HTTP header of InvokeModel; false when it says nothing of usage. The value must be a whole number. */

@@ -5,8 +5,8 @@
 
 static struct price_book *book;
 
-#define CSV "model,dimension,usd\n"
-#define NOVA "amazon.nova-lite-v1:0"
+#define CSV    "model,dimension,usd\n"
+#define NOVA   "amazon.nova-lite-v1:0"
 #define SONNET "anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 static bool has(const struct audit *a, const char *kind, const char *name, const char *dimension, const char *theirs)
@@ -35,20 +35,35 @@ static void each_kind_of_fault_is_found(void)
         {"csv", CSV NOVA ",input,0.06\n", "absent", "amazon.nova-micro-v1:0", NULL, NULL},
         {"csv", CSV SONNET ",input,3\n", "global", SONNET, "input", "3"},
         {"csv", CSV SONNET ",input,3.3\n", "geography", "eu." SONNET, NULL, NULL},
-        {"csv", CSV "us.anthropic.claude-sonnet-5,input,2.2", "expired", "us.anthropic.claude-sonnet-5", "input", "2.2"},
+        {"csv", CSV "us.anthropic.claude-sonnet-5,input,2.2", "expired", "us.anthropic.claude-sonnet-5", "input",
+         "2.2"},
         {"csv", CSV "x.y,input,1\n", "unknown", "x.y", "input", "1"},
-        {"csv", CSV "meta.llama3-1-405b-instruct-v1:0,input,1\n", "unverified", "meta.llama3-1-405b-instruct-v1:0", "input", "1"},
-        {"litellm", "{\"" NOVA "\":{\"litellm_provider\":\"bedrock\",\"input_cost_per_token\":7e-08}}", "figure", NOVA, "input", "0.07"},
-        {"litellm", "{\"" NOVA "\":{\"litellm_provider\":\"bedrock\",\"input_cost_per_token\":6e-05}}", "scale", NOVA, "input", "60"},
-        {"litellm", "{\"" NOVA "\":{\"litellm_provider\":\"bedrock\",\"input_cost_per_token\":6e-08,\"input_cost_per_token_batches\":6e-08}}", "figure", NOVA, "input at batch", "0.06"},
-        {"genai-prices", "{\"models\":[{\"match\":{\"contains\":\"nova-lite\"},\"prices_usd_per_million\":{\"input_mtok\":0.07}}]}", "figure", "us." NOVA, "input", "0.07"},
-        {"genai-prices", "{\"models\":[{\"match\":{\"or\":[{\"starts_with\":\"x\"},{\"equals\":\"" NOVA "\"}]},\"prices_usd_per_million\":[{\"prices\":{\"input_mtok\":0.06}},{\"constraint\":{\"start_date\":\"2026-01-01\"},\"prices\":{\"input_mtok\":0.6}},{\"constraint\":{\"start_date\":\"2027-01-01\"},\"prices\":{\"input_mtok\":0.06}}]}]}", "scale", NOVA, "input", "0.6"},
+        {"csv", CSV "meta.llama3-1-405b-instruct-v1:0,input,1\n", "unverified", "meta.llama3-1-405b-instruct-v1:0",
+         "input", "1"},
+        {"litellm", "{\"" NOVA "\":{\"litellm_provider\":\"bedrock\",\"input_cost_per_token\":7e-08}}", "figure", NOVA,
+         "input", "0.07"},
+        {"litellm", "{\"" NOVA "\":{\"litellm_provider\":\"bedrock\",\"input_cost_per_token\":6e-05}}", "scale", NOVA,
+         "input", "60"},
+        {"litellm",
+         "{\"" NOVA
+         "\":{\"litellm_provider\":\"bedrock\",\"input_cost_per_token\":6e-08,\"input_cost_per_token_batches\":6e-08}}",
+         "figure", NOVA, "input at batch", "0.06"},
+        {"genai-prices",
+         "{\"models\":[{\"match\":{\"contains\":\"nova-lite\"},\"prices_usd_per_million\":{\"input_mtok\":0.07}}]}",
+         "figure", "us." NOVA, "input", "0.07"},
+        {"genai-prices",
+         "{\"models\":[{\"match\":{\"or\":[{\"starts_with\":\"x\"},{\"equals\":\"" NOVA
+         "\"}]},\"prices_usd_per_million\":[{\"prices\":{\"input_mtok\":0.06}},{\"constraint\":{\"start_date\":\"2026-"
+         "01-01\"},\"prices\":{\"input_mtok\":0.6}},{\"constraint\":{\"start_date\":\"2027-01-01\"},\"prices\":{"
+         "\"input_mtok\":0.06}}]}]}",
+         "scale", NOVA, "input", "0.6"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct audit a;
         struct note note = {""};
         CLAIM(audit_run(book, rows[i].format, span_of(rows[i].table), "2026-11-21", &a, &note) == OK, "%s", note.text);
-        CLAIM(has(&a, rows[i].kind, rows[i].name, rows[i].dimension, rows[i].theirs), "row %zu: no %s", i, rows[i].kind);
+        CLAIM(has(&a, rows[i].kind, rows[i].name, rows[i].dimension, rows[i].theirs), "row %zu: no %s", i,
+              rows[i].kind);
         audit_release(&a);
     }
 }

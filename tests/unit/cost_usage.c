@@ -32,16 +32,20 @@ static const struct cost_group *group(const struct cost_run *run, enum cost_by b
 }
 
 static const char file[] =
-    "{\"model\":\"amazon.nova-micro-v1:0\",\"time\":\"2026-11-02T10:00:00Z\",\"label\":\"a\",\"usage\":{\"inputTokens\":1000,\"outputTokens\":10}}\n"
-    "{\"model\":\"us.anthropic.claude-sonnet-4-5-20250929-v1:0\",\"created\":1793577600,\"label\":\"b\",\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":500,\"prompt_tokens_details\":{\"cached_tokens\":900}}}\r\n"
+    "{\"model\":\"amazon.nova-micro-v1:0\",\"time\":\"2026-11-02T10:00:00Z\",\"label\":\"a\",\"usage\":{"
+    "\"inputTokens\":1000,\"outputTokens\":10}}\n"
+    "{\"model\":\"us.anthropic.claude-sonnet-4-5-20250929-v1:0\",\"created\":1793577600,\"label\":\"b\",\"usage\":{"
+    "\"prompt_tokens\":1000,\"completion_tokens\":500,\"prompt_tokens_details\":{\"cached_tokens\":900}}}\r\n"
     "not json\n"
     "\n"
-    "{\"model\":\"amazon.nova-micro-v1:0\",\"service_tier\":\"flex\",\"usage\":{\"inputTokens\":1000,\"outputTokens\":10}}\n"
+    "{\"model\":\"amazon.nova-micro-v1:0\",\"service_tier\":\"flex\",\"usage\":{\"inputTokens\":1000,\"outputTokens\":"
+    "10}}\n"
     "{\"model\":\"nobody.knows\",\"usage\":{\"inputTokens\":1}}\n"
     "{\"model\":\"amazon.nova-micro-v1:0\",\"date\":\"yesterday\",\"usage\":{\"inputTokens\":1}}\n"
     "{\"model\":\"amazon.nova-micro-v1:0\"}\n"
     "[1]\n"
-    "{\"modelId\":\"amazon.nova-micro-v1:0\",\"service_tier\":\"default\",\"usage\":{\"inputTokens\":1,\"outputTokens\":0}}";
+    "{\"modelId\":\"amazon.nova-micro-v1:0\",\"service_tier\":\"default\",\"usage\":{\"inputTokens\":1,"
+    "\"outputTokens\":0}}";
 
 static void totals_by_model_day_and_label(void)
 {
@@ -92,15 +96,17 @@ static void a_bad_line_can_end_the_run(void)
 static void the_order_of_lines_does_not_matter(void)
 {
     enum { N = 3000 };
-    CLEANUP(buf_release) struct buf forward = BUF_INIT(BUF_ANY), backward = BUF_INIT(BUF_ANY), a = BUF_INIT(64),
-                                    b = BUF_INIT(64);
+    CLEANUP(buf_release)
+    struct buf forward = BUF_INIT(BUF_ANY),
+               backward = BUF_INIT(BUF_ANY), a = BUF_INIT(64), b = BUF_INIT(64);
     for (int i = 0; i < N; i++)
         for (int way = 0; way < 2; way++) {
             int n = way == 0 ? i : N - 1 - i;
-            buf_addf(way == 0 ? &forward : &backward,
-                     "{\"model\":\"%s\",\"date\":\"2026-%02d-%02d\",\"usage\":{\"inputTokens\":%d,\"outputTokens\":%d}}\n",
-                     n % 3 == 0 ? "amazon.nova-pro-v1:0" : "global.anthropic.claude-haiku-4-5-20251001-v1:0",
-                     n % 12 + 1, n % 28 + 1, n * 7919 % 100003, n * 104729 % 5003);
+            buf_addf(
+                way == 0 ? &forward : &backward,
+                "{\"model\":\"%s\",\"date\":\"2026-%02d-%02d\",\"usage\":{\"inputTokens\":%d,\"outputTokens\":%d}}\n",
+                n % 3 == 0 ? "amazon.nova-pro-v1:0" : "global.anthropic.claude-haiku-4-5-20251001-v1:0", n % 12 + 1,
+                n % 28 + 1, n * 7919 % 100003, n * 104729 % 5003);
         }
     CLEANUP(cost_run_release) struct cost_run one = {0};
     CLEANUP(cost_run_release) struct cost_run two = {0};
@@ -118,7 +124,10 @@ static void names_beyond_the_ceiling_share_a_group(void)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY), sum = BUF_INIT(64);
     for (size_t i = 0; i < COST_GROUPS_MAX + 50; i++)
-        buf_addf(&text, "{\"model\":\"amazon.nova-pro-v1:0\",\"label\":\"l%zu\",\"usage\":{\"inputTokens\":10,\"outputTokens\":0}}\n", i);
+        buf_addf(&text,
+                 "{\"model\":\"amazon.nova-pro-v1:0\",\"label\":\"l%zu\",\"usage\":{\"inputTokens\":10,"
+                 "\"outputTokens\":0}}\n",
+                 i);
     CLEANUP(cost_run_release) struct cost_run run = {0};
     CU_ASSERT_EQUAL(price_text(text.data, text.len, &run, NULL), OK);
     CU_ASSERT_EQUAL(group(&run, COST_BY_LABEL, "(others)")->records, 50);

@@ -47,8 +47,22 @@ static void prints_and_parses_exactly(void)
         money_print(m, &out);
         CLAIM(strcmp(buf_text(&out), rows[i][1]) == 0, "%s prints as %s", rows[i][0], buf_text(&out));
     }
-    static const char *const bad[] = {"",    ".5", "1.",   "1,5",  "--1",   "1e",  "1e999", "0.0000000000000000001",
-                                      "1 ",  "1x", "0x10", "1e 5", "1e-5 ", "1e+", "+1",    "1.2.3",
+    static const char *const bad[] = {"",
+                                      ".5",
+                                      "1.",
+                                      "1,5",
+                                      "--1",
+                                      "1e",
+                                      "1e999",
+                                      "0.0000000000000000001",
+                                      "1 ",
+                                      "1x",
+                                      "0x10",
+                                      "1e 5",
+                                      "1e-5 ",
+                                      "1e+",
+                                      "+1",
+                                      "1.2.3",
                                       "999999999999999999999999999999999999999"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct money m;
@@ -62,8 +76,8 @@ static void rounds_for_display_only(void)
         const char *in;
         unsigned places;
         const char *even, *up;
-    } rows[] = {{"0.035", 2, "0.04", "0.04"},    {"0.025", 2, "0.02", "0.03"}, {"-0.025", 2, "-0.02", "-0.03"},
-                {"2.5", 0, "2", "3"},            {"3.5", 0, "4", "4"},         {"0.0251", 2, "0.03", "0.03"},
+    } rows[] = {{"0.035", 2, "0.04", "0.04"},   {"0.025", 2, "0.02", "0.03"}, {"-0.025", 2, "-0.02", "-0.03"},
+                {"2.5", 0, "2", "3"},           {"3.5", 0, "4", "4"},         {"0.0251", 2, "0.03", "0.03"},
                 {"9.999", 2, "10.00", "10.00"}, {"1", 3, "1.000", "1.000"},   {"0.0249", 2, "0.02", "0.02"}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct money m;
@@ -350,9 +364,11 @@ static void an_unknown_price_is_an_error_never_zero(void)
         int64_t in;
         const char *says;
     } rows[] = {
-        {{"anthropic.claude-sonet-4-5-20250929-v1:0", NULL, NULL, NULL, true}, 1,
+        {{"anthropic.claude-sonet-4-5-20250929-v1:0", NULL, NULL, NULL, true},
+         1,
          "the nearest id is anthropic.claude-sonnet-4-5-20250929-v1:0"},
-        {{"us.anthropic.claude-sonet-4-5-20250929-v1:0", NULL, NULL, NULL, true}, 1,
+        {{"us.anthropic.claude-sonet-4-5-20250929-v1:0", NULL, NULL, NULL, true},
+         1,
          "the nearest id is anthropic.claude-sonnet-4-5-20250929-v1:0"},
         {{"nobody.knows", NULL, NULL, NULL, true}, 1, "no price is known"},
         {{"mars.amazon.nova-lite-v1:0", NULL, NULL, NULL, true}, 1, "no price is known"},
@@ -368,7 +384,8 @@ static void an_unknown_price_is_an_error_never_zero(void)
         {{"amazon.nova-reel-v1:0", NULL, NULL, NULL, false}, 1, "no figure for this model has a public source"},
         {{"meta.llama3-1-405b-instruct-v1:0", NULL, NULL, NULL, true}, 1, "has only one source"},
         {{"meta.llama3-70b-instruct-v1:0", "sa-east-1", NULL, NULL, true}, 1, "has only one source"},
-        {{"arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", NULL, NULL, NULL, true}, 1,
+        {{"arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", NULL, NULL, NULL, true},
+         1,
          "does not say which model"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -481,10 +498,8 @@ static void damaged_data_is_refused_when_it_is_loaded(void)
         CLEANUP(buf_release) struct buf models = BUF_INIT(BUF_ANY);
         struct note note = {""};
         buf_addf(&models, "{\"sources\":{\"s\":{\"what\":\"x\"}},\"models\":[{\"id\":\"a.b\",\"prices\":[%s]}%s]}",
-                 i < COUNT_OF(rows) ? rows[i].entry : "",
-                 i < COUNT_OF(rows) ? "" : ",{\"id\":\"a.b\",\"prices\":[]}");
-        struct price_book *b =
-            price_book_parse(buf_span(&models), span_of(rules), SPAN_LIT("{\"aliases\":[]}"), &note);
+                 i < COUNT_OF(rows) ? rows[i].entry : "", i < COUNT_OF(rows) ? "" : ",{\"id\":\"a.b\",\"prices\":[]}");
+        struct price_book *b = price_book_parse(buf_span(&models), span_of(rules), SPAN_LIT("{\"aliases\":[]}"), &note);
         CLAIM(b == NULL && strstr(note.text, i < COUNT_OF(rows) ? rows[i].says : "is there twice") != NULL,
               "row %zu: %s", i, note.text);
         price_book_free(b);
@@ -518,7 +533,8 @@ int main(void)
         {"every figure of the book has a vector", every_figure_of_the_book_has_a_vector},
         {"a changed digit of any figure is noticed", a_changed_digit_of_any_figure_is_noticed},
         {"displayed rates are ours rounded half up", displayed_rates_are_ours_rounded_half_up},
-        {"the ranges of the guide hold our prices, or say why not", the_ranges_of_the_guide_hold_our_prices_or_say_why_not},
+        {"the ranges of the guide hold our prices, or say why not",
+         the_ranges_of_the_guide_hold_our_prices_or_say_why_not},
         {"cost is linear, the sum of its parts, and batch is half", cost_is_linear_and_batch_is_half},
         {"the sum does not depend on the order", the_sum_does_not_depend_on_the_order},
         {"an unknown price is an error, never zero", an_unknown_price_is_an_error_never_zero},

@@ -43,7 +43,8 @@ static void every_place_is_read_into_one_meaning(void)
 static void the_same_call_costs_the_same_whoever_tells_it(void)
 {
     static const char *const told[] = {
-        "{\"usage\":{\"inputTokens\":10,\"outputTokens\":5,\"cacheReadInputTokens\":900,\"cacheWriteInputTokens\":200}}",
+        "{\"usage\":{\"inputTokens\":10,\"outputTokens\":5,\"cacheReadInputTokens\":900,\"cacheWriteInputTokens\":200}"
+        "}",
         "{\"usage\":{\"input_tokens\":10,\"output_tokens\":5,\"cache_read_input_tokens\":900,"
         "\"cache_creation_input_tokens\":200}}",
         "{\"usage\":{\"prompt_tokens\":1110,\"completion_tokens\":5,\"prompt_tokens_details\":{\"cached_tokens\":900,"
