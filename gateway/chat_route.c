@@ -26,16 +26,6 @@ static bool unary_data(void *ctx, struct span bytes)
     return true;
 }
 
-static void tell_cost(struct talk *t, const cJSON *converse)
-{
-    struct cost cost;
-    cost_of(t->config, t->chat.model_id, converse, &cost);
-    if (cost.usd[0] != '\0')
-        http_headers_set(&t->relayed, "x-mohs-cost-usd", cost.usd);
-    else
-        http_headers_set(&t->relayed, "x-mohs-cost-unknown", cost.unknown.text);
-}
-
 static void unary_answer(struct talk *t)
 {
     struct fail f = {0};
@@ -49,7 +39,7 @@ static void unary_answer(struct talk *t)
     else
         answer = chat_answer(&t->chat, &t->who, converse, &f);
     if (answer != NULL) {
-        tell_cost(t, converse);
+        talk_tell_cost(t, t->chat.model_id, converse);
         talk_reply_json(t, 200, answer);
     } else
         talk_fail(t, &f);

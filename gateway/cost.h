@@ -4,6 +4,7 @@
  *   whole answers   x-mohs-cost-usd: 0.01155    or   x-mohs-cost-unknown: the reason
  *   streams         cost_usd or cost_unknown in the usage object of the usage chunk, since the head of a stream is sent
  *                   before anybody knows; a client that asks for no usage is told no cost
+ *   native streams  nothing: their frames go on as they came
  * The price is that of the model called (an alias has none of its own) in the region signed for, on this day, at the
  * service tier that the answer names. Failures carry no cost: Bedrock reports no usage for them.
  */

@@ -4,6 +4,7 @@
  * the signature is ours. The answer comes back the same way. A stream is decoded all the same, so that a damaged frame
  * or a stream without its end is told to the client as an exception frame; the good frames are relayed as they were.
  */
+#include "gateway/model.h"
 #include "gateway/talk.h"
 
 static const char frames[] = "application/vnd.amazon.eventstream";
@@ -36,14 +37,29 @@ static void native_refused(struct talk *t, const struct upstream_result *r)
     talk_reply(t, r->status, type != NULL ? type : "application/json", r->body);
 }
 
+/* The body goes on untouched; it is only looked into, for what it cost. */
+static void native_cost(struct talk *t)
+{
+    static const char prefix[] = "/model/", suffix[] = "/converse";
+    CLEANUP(json_free) cJSON *answer = NULL;
+    CLEANUP(buf_release) struct buf id = BUF_INIT(MODEL_ID_MAX + 1);
+    struct span path = span_from(buf_span(&t->path), sizeof prefix - 1);
+    if (path.n < sizeof suffix || json_parse(buf_span(&t->got), JSON_COMPACT, &answer, NULL) != OK)
+        return;
+    if (model_clean(span_cut(path, 0, path.n - (sizeof suffix - 1)), &id) == OK)
+        talk_tell_cost(t, buf_text(&id), answer);
+}
+
 static void native_done(void *ctx, const struct upstream_result *r)
 {
     struct talk *t = ctx;
     talk_call_over(t);
     if (r->error != OK || r->status != 200 || buf_error(&t->got) != OK)
         native_refused(t, r);
-    else
+    else {
+        native_cost(t);
         talk_reply(t, 200, "application/json", buf_span(&t->got));
+    }
     talk_maybe_free(t);
 }
 

@@ -5,6 +5,8 @@
  */
 #include "gateway/talk.h"
 
+#include "gateway/cost.h"
+
 #include <stdlib.h>
 
 struct talk *talk_new(struct gateway_worker *w, const struct gateway_config *config, struct exchange *x,
@@ -142,6 +144,16 @@ void talk_relay(struct talk *t, const struct http_headers *headers)
         if (value != NULL && (t->native || !rows[i].native_only))
             http_headers_set(&t->relayed, rows[i].name, value);
     }
+}
+
+void talk_tell_cost(struct talk *t, const char *model_id, const cJSON *converse)
+{
+    struct cost cost;
+    cost_of(t->config, model_id, converse, &cost);
+    if (cost.usd[0] != '\0')
+        http_headers_set(&t->relayed, "x-mohs-cost-usd", cost.usd);
+    else
+        http_headers_set(&t->relayed, "x-mohs-cost-unknown", cost.unknown.text);
 }
 
 /* ---- the call ---- */

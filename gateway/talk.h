@@ -73,6 +73,8 @@ void talk_call_over(struct talk *t);
 void talk_maybe_free(struct talk *t);
 /* Headers of upstream that clients may see: x-amzn-requestid, Retry-After; the error type on native routes. */
 void talk_relay(struct talk *t, const struct http_headers *headers);
+/* What an answer of Converse cost, as headers (gateway/cost.h). */
+void talk_tell_cost(struct talk *t, const char *model_id, const cJSON *converse);
 /* The end of a call that was no success, as a failure to tell. */
 void talk_upstream_fail(struct talk *t, const struct upstream_result *r, struct fail *f);
 
