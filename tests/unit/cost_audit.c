@@ -68,6 +68,20 @@ static void each_kind_of_fault_is_found(void)
     }
 }
 
+/* A hole is told at the bare name, and not once more for each geography that has it too. */
+static void a_hole_is_told_once(void)
+{
+    struct audit a;
+    CU_ASSERT_EQUAL(audit_run(book, "csv",
+                              SPAN_LIT(CSV NOVA ",input,0.06\n" NOVA ",output,0.24\nus." NOVA ",input,0.06\nus." NOVA
+                                                ",output,0.24\n"),
+                              "2026-11-21", &a, NULL),
+                    OK);
+    CU_ASSERT_EQUAL(a.counts[AUDIT_CACHE], 1);
+    CU_ASSERT_EQUAL(a.equal, 4);
+    audit_release(&a);
+}
+
 /* Every figure of ours, as csv: nothing but what csv cannot say may be found. */
 static void our_own_table_is_right(void)
 {
@@ -127,6 +141,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         {"each kind of fault is found", each_kind_of_fault_is_found},
+        {"a hole is told once", a_hole_is_told_once},
         {"our own table is right", our_own_table_is_right},
         {"a table of another form is refused", a_table_of_another_form_is_refused},
         CU_TEST_INFO_NULL,

@@ -510,6 +510,62 @@ static void damaged_data_is_refused_when_it_is_loaded(void)
     CLAIM(strstr(note.text, "which no model has") != NULL, "%s", note.text);
 }
 
+/* A book of one model with an entry of every scope, so that each step of the rule can be told from the next. */
+static const char small_models[] =
+    "{\"sources\":{\"s\":{\"what\":\"x\"}},\"models\":[{\"id\":\"a.b\",\"prices\":["
+    "{\"scope\":\"*\",\"source\":\"s\",\"per_million\":{\"input\":\"1\",\"output\":\"0.000000000001\",\"cache_read\":"
+    "\"5\"}},"
+    "{\"scope\":\"regional\",\"source\":\"s\",\"per_million\":{\"input\":\"2\"}},"
+    "{\"scope\":\"eu\",\"source\":\"s\",\"per_million\":{\"input\":\"3\"}},"
+    "{\"scope\":\"eu-west-1\",\"source\":\"s\",\"per_million\":{\"input\":\"4\"}},"
+    "{\"scope\":\"*\",\"source\":\"s\",\"tier\":\"batch\",\"per_million\":{\"input\":\"9\"}}]}]}";
+static const char small_rules[] =
+    "{\"geographies\":[\"us\",\"eu\",\"global\"],\"regions\":{\"us-east-1\":\"us\",\"eu-west-1\":\"eu\"},"
+    "\"tiers\":{\"on-demand\":{\"factor\":\"1\",\"verified\":true},\"batch\":{\"factor\":\"0.5\",\"verified\":true},"
+    "\"flex\":{\"factor\":\"0.5\",\"verified\":true}}}";
+
+static void the_narrowest_scope_that_holds_wins(void)
+{
+    static const struct {
+        const char *model, *region, *tier;
+        enum price_dimension d;
+        const char *total; /* of a million; NULL: an error */
+    } rows[] = {
+        {"a.b", NULL, NULL, PRICE_INPUT, "2"},
+        {"a.b", "us-east-1", NULL, PRICE_INPUT, "2"},
+        {"a.b", "eu-west-1", NULL, PRICE_INPUT, "4"},
+        {"us.a.b", NULL, NULL, PRICE_INPUT, "2"},
+        {"eu.a.b", NULL, NULL, PRICE_INPUT, "3"},
+        {"eu.a.b", "eu-west-1", NULL, PRICE_INPUT, "4"},
+        {"global.a.b", NULL, NULL, PRICE_INPUT, "1"},
+        {"global.a.b", "eu-west-1", NULL, PRICE_INPUT, "1"},
+        {"arn:aws:bedrock:eu-west-1::foundation-model/a.b", NULL, NULL, PRICE_INPUT, "4"},
+        {"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.a.b", "us-east-1", NULL, PRICE_INPUT, "3"},
+        {"a.b", NULL, "batch", PRICE_INPUT, "9"}, /* a price of the tier's own, not the factor */
+        {"a.b", NULL, "flex", PRICE_INPUT, "1"},
+        {"global.a.b", NULL, NULL, PRICE_CACHE_READ, "5"},
+        {"a.b", NULL, NULL, PRICE_CACHE_READ, NULL}, /* the regional entry prices tokens, and not this kind */
+        {"global.a.b", NULL, NULL, PRICE_OUTPUT, "0.000000000001"},
+        {"global.a.b", NULL, "flex", PRICE_OUTPUT, NULL}, /* half of it cannot be held exactly */
+    };
+    struct note note = {""};
+    struct price_book *small =
+        price_book_parse(span_of(small_models), span_of(small_rules), SPAN_LIT("{\"aliases\":[]}"), &note);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(small);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct price_usage usage = {0};
+        struct price_bill bill = {0};
+        usage.units[rows[i].d] = 1000000;
+        const struct asked a = {rows[i].model, rows[i].region, "2026-11-01", rows[i].tier, true};
+        CLEANUP(buf_release) struct buf total = BUF_INIT(64);
+        enum err e = cost_in(small, &a, &usage, &bill, &note);
+        money_print(bill.total, &total);
+        CLAIM(rows[i].total == NULL ? e != OK : e == OK && strcmp(buf_text(&total), rows[i].total) == 0,
+              "row %zu: %s %s", i, buf_text(&total), note.text);
+    }
+    price_book_free(small);
+}
+
 static void refuses_what_does_not_fit(void)
 {
     struct money a = {0}, out;
@@ -543,6 +599,7 @@ int main(void)
         {"every id is found with every geography", every_id_is_found_with_every_geography},
         {"every model of the documents has a row", every_model_of_the_documents_has_a_row},
         {"damaged data is refused when it is loaded", damaged_data_is_refused_when_it_is_loaded},
+        {"the narrowest scope that holds wins", the_narrowest_scope_that_holds_wins},
         {"refuses what does not fit", refuses_what_does_not_fit},
         CU_TEST_INFO_NULL,
     };
