@@ -79,8 +79,11 @@ static ssize_t read_body(void *cls, uint64_t position, char *to, size_t max)
 
 static void add_headers(struct MHD_Response *response, const struct http_headers *h)
 {
-    for (size_t i = 0; i < h->count; i++)
-        (void)MHD_add_response_header(response, h->items[i].name, h->items[i].value);
+    for (size_t i = 0; i < h->count; i++) {
+        /* The library refuses an empty value; a space is one to every reader (RFC 9110 section 5.5). */
+        const char *value = h->items[i].value[0] != '\0' ? h->items[i].value : " ";
+        (void)MHD_add_response_header(response, h->items[i].name, value);
+    }
 }
 
 static struct MHD_Response *make_response(struct exchange *x)

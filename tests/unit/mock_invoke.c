@@ -545,7 +545,7 @@ static void scripts_answer_here_too(void)
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     script(m,
            "{\"replies\":[{\"reply\":{\"error\":{\"type\":\"ModelErrorException\",\"message\":\"m\"}}},"
-           "{\"reply\":{\"raw\":{\"status\":200,\"body_json\":{\"completion\":\"x\"}}}},"
+           "{\"reply\":{\"raw\":{\"headers\":[[\"X-Empty\",\"\"]],\"body_json\":{\"completion\":\"x\"}}}},"
            "{\"reply\":{\"text\":\"x\",\"extra\":{\"b\":1,\"role\":null}}},"
            "{\"match\":{\"body\":{\"max_tokens\":64}},\"reply\":{\"frames\":[{\"chunk\":{\"b\":1,\"a\":[2]}},"
            "{\"chunk\":{},\"after_ms\":1},{\"exception\":\"throttlingException\",\"payload\":{\"message\":\"m\"}}]}},"
@@ -554,6 +554,8 @@ static void scripts_answer_here_too(void)
     CLAIM(a.status == 424 && strcmp(text_at(a.json, "/message"), "m") == 0, "%d %s", a.status, buf_text(&a.body));
     CLEANUP(reply_release) struct reply b = ask(m, INVOKE, NATIVE_HELLO);
     CLAIM(strcmp(buf_text(&b.body), "{\"completion\":\"x\"}") == 0, "%s", buf_text(&b.body));
+    const char *empty = http_headers_get(&b.headers, "X-Empty");
+    CLAIM(empty != NULL && empty[0] == '\0', "an empty header does not arrive");
     CLEANUP(reply_release) struct reply c = ask(m, INVOKE, NATIVE_HELLO);
     CLAIM(number_at(c.json, "/b") == 1 && json_item(c.json, "role") == NULL, "%s", buf_text(&c.body));
     CLEANUP(reply_release) struct reply d = ask(m, INVOKE_CHUNK, NATIVE_HELLO);
