@@ -21,6 +21,11 @@ seeds() {
     case) find suites/cases suites/profiles suites/expected-failures -name '*.json' -size -16k 2> /dev/null | shuf -n 200 --random-source=CMakeLists.txt ;;
     json | shape) find fixtures suites -name '*.json' -size -4k | shuf -n 100 --random-source=CMakeLists.txt ;;
   esac | while read -r file; do cp "$file" "$2/$(echo "$file" | tr / _)"; done
+  [ "$1" != http2 ] || { # behind the byte that says how to go on: HEADERS of a GET; of a POST, and its DATA; with RST_STREAM
+    printf '\x01\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01h' > "$2/get"
+    printf '\x07\0\0\x06\x01\x04\0\0\0\x01\x83\x86\x84\x41\x01h\0\0\x04\0\x01\0\0\0\x01body' > "$2/post"
+    printf '\x43\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01h\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08' > "$2/reset"
+  }
   [ "$1" != script ] || {
     ! command -v jq > /dev/null || for file in suites/cases/*/*/*.json; do # the replies of a case are those of a script
       jq -c '{replies: [.steps[].upstream[]?.reply // empty | {reply: .}]}' "$file" > "$2/$(echo "$file" | tr / _)" 2> /dev/null

@@ -401,13 +401,18 @@ static void hostile_frames_end_the_connection_only(void)
 #undef FRAME
 }
 
+static bool twenty_are_refused(struct peer *p)
+{
+    return p->closed >= 20 && locked(&rig.handled) >= 100;
+}
+
 static void a_hundred_streams_run_at_once_and_no_more(void)
 {
     rig_start();
     struct peer *p = peer_dial();
     for (size_t i = 0; i < 120; i++)
         (void)ask(p, "/gated");
-    (void)peer_until(p, NULL, 200);
+    CU_ASSERT(peer_until(p, twenty_are_refused, 5000));
     size_t refused = 0, good = 0;
     for (size_t i = 0; i < p->count; i++)
         refused += p->replies[i].closed && p->replies[i].code == NGHTTP2_REFUSED_STREAM;
@@ -446,24 +451,45 @@ static void pieces_due_together_are_one_frame_unless_alone(void)
     rig_stop();
 }
 
+/* Frames that come late may come joined, as on a real network; none may come early. */
+static void nothing_is_early(const struct reply *r, uint64_t start, const size_t *piece, const uint64_t *due,
+                             size_t count)
+{
+    size_t came = 0, sum = 0, k = 0;
+    for (size_t i = 0; i < r->frames && i < FRAMES_MAX; i++) {
+        came += r->size[i];
+        while (k < count && sum + piece[k] <= came)
+            sum += piece[k++];
+        CLAIM(sum == came && k > 0, "frame %zu does not end with a piece", i);
+        CLAIM(k > 0 && r->at[i] - start >= due[k - 1] * MS, "frame %zu after %llu us", i,
+              (unsigned long long)(r->at[i] - start) / 1000);
+    }
+    CU_ASSERT_EQUAL(k, count);
+}
+
 static void frames_arrive_when_they_are_due(void)
 {
+    enum { TRIES = 20 }; /* of a busy machine */
+    static const size_t tens[] = {10, 10, 10, 10}, parts[] = {3, 7};
+    static const uint64_t due[] = {20, 40, 60, 80}, later[] = {20, 40};
     rig_start();
     struct peer *p = peer_dial();
+    bool apart = false;
+    for (size_t i = 0; i < TRIES && !apart; i++) {
+        uint64_t start = now_ns();
+        struct reply *r = ask(p, "/paced");
+        finish(p);
+        nothing_is_early(r, start, tens, due, COUNT_OF(due));
+        apart = r->frames == 4;
+        struct delivery d = delivery_of(i + 1);
+        CU_ASSERT(d.events == 4 && d.last_at_ns - start >= 80 * MS);
+        closes(r, "paced", DELIVERY_COMPLETE, d, 40);
+    }
+    CLAIM(apart, "four pieces 20 ms apart were never four frames");
     uint64_t start = now_ns();
-    struct reply *r = ask(p, "/paced");
-    finish(p);
-    CU_ASSERT_EQUAL_FATAL(r->frames, 4);
-    for (size_t i = 0; i < 4; i++)
-        CLAIM(r->at[i] - start >= (i + 1) * 20 * MS, "frame %zu after %llu us", i,
-              (unsigned long long)(r->at[i] - start) / 1000);
-    struct delivery d = delivery_of(1);
-    CU_ASSERT(d.events == 4 && d.last_at_ns - d.head_at_ns >= 79 * MS);
-    closes(r, "paced", DELIVERY_COMPLETE, d, 40);
-    start = now_ns();
     struct reply *slow = ask(p, "/slow-unary");
     finish(p);
-    CU_ASSERT(slow->frames == 2 && slow->size[0] == 3 && slow->at[1] - start >= 40 * MS);
+    nothing_is_early(slow, start, parts, later, COUNT_OF(later));
     peer_free(p);
     rig_stop();
 }
@@ -514,6 +540,11 @@ static bool window_is_used_up(struct peer *p)
     return p->replies[0].body.len >= 65535;
 }
 
+static bool one_is_closed(struct peer *p)
+{
+    return p->closed >= 1;
+}
+
 static void a_stalled_reader_holds_up_its_own_stream_only(void)
 {
     static const char *const paths[] = {"/big", "/flood"};
@@ -524,7 +555,7 @@ static void a_stalled_reader_holds_up_its_own_stream_only(void)
         struct reply *r = ask(p, paths[i]);
         CU_ASSERT(peer_until(p, window_is_used_up, 3000));
         struct reply *other = ask(p, "/echo");
-        (void)peer_until(p, NULL, 100);
+        (void)peer_until(p, one_is_closed, 5000);
         CLAIM(r->body.len == 65535 && !r->closed, "%s: %zu bytes through a window of 65535", paths[i], r->body.len);
         CLAIM(other->closed && other->status == 200, "%s: the other stream waits too", paths[i]);
         CLAIM(locked(&rig.drains) <= 1, "%s: drained %zu times", paths[i], locked(&rig.drains));
