@@ -74,7 +74,8 @@ publish() {
   done
 }
 
-# judge NAME FIRST-PORT
+# judge NAME FIRST-PORT [again]: these are other people's programs with clocks of their own, so what is not as listed is asked once more,
+# and the second answer counts; that there was a second is said.
 judge() {
   local name=$1 out=$MOHS_INTEROP/$1.txt version sums code
   version=$(sed -n 's/^ *"version": *"\(.*\)",*$/\1/p' "$top/suites/profiles/$name.json" | head -n 1)
@@ -84,7 +85,11 @@ judge() {
   sums=$(grep -E '^[0-9]+ passed, ' "$out" | tail -n 1)
   [ -n "${PUBLISH:-}" ] && [ -n "$sums" ] && publish "$name" "$version"
   if [ $code -eq 0 ] && ! grep -q '"status": *"error"' "$MOHS_INTEROP/$name.json"; then
-    echo "ok $name $version: $sums"
+    echo "ok $name $version: $sums${3:+ (at the second run)}"
+    return
+  fi
+  if [ $code -ne 2 ] && [ -z "${3:-}" ]; then
+    judge "$1" "$2" again
     return
   fi
   [ -z "${VERBOSE:-}" ] || sed 's/^/# /' "$out"
