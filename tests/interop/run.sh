@@ -67,13 +67,16 @@ trial() (
   ended "$2" STRICT
 )
 
+# lines: whole lines, each in one write: the clients run side by side, and a line glued to another's would not be counted.
+lines() { awk '{ print; fflush() }'; }
+
 wants() { [ "${ONLY:-$1}" = "$1" ]; }
 
 everything() {
   wants boto3 || wants js || wants js-h2 && "$here/setup.sh"
-  wants boto3 && [ -e "$INTEROP/py/installed.txt" ] && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" &
-  wants js && [ -e "$INTEROP/js/installed.json" ] && trial js node "$here/client_js.mjs" "$@" &
-  wants js-h2 && [ -e "$INTEROP/js/installed.json" ] && trial js-h2 node "$here/client_js.mjs" --handler h2 "$@" &
+  wants boto3 && [ -e "$INTEROP/py/installed.txt" ] && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" | lines &
+  wants js && [ -e "$INTEROP/js/installed.json" ] && trial js node "$here/client_js.mjs" "$@" | lines &
+  wants js-h2 && [ -e "$INTEROP/js/installed.json" ] && trial js-h2 node "$here/client_js.mjs" --handler h2 "$@" | lines &
   wait
   wants gateways && [ -x "$here/gateways.sh" ] && { "$here/gateways.sh" || echo "not ok gateways: gateways.sh ended with $?"; }
 }
