@@ -4,7 +4,7 @@
  * a verdict refuses is the mode's business. The client is told what Bedrock tells; the reason why a signature is wrong
  * goes to the journal and the log alone. Finding that reason costs milliseconds, so there is a ration of it.
  */
-#include "mock/visit.h"
+#include "mock/surface.h"
 
 #define DIAGNOSES_A_SECOND 50
 
@@ -110,11 +110,10 @@ static void refuse(struct visit *v)
 
 void visit_authenticate(struct visit *v)
 {
-    static const char *const services[] = {"bedrock", NULL};
     struct sigv4_request r = as_signed(v);
-    struct sigv4_policy policy = {.now_s = wall_ns() / 1000000000,
+    struct sigv4_policy policy = {.now_s = clock_s(&v->mock->clock),
                                   .region = v->mock->region,
-                                  .services = services,
+                                  .services = v->surface->services,
                                   .lookup = lookup,
                                   .bearer = bearer,
                                   .ctx = v->mock};

@@ -4,7 +4,7 @@
  * undecoded path, because the ARN of an inference profile holds a slash that travels as %2F. Nothing here waits: every
  * delay is in the plan. What is kept after the plan has been handed over is the journal's entry and nothing else.
  */
-#include "mock/operations.h"
+#include "mock/surface.h"
 
 #include <stdlib.h>
 
@@ -30,6 +30,21 @@ void operations_begin_answer(const struct visit *v, struct answer *a)
         a->input_tokens = invoke_input_tokens(&v->native);
     else
         a->input_tokens = v->body == NULL ? 0 : token_count_request(v->body);
+}
+
+struct plan *operations_json(const struct visit *v, const cJSON *tree)
+{
+    const struct api_operation *o = v->route.operation;
+    struct plan *plan = plan_new(o != NULL ? o->status : 200);
+    if (plan == NULL)
+        return NULL;
+    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+    json_print(tree, JSON_COMPACT, &body);
+    plan_body_take(plan, "application/json", &body);
+    plan_header(plan, "x-amzn-RequestId", v->request_id);
+    plan->head_after_ns = v->mock->config.latency_ms * 1000000u;
+    plan->failed = plan->failed || tree == NULL;
+    return plan;
 }
 
 static struct plan *answer_converse(struct visit *v, const cJSON *reply)
@@ -73,7 +88,7 @@ static bool is_split_arn(struct span path)
            span_has_prefix(path, "/model/arn%3a");
 }
 
-static struct plan *route(struct visit *v)
+static struct plan *rest_route(struct visit *v)
 {
     const struct http_request *r = v->request;
     enum err e = api_route(v->mock->api, r->method, r->path, &v->route);
@@ -83,19 +98,57 @@ static struct plan *route(struct visit *v)
         v->operation = v->route.operation->name;
         v->row = operation_find(v->operation);
         buf_reset(&v->worker->model);
-        if (api_route_label(&v->route, "modelId", &v->worker->model) == OK)
+        enum err label = api_route_label(&v->route, "modelId", &v->worker->model);
+        v->names_model = label != ERR_UNKNOWN;
+        if (label == OK)
             v->model_id = buf_text(&v->worker->model);
     }
     if (v->row != NULL)
+        return NULL;
+    return e != OK && is_split_arn(r->path) ? coral_unknown_operation_plan(v->request_id)
+                                            : unknown_path_plan(v->request_id);
+}
+
+static struct plan *rest_refusal(const struct visit *v)
+{
+    const struct refusal *r = &v->refusal;
+    struct error_reply e = {.type = r->type, .message = buf_text(&r->text), .capital_message = r->capital_message};
+    return error_plan(&e, v->request_id);
+}
+
+static bool anything(const struct visit *v)
+{
+    (void)v;
+    return true;
+}
+
+static const char *const rest_services[] = {"bedrock", NULL};
+static const struct surface rest = {"restJson1", rest_services, anything, rest_route, visit_validate, rest_refusal};
+
+/* The first that calls the request its own. */
+static const struct surface *const surfaces[] = {&rest};
+
+static const struct surface *find_surface(const struct visit *v)
+{
+    size_t i = 0;
+    while (i + 1 < COUNT_OF(surfaces) && !surfaces[i]->mine(v))
+        i++;
+    return surfaces[i];
+}
+
+static struct plan *route(struct visit *v)
+{
+    v->surface = find_surface(v);
+    struct plan *lost = v->surface->route(v);
+    if (lost == NULL)
         return NULL;
     refusal_set(&v->refusal, REFUSAL_ROUTING, "UnknownOperationException", "%s",
                 v->operation == NULL ? "no operation of Bedrock has this method and path"
                                      : "this operation is not served by the mock");
     v->refuse = true;
-    mock_log(v->mock, "%.*s %.300s refused: %s", (int)r->method.n, (const char *)r->method.p,
+    mock_log(v->mock, "%.*s %.300s refused: %s", (int)v->request->method.n, (const char *)v->request->method.p,
              v->operation != NULL ? v->operation : "(unknown path)", buf_text(&v->refusal.text));
-    return e != OK && is_split_arn(r->path) ? coral_unknown_operation_plan(v->request_id)
-                                            : unknown_path_plan(v->request_id);
+    return lost;
 }
 
 /* ---- scripts ---- */
@@ -155,13 +208,6 @@ struct outcome {
     struct buf faults;
 };
 
-static struct plan *refusal_plan(const struct visit *v)
-{
-    const struct refusal *r = &v->refusal;
-    struct error_reply e = {.type = r->type, .message = buf_text(&r->text), .capital_message = r->capital_message};
-    return error_plan(&e, v->request_id);
-}
-
 static struct plan *answer(struct visit *v, const cJSON *reply, const struct fault_scene *scene)
 {
     if (reply == NULL || scripted_is_answer(reply))
@@ -178,7 +224,7 @@ static void serve(struct visit *v, struct outcome *out)
     if (v->refuse) {
         out->source = "refusal";
         if (out->plan == NULL)
-            out->plan = refusal_plan(v);
+            out->plan = v->surface->refusal(v);
     } else {
         out->source = reply != NULL ? "script" : "default";
         out->plan = answer(v, reply, &scene);
@@ -276,7 +322,7 @@ void operations_handle(void *ctx, struct exchange *x)
         parse_body(&v);
         if (v.row->read != NULL)
             v.row->read(&v);
-        visit_validate(&v);
+        v.surface->validate(&v);
     }
     serve(&v, &o);
     keep(&v, &o);

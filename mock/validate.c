@@ -7,16 +7,23 @@
 #include "mock/operations.h"
 #include "mock/rules.h"
 
+/* The text stays until the next call. */
 static const char *get_input(void *ctx, enum api_place place, const char *wire)
 {
     const struct visit *v = ctx;
     struct buf *text = &v->worker->text;
-    if (place == API_PATH)
-        return strcmp(wire, "modelId") == 0 ? v->model_id : NULL;
-    if (place != API_HEADER || v->row->read == NULL) /* Converse has none */
-        return NULL;
-    struct span value = http_field_get(v->request->fields, v->request->field_count, wire);
     buf_reset(text);
+    switch (place) {
+    case API_PATH:
+        if (strcmp(wire, "modelId") == 0)
+            return v->model_id;
+        return visit_label(v, wire, text) == OK ? buf_text(text) : NULL;
+    case API_QUERY:
+        return visit_query(v, wire, text) == OK ? buf_text(text) : NULL;
+    case API_HEADER:
+        break;
+    }
+    struct span value = http_field_get(v->request->fields, v->request->field_count, wire);
     buf_add(text, value);
     return value.p == NULL ? NULL : buf_text(text);
 }
@@ -71,7 +78,7 @@ void visit_validate(struct visit *v)
         return;
     resolve_model(v);
     check_constraints(v);
-    if (v->model.row == NULL)
+    if (v->names_model && v->model.row == NULL)
         refusal_set(&v->refusal, REFUSAL_MODEL, "ValidationException", "%s",
                     "The provided model identifier is invalid.");
     if (v->refusal.layer == REFUSAL_NONE)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "mock/answer.h"
+#include "mock/clock.h"
 #include "mock/journal.h"
 #include "mock/mock.h"
 #include "mock/models.h"
@@ -38,6 +39,7 @@ struct mock {
     struct journal *journal;
     struct gates *gates;
     struct server *server, *admin;
+    struct mock_clock clock;
     uint64_t started_at_ns;
     atomic_uint_fast64_t workers; /* numbers for their seeds */
     struct waiter *waiters;       /* of the admin API, on its thread */
@@ -65,6 +67,9 @@ struct worker {
 };
 
 struct operation_row;
+struct surface;
+
+#define MOCK_ACCOUNT "123456789012" /* whose account it is, unless a key says otherwise */
 
 struct visit {
     struct mock *mock;
@@ -73,9 +78,11 @@ struct visit {
     const struct http_request *request;
     char request_id[UUID_SIZE];
     struct api_route route;
+    const struct surface *surface;
     const struct operation_row *row; /* NULL: no operation of ours */
     const char *operation;           /* its name, also when we do not serve it */
-    const char *model_id;            /* decoded; NULL: none */
+    const char *model_id;            /* decoded; NULL: none, or one that cannot be decoded */
+    bool names_model;                /* the operation takes one */
     struct model_ref model;
     cJSON *body; /* NULL: none, or not JSON */
     bool body_is_json;
@@ -86,6 +93,13 @@ struct visit {
     struct refusal refusal; /* what a strict Bedrock says; REFUSAL_NONE: the request is good */
     bool refuse;            /* and this mock says it too */
 };
+
+/* visit.c: what the request says beside its body, decoded and appended; ERR_UNKNOWN: it does not say. A query parameter
+ * and a label are decoded by percent escapes, a header is taken as it is. */
+enum err visit_label(const struct visit *v, const char *name, struct buf *out) MUST_USE;
+enum err visit_query(const struct visit *v, const char *name, struct buf *out) MUST_USE;
+/* Where the request is for: the scope it was signed for, else the mock's --region, else us-east-1. Appended. */
+void visit_region(const struct visit *v, struct buf *out);
 
 /* auth.c: judge the signature; sets verdict, and the refusal when --auth refuses. */
 void visit_authenticate(struct visit *v);

@@ -1,0 +1,100 @@
+/* admin_script.c: what a test tells the mock over the admin API: replies, faults, gates.
+ */
+#include "mock/admin.h"
+
+static enum err post_script(struct admin_call *c, struct note *note)
+{
+    size_t queued = 0;
+    enum err e = script_append(c->mock->script, c->body, &queued, note);
+    buf_addf(&c->out, "{\"queued\":%zu}", queued);
+    return e;
+}
+
+static enum err get_faults(struct admin_call *c, struct note *note)
+{
+    (void)note;
+    const struct mock_fault_row *rows;
+    size_t n = mock_faults_list(&rows);
+    CLEANUP(shared_drop) struct shared *active = script_faults(c->mock->script);
+    buf_adds(&c->out, "{\"faults\":[");
+    for (size_t i = 0; i < n; i++) {
+        buf_addf(&c->out, "%s{\"id\":\"%s\",\"does\":", i > 0 ? "," : "", rows[i].id);
+        json_quote(span_of(rows[i].does), &c->out);
+        buf_addf(&c->out, ",\"parameters\":\"%s\"}", rows[i].parameters);
+    }
+    buf_adds(&c->out, "],\"active\":");
+    if (active != NULL)
+        json_print(shared_tree(active), JSON_COMPACT, &c->out);
+    else
+        buf_adds(&c->out, "[]");
+    buf_addc(&c->out, '}');
+    return OK;
+}
+
+static enum err post_faults(struct admin_call *c, struct note *note)
+{
+    enum err e = script_set_faults(c->mock->script, c->body, note);
+    buf_adds(&c->out, "{\"ok\":true}");
+    return e;
+}
+
+struct gate_list {
+    struct buf *out;
+    size_t n;
+};
+
+static void print_gate(void *ctx, const char *name, bool open, size_t waiting)
+{
+    struct gate_list *list = ctx;
+    buf_adds(list->out, list->n++ > 0 ? ",{\"name\":" : "{\"name\":");
+    json_quote(span_of(name), list->out);
+    buf_addf(list->out, ",\"open\":%s,\"waiting\":%zu}", open ? "true" : "false", waiting);
+}
+
+static enum err get_gates(struct admin_call *c, struct note *note)
+{
+    (void)note;
+    struct gate_list list = {&c->out, 0};
+    buf_adds(&c->out, "{\"gates\":[");
+    gates_each(c->mock->gates, print_gate, &list);
+    buf_adds(&c->out, "]}");
+    return OK;
+}
+
+static enum err post_gate(struct admin_call *c, struct note *note)
+{
+    const char *name = NULL;
+    enum err e = json_get_string(c->body, "open", "", &name, note);
+    if (e == OK && name[0] == '\0')
+        e = note_set(note, ERR_INVALID, "/open: expected the name of a gate");
+    if (e == OK)
+        gate_open(c->mock->gates, name);
+    buf_adds(&c->out, "{\"ok\":true}");
+    return e;
+}
+
+static void forget_gates(struct mock *m)
+{
+    gates_reset(m->gates);
+}
+static void forget_replies(struct mock *m)
+{
+    script_forget_replies(m->script);
+}
+static void forget_faults(struct mock *m)
+{
+    script_forget_faults(m->script);
+}
+static void forget_canaries(struct mock *m)
+{
+    script_forget_canaries(m->script);
+}
+
+static const struct admin_row script_rows[] = {{"POST", "/script", post_script}};
+static const struct admin_row fault_rows[] = {{"GET", "/faults", get_faults}, {"POST", "/faults", post_faults}};
+static const struct admin_row gate_rows[] = {{"GET", "/gate", get_gates}, {"POST", "/gate", post_gate}};
+
+const struct admin_table mock_admin_script = {script_rows, COUNT_OF(script_rows), "script", forget_replies};
+const struct admin_table mock_admin_canaries = {NULL, 0, "canaries", forget_canaries};
+const struct admin_table mock_admin_faults = {fault_rows, COUNT_OF(fault_rows), "faults", forget_faults};
+const struct admin_table mock_admin_gates = {gate_rows, COUNT_OF(gate_rows), "gates", forget_gates};

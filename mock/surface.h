@@ -1,0 +1,23 @@
+/* surface.h: the faces Bedrock shows: families of operations with a routing, a signing name and an error form of their
+ * own, on one port.
+ *
+ * The first row of the table in operations.c that calls a request its own has it; the last, restJson1, takes what is
+ * left. A surface finds the operation, may judge the input, and says no in its own form. Everything between and after
+ * (who asks, quotas, scripts, faults, the journal) is the same for all.
+ */
+#ifndef MOHS_MOCK_SURFACE_H
+#define MOHS_MOCK_SURFACE_H
+
+#include "mock/operations.h"
+
+struct surface {
+    const char *name;
+    const char *const *services; /* signing names, NULL-ended */
+    bool (*mine)(const struct visit *v); /* by path, Host or signing service */
+    /* Sets operation, row and model_id. NULL: go on; or the answer to a request that nobody serves. */
+    struct plan *(*route)(struct visit *v);
+    void (*validate)(struct visit *v); /* sets the refusal of a bad request */
+    struct plan *(*refusal)(const struct visit *v); /* the plan of v->refusal */
+};
+
+#endif
