@@ -691,6 +691,39 @@ void exchange_skip_body(struct exchange *x)
     x->phase = PHASE_END;
 }
 
+void exchange_no_head(struct exchange *x)
+{
+    plan_cut_at_byte(x->plan, 0, x->plan->end);
+    x->ending = x->plan->end == PLAN_END_CLEAN ? PLAN_END_FIN : x->plan->end;
+    x->way = BODY_DIRECT;
+    x->framed = false;
+    x->phase = PHASE_BODY;
+    exchange_pump(x);
+}
+
+void exchange_spell(struct exchange *x, bool http_1_1)
+{
+    if (x->plan->wire->odd & PLAN_NO_HEAD) {
+        exchange_no_head(x);
+        return;
+    }
+    plan_spell(x->plan, http_1_1);
+    x->ending = x->plan->end == PLAN_END_CLEAN ? PLAN_END_FIN : x->plan->end;
+    x->way = BODY_DIRECT;
+    x->framed = false;
+    x->phase = x->plan->failed ? PHASE_END : PHASE_BODY; /* not even memory to say so: closed */
+    x->delivery.head_at_ns = now_ns();
+    if (x->phase == PHASE_BODY)
+        exchange_pump(x);
+}
+
+void exchange_put_off(struct exchange *x, uint64_t wait_ns)
+{
+    x->plan->head_after_ns = wait_ns;
+    x->phase = PHASE_HEAD;
+    wait_until(x, later(x->base_ns, wait_ns)); /* not at once: it was the head's falling due that brought us here */
+}
+
 void exchange_head_sent(struct exchange *x)
 {
     x->phase = PHASE_BODY;

@@ -144,6 +144,9 @@ void exchange_pump(struct exchange *x);                       /* write what is d
 size_t exchange_pull(struct exchange *x, char *to, size_t n); /* BODY_PULLED: 0: not now */
 void exchange_choose_way(struct exchange *x, bool http_1_1);
 struct span exchange_whole_body(struct exchange *x); /* BODY_WHOLE: its bytes, stamped */
+void exchange_spell(struct exchange *x, bool http_1_1); /* HTTP/1.1, plan->wire: head, body and end, written by us */
+void exchange_no_head(struct exchange *x);              /* QUEUE: the end comes in place of the head */
+void exchange_put_off(struct exchange *x, uint64_t wait_ns); /* QUEUE: the head is due once more, after that wait */
 void exchange_skip_body(struct exchange *x);         /* the head is all there will be */
 void exchange_writable(struct exchange *x);
 void exchange_finish(struct exchange *x, enum delivery_end end); /* done(), once; nothing when it was called */

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 struct span http_field_get(const struct http_field *fields, size_t count, const char *name)
 {
@@ -120,6 +121,10 @@ static const struct {
     int status;
     const char *phrase;
 } reasons[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {102, "Processing"},
+    {103, "Early Hints"},
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -185,4 +190,12 @@ const char *http_reason(int status)
             return reasons[i].phrase;
     }
     return "";
+}
+
+void http_print_date(char *to, size_t max)
+{
+    time_t now = (time_t)(wall_ns() / 1000000000);
+    struct tm t;
+    if (!gmtime_r(&now, &t) || strftime(to, max, "%a, %d %b %Y %H:%M:%S GMT", &t) == 0)
+        to[0] = '\0';
 }

@@ -231,9 +231,13 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
         x->request.body = buf_span(&x->body);
         exchange_handle(x);
     }
+    bool http_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
+    if (x->phase == PHASE_QUEUE && x->plan && x->plan->wire)
+        exchange_spell(x, http_1_1);
     if (x->phase == PHASE_QUEUE)
-        return queue_head(c, strcmp(version, MHD_HTTP_VERSION_1_1) == 0);
-    return x->phase != PHASE_OVER && may_wait(x) ? MHD_YES : MHD_NO;
+        return queue_head(c, http_1_1);
+    bool over = x->phase == PHASE_OVER || x->phase == PHASE_END; /* END: spelled to the end, the library closes */
+    return !over && may_wait(x) ? MHD_YES : MHD_NO;
 }
 
 static void reading_takes_too_long(void *ctx)

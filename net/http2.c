@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STREAMS_MAX     100                   /* at once on a connection, as RFC 9113 section 6.5.2 advises at least */
@@ -34,6 +33,7 @@
 #define FIELD_EXTRA     ((size_t)4)           /* counted as over HTTP/1.1: ": " and the line end */
 #define FAREWELL_NS     1000000000U           /* for the GOAWAY of an idle session to leave */
 #define FIELDS_ON_STACK 64
+#define FIELDS_MADE     5 /* :status, content-length, date, and two that a plan may ask for */
 #define WATCHED         ((uint32_t)EPOLLIN | (uint32_t)EPOLLRDHUP)
 
 struct http2_stream {
@@ -146,13 +146,19 @@ static bool is_left_out(const char *name)
     return false;
 }
 
-/* The date of a message, RFC 9110 section 5.6.7. */
-static void print_date(char *to, size_t max)
+/* Fields that make a head malformed, when the plan asks for them. */
+static size_t add_oddities(const struct plan *plan, nghttp2_nv *fields, size_t n)
 {
-    time_t now = (time_t)(wall_ns() / 1000000000);
-    struct tm t;
-    if (!gmtime_r(&now, &t) || strftime(to, max, "%a, %d %b %Y %H:%M:%S GMT", &t) == 0)
-        to[0] = '\0';
+    unsigned odd = plan && plan->wire ? plan->wire->odd : 0;
+    if (odd & PLAN_BAD_STATUS)
+        fields[0] = pair(":status", "2oo");
+    if (odd & PLAN_TWO_LENGTHS) {
+        fields[n++] = pair("content-length", "1");
+        fields[n++] = pair("content-length", "2");
+    }
+    if (odd & PLAN_LENGTH_AND_CHUNKS)
+        fields[n++] = pair("transfer-encoding", "chunked");
+    return n;
 }
 
 static int submit_head(struct http2_stream *s, bool body_follows)
@@ -160,11 +166,11 @@ static int submit_head(struct http2_stream *s, bool body_follows)
     struct exchange *x = &s->x;
     const struct http_headers *headers = x->plan ? &x->plan->headers : &x->headers;
     nghttp2_nv few[FIELDS_ON_STACK], *fields = few;
-    if (headers->count + 3 > COUNT_OF(few))
-        fields = calloc(headers->count + 3, sizeof *fields);
+    if (headers->count + FIELDS_MADE > COUNT_OF(few))
+        fields = calloc(headers->count + FIELDS_MADE, sizeof *fields);
     if (!fields)
         return NGHTTP2_ERR_NOMEM;
-    char status[12], length[24], date[40];
+    char status[12], length[24], date[HTTP_DATE_SIZE];
     size_t n = 0;
     (void)snprintf(status, sizeof status, "%d", x->plan ? x->plan->status : x->status);
     fields[n++] = pair(":status", status);
@@ -175,9 +181,10 @@ static int submit_head(struct http2_stream *s, bool body_follows)
         (void)snprintf(length, sizeof length, "%lld", (long long)x->plan->content_length);
         fields[n++] = pair("content-length", length);
     }
-    print_date(date, sizeof date);
+    http_print_date(date, sizeof date);
     if (!http_headers_get(headers, "Date"))
         fields[n++] = pair("date", date);
+    n = add_oddities(x->plan, fields, n);
     nghttp2_data_provider body = {.source.ptr = s, .read_callback = take_body};
     int failed = nghttp2_submit_response(s->session->session, s->id, fields, n, body_follows ? &body : NULL);
     if (fields != few)
@@ -185,13 +192,37 @@ static int submit_head(struct http2_stream *s, bool body_follows)
     return failed;
 }
 
+/* True: interim answers went out, or a slow head has to take its time; http2_head() will be called again. */
+static bool head_is_put_off(struct http2_stream *s)
+{
+    struct plan_wire *w = s->x.plan->wire;
+    uint64_t wait = w->interim_pause_ns + plan_head_time(s->x.plan);
+    char status[12];
+    (void)snprintf(status, sizeof status, "%d", w->interim);
+    nghttp2_nv field = pair(":status", status);
+    bool any = w->interim_times > 0 || wait > 0;
+    for (; w->interim_times > 0; w->interim_times--)
+        (void)nghttp2_submit_headers(s->session->session, NGHTTP2_FLAG_NONE, s->id, NULL, &field, 1, NULL);
+    w->interim_pause_ns = w->head_pause_ns = 0;
+    if (any)
+        exchange_put_off(&s->x, wait);
+    return any;
+}
+
 void http2_head(struct exchange *x)
 {
     struct http2_stream *s = x->stream;
     list(s->session);
-    if (s->closed)
+    if (s->closed || (x->plan && x->plan->wire && head_is_put_off(s)))
         return;
+    unsigned odd = x->plan && x->plan->wire ? x->plan->wire->odd : 0;
     exchange_choose_way(x, false);
+    if (odd & PLAN_BAD_CHUNK)
+        x->ending = PLAN_END_RST;
+    if (odd & PLAN_NO_HEAD) {
+        exchange_no_head(x);
+        return;
+    }
     bool body_follows = !x->bodiless && !exchange_is_empty(x);
     if ((!x->plan && !x->streaming) || submit_head(s, body_follows) != 0) {
         x->ending = PLAN_END_RST; /* not even memory to say so */

@@ -37,6 +37,7 @@ void plan_free(struct plan *plan)
         release_gate(&plan->pieces[i]);
     free(plan->pieces);
     free(plan->head_gate);
+    free(plan->wire);
     buf_release(&plan->bytes);
     http_headers_release(&plan->headers);
     free(plan);

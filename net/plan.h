@@ -21,6 +21,27 @@ enum plan_end {
     PLAN_END_HANG   /* silence until the peer leaves or the server's limit */
 };
 
+/* What a proper server would not do with the head of a reply, or around its body. */
+enum plan_oddity {
+    PLAN_NO_HEAD = 1,           /* `end` comes in place of the head (CLEAN counts as FIN) */
+    PLAN_BAD_STATUS = 2,        /* a status nobody can read */
+    PLAN_TWO_LENGTHS = 4,       /* Content-Length twice, and they differ */
+    PLAN_LENGTH_AND_CHUNKS = 8, /* Content-Length beside Transfer-Encoding */
+    PLAN_BAD_CHUNK = 16,        /* something that is no chunk in place of the last one; HTTP/2: RST_STREAM */
+    PLAN_UNTIL_CLOSE = 32       /* HTTP/1.0, no length: the body ends with the connection; HTTP/2: nothing odd */
+};
+
+/* Over HTTP/1.1 the server spells such a reply itself, byte for byte, and closes the connection behind it. Over HTTP/2
+ * heads cannot be cut: a slow one comes whole after the same time; transfer-encoding and a second content-length stand
+ * in the head, which makes it malformed (RFC 9113 section 8.2.2). */
+struct plan_wire {
+    unsigned odd;              /* of enum plan_oddity */
+    uint64_t head_pause_ns;    /* before each byte of the head but the first; 0: whole */
+    int interim;               /* a 1xx status before the head ... */
+    unsigned interim_times;    /* ... as many times ... */
+    uint64_t interim_pause_ns; /* ... and the wait between the last of them and the head */
+};
+
 /* Bytes that fall due together. */
 struct plan_piece {
     size_t from, n;    /* in plan->bytes */
@@ -42,6 +63,7 @@ struct plan {
     size_t count, cap;
     int64_t content_length; /* what the head promises, whatever the pieces hold; PLAN_CHUNKED for streams */
     enum plan_end end;      /* a CLEAN end that breaks the promise of content_length closes the connection, as FIN */
+    struct plan_wire *wire; /* owned; NULL: a proper head */
     bool failed;            /* something ran out of memory while it was made; the server answers 500 instead */
     /* Called once, just before piece i (as numbered then) is handed to the socket; may patch plan->bytes within the
      * piece (time stamps). */
@@ -76,6 +98,14 @@ void plan_gate_event(struct plan *plan, size_t event, const char *gate);
 void plan_drop_event(struct plan *plan, size_t event); /* the others keep their instants: its wait and gate move on */
 void plan_merge(struct plan *plan);                    /* every piece due at once, joined; gates and stalls stay */
 struct span plan_event_bytes(const struct plan *plan, size_t event); /* the bytes of an event; empty if there is none */
+
+/* The oddities of the reply, to be set; there are none before the first call. NULL (and failed) when out of memory. */
+struct plan_wire *plan_odd(struct plan *plan);
+/* The reply as HTTP/1.1 bytes: head and framing become pieces between those of the body, and plan->wire is used up.
+ * `http_1_1`: the peer reads chunks. */
+void plan_spell(struct plan *plan, bool http_1_1);
+/* How long the head of a plan with wire->head_pause_ns takes. */
+uint64_t plan_head_time(const struct plan *plan);
 
 /* What became of a plan on the wire. */
 enum delivery_end {
