@@ -14,7 +14,7 @@
 enum { KEYS_MAX = 64 };
 
 struct mock_options {
-    const char *host, *auth, *validation, *models, *region, *admin_port;
+    const char *host, *auth, *validation, *models, *region, *admin_port, *guardrails;
     int64_t port, workers, seed, journal, latency_ms, ttft_ms, itl_ms, probe_deltas, max_body, ready_fd;
     struct option_list keys, bearer_keys, rules_on, rules_off;
     bool parent_watch;
@@ -60,6 +60,8 @@ static const struct option_row rows[] = {
     {"rule", 0, "ID", OPTION_LIST, AT(rules_on),
      .help = "Switch a semantic rule on; may be repeated. mohs list --rules shows them."},
     {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
+    {"guardrails", 0, "FILE", OPTION_STRING, AT(guardrails),
+     .help = "Guardrails, word lists and settings laid over the built-in ones (docs/guardrails.md)."},
     {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
      .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
     {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), .help = "Stop when standard input ends."},
@@ -150,6 +152,7 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .itl_ms = (unsigned)o->itl_ms,
         .probe_deltas = (unsigned)o->probe_deltas,
         .max_body = (size_t)o->max_body,
+        .guardrails_file = o->guardrails,
         .log = serve_log,
         .log_ctx = prefix,
     };

@@ -30,7 +30,8 @@ static const struct admin_row own_rows[] = {{"GET", "/health", get_health}, {"PO
 static const struct admin_table admin_own = {own_rows, COUNT_OF(own_rows), NULL, NULL};
 
 static const struct admin_table *const tables[] = {&admin_own,   &mock_admin_script, &mock_admin_canaries,
-                                                   &mock_admin_faults, &mock_admin_gates,  &mock_admin_journal};
+                                                   &mock_admin_faults, &mock_admin_gates,  &mock_admin_journal,
+                                                   &mock_admin_guardrails};
 
 static enum err read_keep(const cJSON *body, bool *keep, struct note *note)
 {

@@ -30,7 +30,8 @@ struct admin_table {
     void (*forget)(struct mock *mock); /* POST /reset */
 };
 
-extern const struct admin_table mock_admin_script, mock_admin_canaries, mock_admin_faults, mock_admin_gates, mock_admin_journal;
+extern const struct admin_table mock_admin_script, mock_admin_canaries, mock_admin_faults, mock_admin_gates, mock_admin_journal,
+    mock_admin_guardrails;
 
 /* A plan of a JSON body. */
 struct plan *admin_plan(int status, const struct buf *body);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mock/guardrail.h"
 #include "mock/rules.h"
 
 void mock_log(const struct mock *mock, const char *format, ...)
@@ -66,6 +67,8 @@ static enum err load_data(struct mock *m, const struct mock_config *c, struct no
     if (m->api == NULL)
         return ERR_INVALID;
     enum err e = models_load(&m->models, note);
+    if (e == OK)
+        e = guardrails_new(c->guardrails_file, &m->guardrails, note);
     return e == OK ? rules_init(c, m->api, &m->rules, note) : e;
 }
 
@@ -150,6 +153,7 @@ void mock_stop(struct mock *m)
     journal_free(m->journal);
     script_free(m->script);
     free(m->rules);
+    guardrails_free(m->guardrails);
     models_free(m->models);
     api_free(m->api);
     for (size_t i = 0; i < m->key_count; i++) {

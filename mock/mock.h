@@ -68,6 +68,7 @@ struct mock_config {
     unsigned probe_deltas;    /* deltas of a stream that answers a probe (protocol/probe.h); 0: by maxTokens, else 16 */
     size_t max_body;          /* bytes; 0: 32 MiB */
     unsigned idle_timeout_ms; /* 0: the server's own */
+    const char *guardrails_file; /* laid over the built-in guardrails (mock/guardrail.h); NULL: none */
     const char *const *rules_on,
         *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */
     /* One line per refused request, with the diagnosis, and what the servers say; any thread. NULL: nowhere. */

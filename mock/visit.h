@@ -35,6 +35,7 @@ struct mock {
     bool *rules; /* which semantic rules are on, by row */
     struct api *api;
     struct models *models;
+    struct guardrails *guardrails;
     struct script *script;
     struct journal *journal;
     struct gates *gates;

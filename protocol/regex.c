@@ -560,9 +560,10 @@ static bool run_matches(const struct run *run, const char *text)
     return count >= run->least && count <= run->most;
 }
 
-static int compile_posix(const char *ecma, const char *posix, regex_t *out)
+static int compile_posix(const char *ecma, int flags, const char *posix, regex_t *out)
 {
-    return regcomp(out, posix, REG_EXTENDED | REG_NOSUB | (strncmp(ecma, "(?i)", 4) == 0 ? REG_ICASE : 0));
+    int yes_or_no = (flags & REGEX_PLACES) != 0 ? 0 : REG_NOSUB;
+    return regcomp(out, posix, REG_EXTENDED | yes_or_no | (strncmp(ecma, "(?i)", 4) == 0 ? REG_ICASE : 0));
 }
 
 static struct regex *compile(const char *ecma, int flags, struct note *note)
@@ -577,7 +578,7 @@ static struct regex *compile(const char *ecma, int flags, struct note *note)
         find_run(ecma, flags, &r->run);
     int refused = r == NULL || copy == NULL ? REG_ESPACE
                   : r->run.only             ? 0
-                                            : compile_posix(ecma, buf_text(&posix), &r->posix);
+                                            : compile_posix(ecma, flags, buf_text(&posix), &r->posix);
     if (refused != 0) {
         char why[128] = "out of memory";
         if (r != NULL && copy != NULL)
@@ -644,4 +645,15 @@ bool regex_matches(const struct regex *regex, const char *text)
         memcpy(a->text, text, strlen(text) + 1);
     }
     return a->holds;
+}
+
+bool regex_find(const struct regex *regex, struct span text, size_t from, size_t *at, size_t *n)
+{
+    regmatch_t place = {.rm_so = (regoff_t)from, .rm_eo = (regoff_t)text.n};
+    if (from > text.n || text.n > INT32_MAX || (regex->flags & REGEX_PLACES) == 0 ||
+        regexec(&regex->posix, (const char *)text.p, 1, &place, REG_STARTEND) != 0)
+        return false;
+    *at = (size_t)place.rm_so;
+    *n = (size_t)(place.rm_eo - place.rm_so);
+    return true;
 }

@@ -18,7 +18,8 @@
 
 enum regex_flags {
     REGEX_SEARCH = 0, /* it may hold anywhere, as RegExp.prototype.test */
-    REGEX_WHOLE = 1   /* it must hold for the whole text, as AWS applies the patterns of its models */
+    REGEX_WHOLE = 1,  /* it must hold for the whole text, as AWS applies the patterns of its models */
+    REGEX_PLACES = 2  /* for regex_find */
 };
 
 struct regex;
@@ -26,6 +27,9 @@ struct regex;
 /* The compiled expression, which lives until the process ends; NULL and a note when it cannot be understood. */
 const struct regex *regex_get(const char *ecma, int flags, struct note *note);
 bool regex_matches(const struct regex *regex, const char *text);
+/* The first place at or behind `from` where it holds, the longest that begins there; what stands before `from` is seen
+ * by \b. The expression was got with REGEX_PLACES and not with REGEX_WHOLE. */
+bool regex_find(const struct regex *regex, struct span text, size_t from, size_t *at, size_t *n);
 /* The translation alone. */
 enum err regex_translate(const char *ecma, int flags, struct buf *out, struct note *note) MUST_USE;
 
