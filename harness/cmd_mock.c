@@ -8,6 +8,8 @@
 #include "harness/option.h"
 #include "harness/serve.h"
 #include "harness/verbs.h"
+#include "mock/clock.h"
+#include "mock/keys.h"
 #include "mock/mock.h"
 #include "reports/exit.h"
 
@@ -15,8 +17,9 @@ enum { KEYS_MAX = 64 };
 
 struct mock_options {
     const char *host, *auth, *validation, *models, *region, *admin_port, *guardrails;
+    const char *clock_offset;
     int64_t port, workers, seed, journal, latency_ms, ttft_ms, itl_ms, probe_deltas, max_body, ready_fd;
-    struct option_list keys, bearer_keys, rules_on, rules_off;
+    struct option_list keys, principals, bearer_keys, rules_on, rules_off;
     bool parent_watch;
 };
 
@@ -42,8 +45,14 @@ static const struct option_row rows[] = {
     {"key", 0, "AK:SECRET[:TOKEN]", OPTION_LIST, AT(keys),
      .help = "A key whose signatures are verified; may be repeated. Default: " MOCK_DEFAULT_ACCESS_KEY
              " with the secret of AWS's documentation."},
-    {"bearer-key", 0, "KEY", OPTION_LIST, AT(bearer_keys),
-     .help = "A long-term API key that is known; may be repeated."},
+    {"principal", 0, "AK=ARN", OPTION_LIST, AT(principals),
+     .help = "Whose a key is; may be repeated. Default: the IAM user of account " MOCK_ACCOUNT
+             " that bears the key's id as its name."},
+    {"bearer-key", 0, "KEY[@EXPIRY]", OPTION_LIST, AT(bearer_keys),
+     .help = "A long-term API key that is known; may be repeated. KEY@2026-01-02T03:04:05Z says when it expires."},
+    {"clock-offset", 0, "OFFSET", OPTION_STRING, AT(clock_offset),
+     .help = "How far the mock's clock is off this machine's: -10m, 3600s, 2h, 1d. Signatures and expiries are judged "
+             "by it; POST /clock of the admin API moves it on."},
     {"region", 0, "REGION", OPTION_STRING, AT(region),
      .help = "The only region whose signatures hold; any when not given."},
     {"latency", 'l', "MS", OPTION_MS, AT(latency_ms), .help = "Wait before each answer."},
@@ -126,7 +135,27 @@ static enum err take_keys(const struct option_list *list, struct known_keys *out
         out->owned_count += 3;
         if (part[0] == NULL || part[1] == NULL)
             return note_set(note, ERR_NOMEM, "out of memory");
-        out->keys[out->count++] = (struct mock_key){part[0], part[1], part[2]};
+        out->keys[out->count++] = (struct mock_key){part[0], part[1], part[2], NULL};
+    }
+    return OK;
+}
+
+/* AK=ARN: the ARN is looked at when the mock starts. */
+static enum err take_principals(const struct option_list *list, struct known_keys *out, struct note *note)
+{
+    static const struct mock_key usual = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, NULL};
+    if (list->count > 0 && out->count == 0)
+        out->keys[out->count++] = usual;
+    for (size_t i = 0; i < list->count; i++) {
+        struct span key, arn;
+        bool both = span_split(span_of(list->items[i]), '=', &key, &arn);
+        size_t k = 0;
+        while (both && k < out->count && !span_is(key, out->keys[k].access_key))
+            k++;
+        if (!both || k == out->count)
+            return note_set(note, ERR_INVALID,
+                            "--principal %.100s: expected ACCESS_KEY=ARN, the key being one of --key", list->items[i]);
+        out->keys[k].principal = (const char *)arn.p;
     }
     return OK;
 }
@@ -159,6 +188,11 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
     enum err e = admin_port_of(o->admin_port, &config->admin_port, note);
     if (e == OK)
         e = take_keys(&o->keys, keys, note);
+    if (e == OK)
+        e = take_principals(&o->principals, keys, note);
+    if (e == OK && o->clock_offset != NULL &&
+        (e = clock_offset_read(o->clock_offset, &config->clock_offset_ms, note)) != OK)
+        note_prefix(note, "--clock-offset");
     config->keys = keys->keys;
     config->key_count = keys->count;
     return e;

@@ -32,6 +32,7 @@ struct admin_table {
 
 extern const struct admin_table mock_admin_script, mock_admin_canaries, mock_admin_faults, mock_admin_gates, mock_admin_journal,
     mock_admin_guardrails;
+extern const struct admin_table mock_admin_clock;
 
 /* A plan of a JSON body. */
 struct plan *admin_plan(int status, const struct buf *body);

@@ -8,28 +8,6 @@
 
 #define DIAGNOSES_A_SECOND 50
 
-static bool lookup(void *ctx, struct span access_key, struct sigv4_known *known)
-{
-    const struct mock *m = ctx;
-    for (size_t i = 0; i < m->key_count; i++) {
-        if (!span_is(access_key, m->keys[i].access_key))
-            continue;
-        *known = (struct sigv4_known){.secret = span_of(m->keys[i].secret),
-                                      .session_token = span_of(m->keys[i].session_token)};
-        return true;
-    }
-    return false;
-}
-
-static bool bearer(void *ctx, struct span token)
-{
-    const struct mock *m = ctx;
-    for (size_t i = 0; i < m->bearer_count; i++)
-        if (sigv4_equal(token, span_of(m->bearer_keys[i])))
-            return true;
-    return false;
-}
-
 static struct sigv4_request as_signed(struct visit *v)
 {
     const struct http_request *r = v->request;
@@ -114,11 +92,13 @@ void visit_authenticate(struct visit *v)
     struct sigv4_policy policy = {.now_s = clock_s(&v->mock->clock),
                                   .region = v->mock->region,
                                   .services = v->surface->services,
-                                  .lookup = lookup,
-                                  .bearer = bearer,
-                                  .ctx = v->mock};
+                                  .lookup = caller_lookup,
+                                  .bearer = caller_bearer,
+                                  .ctx = v};
+    caller_begin(v);
     if (sigv4_verify(v->worker->sigv4, &r, &policy, &v->verdict, NULL) == ERR_NOMEM)
         v->verdict.reason = SIGV4_INCOMPLETE;
+    caller_settle(v);
     if (v->verdict.reason != SIGV4_OK)
         diagnose(v, &r, &policy);
     if (mode_refuses(v->mock->config.auth, &v->verdict))

@@ -33,34 +33,6 @@ static void server_log(void *ctx, const char *line)
     mock_log(ctx, "%s", line);
 }
 
-static char *copy(const char *text, bool *ok)
-{
-    char *out = text == NULL ? NULL : strdup(text);
-    *ok = *ok && (text == NULL || out != NULL);
-    return out;
-}
-
-static enum err copy_keys(struct mock *m, const struct mock_config *c, struct note *note)
-{
-    static const struct mock_key usual = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL};
-    const struct mock_key *keys = c->key_count > 0 ? c->keys : &usual;
-    size_t n = c->key_count > 0 ? c->key_count : 1;
-    bool ok = true;
-    m->keys = calloc(n, sizeof *m->keys);
-    m->bearer_keys = calloc(c->bearer_key_count + 1, sizeof *m->bearer_keys);
-    if (m->keys == NULL || m->bearer_keys == NULL)
-        return note_set(note, ERR_NOMEM, "out of memory");
-    for (; m->key_count < n; m->key_count++) {
-        const struct mock_key *k = &keys[m->key_count];
-        m->keys[m->key_count] =
-            (struct mock_secret){copy(k->access_key, &ok), copy(k->secret, &ok), copy(k->session_token, &ok)};
-    }
-    for (; m->bearer_count < c->bearer_key_count; m->bearer_count++)
-        m->bearer_keys[m->bearer_count] = copy(c->bearer_keys[m->bearer_count], &ok);
-    m->region = copy(c->region, &ok);
-    return ok ? OK : note_set(note, ERR_NOMEM, "out of memory");
-}
-
 static enum err load_data(struct mock *m, const struct mock_config *c, struct note *note)
 {
     m->api = api_load(note);
@@ -74,10 +46,11 @@ static enum err load_data(struct mock *m, const struct mock_config *c, struct no
 
 static enum err make_state(struct mock *m, const struct mock_config *c, struct note *note)
 {
+    m->region = c->region == NULL ? NULL : strdup(c->region);
     m->script = script_new();
     m->journal = journal_new(c->journal_bytes == 0 ? MOCK_JOURNAL_BYTES : c->journal_bytes);
     m->gates = gates_new();
-    if (m->script == NULL || m->journal == NULL || m->gates == NULL)
+    if ((c->region != NULL && m->region == NULL) || m->script == NULL || m->journal == NULL || m->gates == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
     return OK;
 }
@@ -118,7 +91,8 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
         return note_set(note, ERR_NOMEM, "out of memory");
     m->config = *config;
     m->started_at_ns = now_ns();
-    enum err e = copy_keys(m, config, note);
+    clock_start(&m->clock, config->clock_offset_ms);
+    enum err e = keys_new(config, &m->keys, note);
     if (e == OK)
         e = load_data(m, config, note);
     if (e == OK)
@@ -135,13 +109,6 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     return OK;
 }
 
-static void wipe(char *secret)
-{
-    if (secret != NULL)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 void mock_stop(struct mock *m)
 {
     if (m == NULL)
@@ -156,15 +123,7 @@ void mock_stop(struct mock *m)
     guardrails_free(m->guardrails);
     models_free(m->models);
     api_free(m->api);
-    for (size_t i = 0; i < m->key_count; i++) {
-        free(m->keys[i].access_key);
-        wipe(m->keys[i].secret);
-        wipe(m->keys[i].session_token);
-    }
-    for (size_t i = 0; i < m->bearer_count; i++)
-        wipe(m->bearer_keys[i]);
-    free(m->keys);
-    free(m->bearer_keys);
+    keys_free(m->keys);
     free(m->region);
     free(m);
 }

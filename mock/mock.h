@@ -38,6 +38,7 @@ struct mock_key {
     const char *access_key;
     const char *secret;
     const char *session_token; /* NULL: none */
+    const char *principal;     /* ARN of whose it is; NULL: the IAM user of its access key id */
 };
 
 #define MOCK_DEFAULT_ACCESS_KEY "AKIAIOSFODNN7EXAMPLE"
@@ -58,8 +59,9 @@ struct mock_config {
     enum mock_models models;
     const struct mock_key *keys; /* SigV4 keys it knows; none: MOCK_DEFAULT_ACCESS_KEY with MOCK_DEFAULT_SECRET */
     size_t key_count;
-    const char *const *bearer_keys; /* long-term API keys it knows */
+    const char *const *bearer_keys; /* long-term API keys it knows: KEY, or KEY@2026-01-02T03:04:05Z with its expiry */
     size_t bearer_key_count;
+    int64_t clock_offset_ms; /* how far its clock is off the machine's (mock/clock.h) */
     const char *region;   /* the only region whose signatures hold; NULL: any */
     size_t journal_bytes; /* 0: MOCK_JOURNAL_BYTES; MOCK_JOURNAL_OFF: no journal */
     uint64_t seed;        /* of ids, paddings and the default answers */

@@ -361,6 +361,7 @@ void operations_worker_stop(void *ctx, void *worker)
     if (w == NULL)
         return;
     sigv4_free(w->sigv4);
+    key_found_wipe(&w->caller.found);
     buf_release(&w->scratch);
     buf_release(&w->text);
     buf_release(&w->model);

@@ -2,8 +2,6 @@
  */
 #include "mock/visit.h"
 
-#define REGION_DEFAULT "us-east-1"
-
 enum err visit_label(const struct visit *v, const char *name, struct buf *out)
 {
     return v->route.operation == NULL ? ERR_UNKNOWN : api_route_label(&v->route, name, out);
@@ -25,8 +23,10 @@ enum err visit_query(const struct visit *v, const char *name, struct buf *out)
 
 void visit_region(const struct visit *v, struct buf *out)
 {
-    if (v->verdict.region.n > 0)
-        buf_add(out, v->verdict.region);
-    else
-        buf_adds(out, v->mock->region != NULL ? v->mock->region : REGION_DEFAULT);
+    buf_adds(out, v->caller.region);
+}
+
+const char *visit_account(const struct visit *v)
+{
+    return v->caller.account;
 }

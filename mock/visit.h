@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "mock/answer.h"
+#include "mock/caller.h"
 #include "mock/clock.h"
 #include "mock/journal.h"
 #include "mock/mock.h"
@@ -21,16 +22,9 @@
 #include "protocol/shape.h"
 #include "protocol/sigv4.h"
 
-struct mock_secret {
-    char *access_key, *secret, *session_token;
-};
-
 struct mock {
     struct mock_config config; /* its pointers are not to be used after mock_start, but for log */
-    struct mock_secret *keys;
-    size_t key_count;
-    char **bearer_keys;
-    size_t bearer_count;
+    struct keys *keys;
     char *region;
     bool *rules; /* which semantic rules are on, by row */
     struct api *api;
@@ -63,14 +57,13 @@ struct worker {
     struct model_ref last_ref;
     struct sigv4_header headers[SIGV4_HEADERS_MAX];
     struct cut_memory cut;
+    struct caller_room caller;
     uint64_t diagnosed_since_ns;
     unsigned diagnosed;
 };
 
 struct operation_row;
 struct surface;
-
-#define MOCK_ACCOUNT "123456789012" /* whose account it is, unless a key says otherwise */
 
 struct visit {
     struct mock *mock;
@@ -91,6 +84,7 @@ struct visit {
     struct sigv4_verdict verdict;
     struct sigv4_diagnosis diagnosis;
     bool has_diagnosis;
+    struct caller caller;   /* who asks; from authentication on */
     struct refusal refusal; /* what a strict Bedrock says; REFUSAL_NONE: the request is good */
     bool refuse;            /* and this mock says it too */
 };
@@ -99,10 +93,10 @@ struct visit {
  * and a label are decoded by percent escapes, a header is taken as it is. */
 enum err visit_label(const struct visit *v, const char *name, struct buf *out) MUST_USE;
 enum err visit_query(const struct visit *v, const char *name, struct buf *out) MUST_USE;
-/* Where the request is for: the scope it was signed for, else the mock's --region, else us-east-1. Appended. */
+/* v->caller.region, appended. */
 void visit_region(const struct visit *v, struct buf *out);
 
-/* auth.c: judge the signature; sets verdict, and the refusal when --auth refuses. */
+/* auth.c: judge the signature; sets verdict and caller, and the refusal when --auth refuses. */
 void visit_authenticate(struct visit *v);
 /* Append {"verdict": ...} for the journal. */
 void visit_print_signature(const struct visit *v, struct buf *out);

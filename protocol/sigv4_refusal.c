@@ -80,10 +80,10 @@ static void say_algorithm(const struct sigv4_verdict *v, struct buf *out)
 static void say_bearer(const struct sigv4_verdict *v, struct buf *out)
 {
     bool prefix = span_has_prefix(v->bearer, SIGV4_API_KEY_PREFIX) || span_has_prefix(v->bearer, "ABSK");
-    if (!prefix)
-        buf_adds(out, "Invalid API Key format: Must start with pre-defined prefix");
-    else if (v->inner == SIGV4_EXPIRED || v->inner == SIGV4_TOKEN_EXPIRED)
+    if (v->inner == SIGV4_EXPIRED || v->inner == SIGV4_TOKEN_EXPIRED)
         buf_adds(out, "Bearer Token has expired");
+    else if (!prefix)
+        buf_adds(out, "Invalid API Key format: Must start with pre-defined prefix");
     else
         buf_adds(out, "Authentication failed: Please make sure your API Key is valid.");
 }

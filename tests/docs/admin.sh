@@ -50,6 +50,7 @@ while read -r method path; do
     "POST /script") body='{"replies":[]}' ;;
     "POST /gate") body='{"open":"g"}' ;;
     "POST /faults") body='{"faults":[]}' ;;
+    "POST /clock") body='{"advance_ms":0}' ;;
     *) body='{}' ;;
   esac
   if [ "$method" = GET ]; then asks 200 '^\{' GET "$path"; else asks 200 '^\{' "$method" "$path" "$body"; fi
@@ -57,7 +58,12 @@ done < <(grep -oE '`(GET|POST) /[a-z]+`' "$document" | tr -d '`' | sort -u)
 asks 404 message GET /nowhere
 asks 405 message POST /health '{}'
 asks 400 message POST /script '{"replies":[{"reply":{"txt":"x"}}]}'
+asks 200 '"now":"2026-01-02T03:04:0[5-9]Z"' POST /clock '{"set":"2026-01-02T03:04:05Z"}'
+asks 200 '"offset_ms":-600000' POST /clock '{"offset_ms":-600000}'
+asks 200 '"offset_ms":-300000' POST /clock '{"advance_ms":300000}'
+asks 400 '/advance: nobody knows' POST /clock '{"advance":1}'
 asks 200 '"ok":true' POST /reset '{"keep":["journal","script"]}'
+asks 200 '"offset_ms":0' GET /clock
 asks 200 '"ok":true' POST /reset '{}'
 
 # ---- the members of a reply, each as it is spelled in the document ----

@@ -158,7 +158,7 @@ static void readers_that_wait_do_not_outlive_the_mock(void)
 
 static void secrets_never_reach_the_journal(void)
 {
-    static const struct mock_key keys[] = {{"ASIASESSIONEXAMPLE01", "secret-2", SECRET_TOKEN}};
+    static const struct mock_key keys[] = {{"ASIASESSIONEXAMPLE01", "secret-2", SECRET_TOKEN, NULL}};
     struct mock_config config = {.auth = MOCK_AUTH_NONE, .keys = keys, .key_count = 1};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     static const struct key session = {

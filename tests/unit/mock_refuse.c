@@ -336,8 +336,8 @@ static void spells_message_with_a_capital_for_bearer_keys(void)
 
 static void knows_the_keys_it_is_given(void)
 {
-    static const struct mock_key keys[] = {{"AKIAOTHEREXAMPLE0001", "secret-1", NULL},
-                                           {"ASIASESSIONEXAMPLE01", "secret-2", "session-token-2"}};
+    static const struct mock_key keys[] = {{"AKIAOTHEREXAMPLE0001", "secret-1", NULL, NULL},
+                                           {"ASIASESSIONEXAMPLE01", "secret-2", "session-token-2", NULL}};
     struct mock_config config = {.auth = MOCK_AUTH_STRICT, .keys = keys, .key_count = 2, .region = "eu-west-1"};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     static const struct key good = {"AKIAOTHEREXAMPLE0001", "secret-1", NULL, "bedrock", "eu-west-1", false, 0};
