@@ -49,8 +49,8 @@ void chat_request_release(struct chat_request *r);
 
 struct chat_options {
     /* The id behind a name the operator gave, or NULL. May be NULL. */
-    const char *(*alias)(const void *ctx, const char *name);
-    const void *ctx;
+    const char *(*alias)(void *ctx, const char *name);
+    void *ctx;
     const char *anthropic_beta; /* the header of that name, or NULL */
 };
 /* Fills *out, which must be zeroed; release it whatever comes back. Not OK: *fail says what to answer. */
@@ -92,6 +92,7 @@ struct chat_stream {
     bool starved;
     /* The rest is private. */
     bool role_sent, finished, over;
+    uint64_t said; /* tokens of text, reasoning and arguments that have come, by protocol/token.h */
     struct chat_block {
         int64_t block;
         int64_t tool;

@@ -4,11 +4,13 @@
  * translated and written before the next bytes are looked at. The head of the stream is sent with the first chunk and
  * not before, so everything that goes wrong earlier, an exception as the first frame included, is still an HTTP error.
  */
-#include "gateway/cost.h"
+#include "gateway/ledger.h"
 #include "gateway/model.h"
 #include "gateway/talk.h"
 
 #include <stdio.h>
+
+#include "protocol/token.h"
 
 static const char event_stream[] = "text/event-stream; charset=utf-8";
 
@@ -82,9 +84,25 @@ static void price_stream(void *ctx, const cJSON *metadata, cJSON *usage)
 {
     struct talk *t = ctx;
     struct cost cost;
-    cost_of(t->config, t->chat.model_id, metadata, &cost);
+    talk_account(t, t->chat.model_id, metadata, &cost);
     bool known = cost.usd[0] != '\0';
     (void)json_set_string(usage, known ? "cost_usd" : "cost_unknown", known ? cost.usd : cost.unknown.text);
+}
+
+/* Bedrock bills what the model read and said until the call is cancelled, and tells nobody: so we count. */
+void chat_left(struct talk *t)
+{
+    if (t->chat.body == NULL || t->accounted || t->who.id[0] == '\0')
+        return;
+    struct cost cost;
+    CLEANUP(json_free) cJSON *said = cJSON_CreateObject();
+    cJSON *usage = json_set(said, "usage", cJSON_CreateObject());
+    uint64_t read = token_count_request(t->chat.body);
+    (void)json_set_int(usage, "inputTokens", (int64_t)read);
+    (void)json_set_int(usage, "outputTokens", (int64_t)t->stream.said);
+    (void)json_set_int(usage, "totalTokens", (int64_t)(read + t->stream.said));
+    cost_of(t->config, t->chat.model_id, t->region, said, &cost);
+    ledger_add(t->worker->ledger, t->who.id, &cost, true);
 }
 
 /* An error that came before the first chunk. */
@@ -136,12 +154,16 @@ static const struct upstream_events stream_events = {unary_head, stream_data, st
 
 /* ---- the request ---- */
 
-static const char *alias(const void *ctx, const char *name)
+/* Called once a request, with the name it has for its model. */
+static const char *alias(void *ctx, const char *name)
 {
-    const struct gateway_config *config = ctx;
+    struct talk *t = ctx;
+    const struct gateway_config *config = t->config;
     for (size_t i = 0; i < config->model_count; i++)
-        if (strcmp(config->models[i].name, name) == 0)
+        if (strcmp(config->models[i].name, name) == 0) {
+            t->region = config->models[i].region;
             return config->models[i].id;
+        }
     return NULL;
 }
 
@@ -162,7 +184,7 @@ static enum err read_request(struct talk *t, struct fail *f)
     if (json_parse(r->body, JSON_COMPACT, &in, &note) != OK)
         return fail_bad(f, "", "the body is not JSON: %s", note.text);
     CLEANUP(free_ptr) char *beta = span_dup(http_field_get(r->fields, r->field_count, "anthropic-beta"));
-    struct chat_options options = {alias, t->config, beta};
+    struct chat_options options = {alias, t, beta};
     enum err e = chat_request_read(in, &options, &t->chat, f);
     if (e != OK)
         return e;

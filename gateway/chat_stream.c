@@ -8,6 +8,7 @@
  */
 #include "gateway/chat.h"
 #include "gateway/tree.h"
+#include "protocol/token.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,6 +185,8 @@ static void on_block_delta(struct chat_stream *s, const cJSON *event)
 {
     const cJSON *delta = json_member(event, "delta");
     const cJSON *reasoning = json_member(delta, "reasoningContent"), *use = json_member(delta, "toolUse");
+    s->said += token_count(span_of(json_str(delta, "text"))) + token_count(span_of(json_str(reasoning, "text"))) +
+               token_count(span_of(json_str(use, "input")));
     emit_text(s, "content", json_str(delta, "text"));
     if (reasoning != NULL)
         on_reasoning(s, reasoning);

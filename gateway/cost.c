@@ -5,7 +5,8 @@
 
 #include "protocol/price_usage.h"
 
-void cost_of(const struct gateway_config *config, const char *model_id, const cJSON *said, struct cost *out)
+void cost_of(const struct gateway_config *config, const char *model_id, const char *region, const cJSON *said,
+             struct cost *out)
 {
     const char *tier = json_str(json_member(said, "serviceTier"), "type");
     struct price_usage usage = {0};
@@ -13,8 +14,11 @@ void cost_of(const struct gateway_config *config, const char *model_id, const cJ
     *out = (struct cost){.usd = ""};
     if (tier != NULL && strcmp(tier, "default") == 0)
         tier = NULL;
-    const struct price_query query = {
-        .model = model_id, .region = config->region != NULL ? config->region : "us-east-1", .tier = tier};
+    region = region != NULL ? region : config->region != NULL ? config->region : "us-east-1";
+    const struct price_query query = {.model = model_id,
+                                      .region = price_book_knows_region(config->prices, region) ? region : NULL,
+                                      .tier = tier,
+                                      .allow_unverified = config->unverified_prices};
     enum err e = price_usage_read(json_member(said, "usage"), &usage, NULL, &out->unknown);
     if (e == OK)
         e = price_cost(config->prices, &query, &usage, &bill, &out->unknown);

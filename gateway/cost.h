@@ -6,7 +6,8 @@
  *                   before anybody knows; a client that asks for no usage is told no cost
  *   native streams  nothing: their frames go on as they came
  * The price is that of the model called (an alias has none of its own) in the region signed for, on this day, at the
- * service tier that the answer names. Failures carry no cost: Bedrock reports no usage for them.
+ * service tier that the answer names. In a region that the book does not know it is the price that holds everywhere.
+ * Failures carry no cost: Bedrock reports no usage for them.
  */
 #ifndef MOHS_GATEWAY_COST_H
 #define MOHS_GATEWAY_COST_H
@@ -19,7 +20,8 @@ struct cost {
     struct note unknown;
 };
 
-/* `said`: an answer of Converse, or the metadata event of ConverseStream. */
-void cost_of(const struct gateway_config *config, const char *model_id, const cJSON *said, struct cost *out);
+/* `region`: NULL for the gateway's own. `said`: an answer of Converse, or the metadata event of ConverseStream. */
+void cost_of(const struct gateway_config *config, const char *model_id, const char *region, const cJSON *said,
+             struct cost *out);
 
 #endif

@@ -9,10 +9,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "gateway/ledger.h"
 #include "gateway/talk.h"
 #include "protocol/price_book.h"
 
 struct gateway {
+    struct ledger *ledger;
     struct gateway_config config;
     struct upstream upstream;
     struct buf origin, host, prefix;
@@ -62,6 +64,7 @@ static void *worker_start(void *ctx, struct loop *loop)
     if (w == NULL)
         return NULL;
     w->gateway = g;
+    w->ledger = g->ledger;
     if (upstream_worker_init(&w->upstream, &g->upstream, loop, &note) == OK)
         return w;
     log_line(g, note.text);
@@ -122,6 +125,21 @@ static void one_model(struct talk *t)
     talk_fail(t, &f);
 }
 
+/* GET /v1/costs/{id of a chat completion} */
+static void one_cost(struct talk *t)
+{
+    struct span id = span_from(exchange_request(t->x)->path, sizeof "/v1/costs/" - 1);
+    cJSON *row = ledger_find(t->worker->ledger, id);
+    struct fail f;
+    if (row != NULL) {
+        talk_reply_json(t, 200, row);
+        return;
+    }
+    (void)fail_set(&f, 404, "not_found", "no call of that id is in the ledger, which keeps the latest %d",
+                   LEDGER_CALLS);
+    talk_fail(t, &f);
+}
+
 /* A route is a prefix and a suffix, with one path segment between them when there is a suffix or a slash at the end. */
 static const struct route {
     const char *method, *prefix, *suffix;
@@ -133,6 +151,7 @@ static const struct route {
     {"POST", "/v1/chat/completions", NULL, false, false, chat_completions},
     {"GET", "/v1/models", NULL, false, false, models},
     {"GET", "/v1/models/", "", false, false, one_model},
+    {"GET", "/v1/costs/", "", false, false, one_cost},
     {"POST", "/model/", "/converse", false, true, native_converse},
     {"POST", "/model/", "/converse-stream", false, true, native_converse_stream},
 };
@@ -215,6 +234,8 @@ static void exchange_over(void *ctx, struct exchange *x, const struct delivery *
         t->blocked = t->paused = false;
         return;
     }
+    if (t->call != NULL)
+        chat_left(t);
     upstream_cancel(t->call);
     t->call = NULL;
     talk_free(t);
@@ -383,6 +404,9 @@ enum err gateway_start(const struct gateway_config *config, struct gateway **out
     buf_init(&g->prefix, BUF_ANY);
     (void)pthread_mutex_init(&g->lock, NULL);
     enum err e = set_up(g, note);
+    g->ledger = ledger_new();
+    if (e == OK && g->ledger == NULL)
+        e = note_set(note, ERR_NOMEM, "out of memory");
     if (e == OK && g->config.prices == NULL) {
         g->config.prices = g->prices = price_book_load(note);
         e = g->prices == NULL ? ERR_INVALID : OK;
@@ -414,6 +438,7 @@ void gateway_stop(struct gateway *g)
     server_stop(g->server);
     mutations_unref(g->mutations);
     price_book_free(g->prices);
+    ledger_free(g->ledger);
     (void)pthread_mutex_destroy(&g->lock);
     buf_release(&g->origin);
     buf_release(&g->host);

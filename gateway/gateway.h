@@ -21,8 +21,9 @@
 struct price_book;
 
 struct gateway_model {
-    const char *name; /* as clients say it */
-    const char *id;   /* of Bedrock */
+    const char *name;   /* as clients say it */
+    const char *id;     /* of Bedrock */
+    const char *region; /* to sign for and be charged in; NULL: the gateway's */
 };
 
 /* All strings are borrowed and must live until gateway_stop(). */
@@ -41,6 +42,7 @@ struct gateway_config {
     unsigned retries;                         /* after the first attempt */
     unsigned idle_timeout_ms;                 /* silence of upstream before it is given up; 0: 60,000 */
     const struct price_book *prices;          /* what calls cost (gateway/cost.h); NULL: the program's own */
+    bool unverified_prices;                   /* charge also figures that no second source confirms */
     void (*log)(void *ctx, const char *line); /* any thread; NULL: nowhere */
     void *log_ctx;
 };

@@ -5,7 +5,7 @@
  */
 #include "gateway/talk.h"
 
-#include "gateway/cost.h"
+#include "gateway/ledger.h"
 
 #include <stdlib.h>
 
@@ -146,10 +146,19 @@ void talk_relay(struct talk *t, const struct http_headers *headers)
     }
 }
 
+void talk_account(struct talk *t, const char *model_id, const cJSON *said, struct cost *out)
+{
+    cost_of(t->config, model_id, t->region, said, out);
+    if (t->who.id[0] == '\0')
+        return;
+    ledger_add(t->worker->ledger, t->who.id, out, false);
+    t->accounted = true;
+}
+
 void talk_tell_cost(struct talk *t, const char *model_id, const cJSON *converse)
 {
     struct cost cost;
-    cost_of(t->config, model_id, converse, &cost);
+    talk_account(t, model_id, converse, &cost);
     if (cost.usd[0] != '\0')
         http_headers_set(&t->relayed, "x-mohs-cost-usd", cost.usd);
     else
@@ -162,7 +171,7 @@ void talk_call(struct talk *t, struct span body, const struct upstream_events *e
 {
     struct note note = {""};
     struct fail f = {0};
-    t->call = upstream_start(&t->worker->upstream, buf_span(&t->path), body, t->mutations, events, t, &note);
+    t->call = upstream_start(&t->worker->upstream, buf_span(&t->path), body, t->region, t->mutations, events, t, &note);
     if (t->call != NULL)
         return;
     fail_from_transport(&f, ERR_IO, note.text);

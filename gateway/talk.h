@@ -9,6 +9,7 @@
 #define MOHS_GATEWAY_TALK_H
 
 #include "gateway/chat.h"
+#include "gateway/cost.h"
 #include "gateway/gateway.h"
 #include "gateway/sink.h"
 #include "gateway/upstream.h"
@@ -19,6 +20,7 @@
 
 struct gateway_worker {
     struct gateway *gateway;
+    struct ledger *ledger;
     struct upstream_worker upstream;
     struct talk *talks; /* those whose exchange is over and whose call is not */
 };
@@ -43,6 +45,8 @@ struct talk {
     struct es_decoder es;
     struct chat_request chat;
     struct chat_identity who;
+    const char *region; /* of the call; NULL: the gateway's */
+    bool accounted;     /* its cost is in the ledger */
     struct chat_stream stream;
     bool stopped; /* native streams: messageStop, or an exception, was seen */
     struct talk *next;
@@ -50,6 +54,8 @@ struct talk {
 
 /* Routes. They run inside the server's handler. */
 void chat_completions(struct talk *t);
+/* The client of a call that still runs has left: write down what it will have cost (gateway/ledger.h). */
+void chat_left(struct talk *t);
 void native_converse(struct talk *t);
 void native_converse_stream(struct talk *t);
 
@@ -75,6 +81,8 @@ void talk_maybe_free(struct talk *t);
 void talk_relay(struct talk *t, const struct http_headers *headers);
 /* What an answer of Converse cost, as headers (gateway/cost.h). */
 void talk_tell_cost(struct talk *t, const char *model_id, const cJSON *converse);
+/* Price an answer, or the metadata event of a stream, and write it down (gateway/ledger.h). */
+void talk_account(struct talk *t, const char *model_id, const cJSON *said, struct cost *out);
 /* The end of a call that was no success, as a failure to tell. */
 void talk_upstream_fail(struct talk *t, const struct upstream_result *r, struct fail *f);
 

@@ -20,6 +20,7 @@ struct upstream_call {
     struct upstream_events events;
     void *ctx;
     const struct mutations *mutations;
+    const char *region;
     struct span path, given;
     struct buf body; /* the mutated body, when there is one */
     struct buf url, scratch;
@@ -145,7 +146,7 @@ static const struct {
     {SIGN_SINGLE_ENCODE_PATH, sign_single},  {SIGN_WRONG_REGION, sign_region},   {SIGN_WRONG_SERVICE, sign_service},
     {SIGN_HOST_WITHOUT_PORT, sign_host},     {SIGN_EMPTY_BODY_HASH, sign_empty}, {SIGN_DROP_TOKEN, sign_tokenless},
     {SIGN_UNSIGNED_TOKEN, sign_loose_token}, {SIGN_BEARER, sign_bearer},         {SIGN_NONE, sign_none},
-    {SIGN_STALE_DATE, sign_stale},        {SIGN_STALE_RETRY, sign_stale},
+    {SIGN_STALE_DATE, sign_stale},           {SIGN_STALE_RETRY, sign_stale},
 };
 
 static struct signature signature_of(const struct upstream_call *c)
@@ -155,7 +156,7 @@ static struct signature signature_of(const struct upstream_call *c)
         .how = {.access_key = span_of(to->access_key),
                 .secret = span_of(to->secret),
                 .session_token = span_of(to->session_token),
-                .region = span_of(to->region),
+                .region = span_of(c->region),
                 .service = SPAN_LIT("bedrock"),
                 .at_s = wall_ns() / 1000000000},
         .host = span_of(to->host),
@@ -384,7 +385,7 @@ static void answer_without_call(void *ctx)
 
 /* ---- the door ---- */
 
-struct upstream_call *upstream_start(struct upstream_worker *w, struct span path, struct span body,
+struct upstream_call *upstream_start(struct upstream_worker *w, struct span path, struct span body, const char *region,
                                      const struct mutations *mutations, const struct upstream_events *events, void *ctx,
                                      struct note *note)
 {
@@ -397,6 +398,7 @@ struct upstream_call *upstream_start(struct upstream_worker *w, struct span path
     c->events = *events;
     c->ctx = ctx;
     c->mutations = mutations;
+    c->region = region != NULL ? region : w->to->region;
     c->path = path;
     c->given = body;
     buf_init(&c->body, BUF_ANY);

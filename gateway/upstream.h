@@ -58,9 +58,10 @@ struct upstream_events {
     void (*done)(void *ctx, const struct upstream_result *result); /* the call is gone when it returns */
 };
 
-/* `path` is the part behind the origin, as it goes on the wire; `body` and `mutations` must live until done() or
- * upstream_cancel(). NULL, and a note: it cannot be started, and no event comes. Events never come from within. */
-struct upstream_call *upstream_start(struct upstream_worker *w, struct span path, struct span body,
+/* `path` is the part behind the origin, as it goes on the wire; `region` is signed for (NULL: upstream's own); `body`,
+ * `region` and `mutations` must live until done() or upstream_cancel(). NULL, and a note: it cannot be started, and no
+ * event comes. Events never come from within. */
+struct upstream_call *upstream_start(struct upstream_worker *w, struct span path, struct span body, const char *region,
                                      const struct mutations *mutations, const struct upstream_events *events, void *ctx,
                                      struct note *note);
 void upstream_resume(struct upstream_call *call);

@@ -22,7 +22,8 @@ static const char *const expect_members[] = {"operation",  "model",         "met
                                              "body",       "raw_body",      "body_sha256", "signature", "delivered",
                                              "connection", "on_connection", "valid",       "canaries"};
 enum { EXPECT_STANDARD = 2 }; /* the last two are judged unasked */
-static const char *const receive_members[] = {"status", "headers", "body", "text", "message", "error_shape", "cost"};
+static const char *const receive_members[] = {"status",  "headers",     "body", "text",
+                                              "message", "error_shape", "cost", "cost_record"};
 static const char *const stream_members[] = {"message", "error", "ends", "events"};
 
 static bool is_one_of(const char *word, const char *const *words, size_t count)
@@ -284,7 +285,8 @@ static enum err check_names(const cJSON *root, const struct requirements *requir
             continue;
         const char *near = requirement_near(requirements, name->valuestring);
         return note_set(note, ERR_UNKNOWN, "/requirements: there is no requirement '%s'%s%s", name->valuestring,
-                        near != NULL ? "; did you mean " : "; mohs list --requirements shows them", near != NULL ? near : "");
+                        near != NULL ? "; did you mean " : "; mohs list --requirements shows them",
+                        near != NULL ? near : "");
     }
     cJSON_ArrayForEach(name, json_member(root, "needs"))
     {

@@ -20,7 +20,7 @@ struct gateway_options {
     const char *upstream, *host, *region, *control_port, *key, *bearer, *client_key;
     int64_t port, workers, retries, timeout_ms, ready_fd;
     struct option_list models;
-    bool parent_watch;
+    bool parent_watch, unverified;
 };
 
 #define AT(member) offsetof(struct gateway_options, member)
@@ -44,8 +44,11 @@ static const struct option_row rows[] = {
     {"client-key", 0, "KEY", OPTION_STRING, AT(client_key),
      .help = "What clients must show, as Authorization: Bearer KEY or x-api-key; others get 401. Anybody is served "
              "when not given."},
-    {"model", 0, "NAME=ID", OPTION_LIST, AT(models),
-     .help = "A name for a model id; may be repeated. Other names go upstream as they are."},
+    {"model", 0, "NAME=ID[@REGION]", OPTION_LIST, AT(models),
+     .help = "A name for a model id, and the region to call for it; may be repeated. Other names go upstream as they "
+             "are."},
+    {"unverified-prices", 0, NULL, OPTION_FLAG, AT(unverified),
+     .help = "Charge also prices that only one public source has; without it such a call is told as of unknown cost."},
     {"retries", 0, "N", OPTION_INT, AT(retries), .fallback = "2", .max = 10,
      .help =
          "Further attempts after 429, 500, 502, 503, 504 or no connection, as long as nothing was sent to the client."},
@@ -60,7 +63,7 @@ static const struct option_row rows[] = {
 struct kept {
     char *key[3];
     struct gateway_model models[MODELS_MAX];
-    char *names[MODELS_MAX];
+    char *names[MODELS_MAX], *ids[MODELS_MAX];
     size_t count;
 };
 
@@ -68,8 +71,10 @@ static void kept_release(struct kept *k)
 {
     for (size_t i = 0; i < COUNT_OF(k->key); i++)
         free(k->key[i]);
-    for (size_t i = 0; i < k->count; i++)
+    for (size_t i = 0; i < k->count; i++) {
         free(k->names[i]);
+        free(k->ids[i]);
+    }
 }
 
 static enum err control_port_of(const char *text, int *out, struct note *note)
@@ -102,16 +107,19 @@ static enum err take_key(const char *text, struct kept *kept, struct note *note)
 static enum err take_models(const struct option_list *list, struct kept *kept, struct note *note)
 {
     for (size_t i = 0; i < list->count; i++) {
-        struct span name, id;
-        if (!span_split(span_of(list->items[i]), '=', &name, &id) || name.n == 0 || id.n == 0)
-            return note_set(note, ERR_INVALID, "--model %s: expected NAME=ID", list->items[i]);
+        struct span name, rest, id, region;
+        bool two = span_split(span_of(list->items[i]), '=', &name, &rest);
+        bool three = span_split(rest, '@', &id, &region);
+        if (!two || name.n == 0 || id.n == 0 || (three && region.n == 0))
+            return note_set(note, ERR_INVALID, "--model %s: expected NAME=ID or NAME=ID@REGION", list->items[i]);
         if (kept->count == MODELS_MAX)
             return note_set(note, ERR_LIMIT, "--model: at most %d", MODELS_MAX);
-        char *copy = span_dup(name);
-        if (copy == NULL)
-            return note_set(note, ERR_NOMEM, "out of memory");
+        char *copy = span_dup(name), *of = span_dup(id);
         kept->names[kept->count] = copy;
-        kept->models[kept->count++] = (struct gateway_model){copy, (const char *)id.p};
+        kept->ids[kept->count] = of;
+        kept->models[kept->count++] = (struct gateway_model){copy, of, three ? (const char *)region.p : NULL};
+        if (copy == NULL || of == NULL)
+            return note_set(note, ERR_NOMEM, "out of memory");
     }
     return OK;
 }
@@ -136,6 +144,7 @@ static enum err configure(const struct gateway_options *o, struct kept *kept, st
         .client_key = o->client_key,
         .models = kept->models,
         .model_count = kept->count,
+        .unverified_prices = o->unverified,
         .retries = (unsigned)o->retries,
         .idle_timeout_ms = (unsigned)o->timeout_ms,
         .log = serve_log,

@@ -236,6 +236,18 @@ static enum err add_record(struct cost_run *run, const cJSON *record, struct not
 
 /* ---- lines ---- */
 
+/* Counted and told; the end of the run only when it is asked for. */
+static enum err bad_line(struct cost_run *run, enum err e, const char *why, struct note *note)
+{
+    run->bad++;
+    if (run->fatal)
+        return note_set(note, e == ERR_LIMIT ? e : ERR_INVALID, "line %llu: %s", (unsigned long long)run->lines, why);
+    if (run->complain != NULL && run->bad <= COMPLAINTS_MAX)
+        (void)fprintf(run->complain, "line %llu: %s%s\n", (unsigned long long)run->lines, why,
+                      run->bad == COMPLAINTS_MAX ? " (further bad lines are only counted)" : "");
+    return OK;
+}
+
 static enum err add_line(struct cost_run *run, struct span line, struct note *note)
 {
     CLEANUP(json_free) cJSON *record = NULL;
@@ -251,16 +263,7 @@ static enum err add_line(struct cost_run *run, struct span line, struct note *no
         e = note_set(&why, ERR_INVALID, "a record is a JSON object");
     if (e == OK)
         e = add_record(run, record, &why);
-    if (e == OK)
-        return OK;
-    run->bad++;
-    if (run->fatal)
-        return note_set(note, e == ERR_LIMIT ? e : ERR_INVALID, "line %llu: %s", (unsigned long long)run->lines,
-                        why.text);
-    if (run->complain != NULL && run->bad <= COMPLAINTS_MAX)
-        (void)fprintf(run->complain, "line %llu: %s%s\n", (unsigned long long)run->lines, why.text,
-                      run->bad == COMPLAINTS_MAX ? " (further bad lines are only counted)" : "");
-    return OK;
+    return e == OK ? OK : bad_line(run, e, why.text, note);
 }
 
 static void show(struct cost_run *run, uint64_t done, uint64_t size, uint64_t started_at_ns)
@@ -275,9 +278,19 @@ static void show(struct cost_run *run, uint64_t done, uint64_t size, uint64_t st
     progress_tell(run->progress, share, text);
 }
 
-/* The whole lines of `held`; what is behind the last newline stays. */
+/* What is left of a line that was too long goes unread. True: its end has come. */
+static bool skip_line(struct buf *held)
+{
+    struct span line, rest;
+    bool ended = span_split(buf_span(held), '\n', &line, &rest);
+    buf_consume(held, ended ? held->len - rest.n : held->len);
+    return ended;
+}
+
+/* The whole lines of `held`; what is behind the last newline stays, unless it is too long to be a record. */
 static enum err add_lines(struct cost_run *run, struct buf *held, bool last, struct note *note)
 {
+    run->skipping = run->skipping && !skip_line(held);
     struct span rest = buf_span(held), line;
     while (span_split(rest, '\n', &line, &rest)) {
         enum err e = add_line(run, line, note);
@@ -287,12 +300,19 @@ static enum err add_lines(struct cost_run *run, struct buf *held, bool last, str
     if (last)
         return line.n > 0 ? add_line(run, line, note) : OK;
     buf_consume(held, held->len - line.n);
-    return OK;
+    if (held->len <= COST_LINE_MAX)
+        return OK;
+    char why[64];
+    (void)snprintf(why, sizeof why, "it is longer than %zu bytes", COST_LINE_MAX);
+    run->lines++;
+    run->skipping = true;
+    buf_reset(held);
+    return bad_line(run, ERR_LIMIT, why, note);
 }
 
 enum err cost_run_file(struct cost_run *run, FILE *in, uint64_t size, struct note *note)
 {
-    CLEANUP(buf_release) struct buf held = BUF_INIT(COST_LINE_MAX + CHUNK);
+    CLEANUP(buf_release) struct buf held = BUF_INIT(COST_LINE_MAX + 2 * CHUNK);
     uint64_t done = 0, started_at_ns = now_ns();
     run->places = calloc(PLACES, sizeof *run->places);
     if (run->places == NULL)
@@ -300,8 +320,7 @@ enum err cost_run_file(struct cost_run *run, FILE *in, uint64_t size, struct not
     for (bool last = false; !last;) {
         char *room = buf_reserve(&held, CHUNK);
         if (room == NULL)
-            return note_set(note, ERR_LIMIT, "line %llu is longer than %zu bytes", (unsigned long long)run->lines + 1,
-                            COST_LINE_MAX);
+            return note_set(note, ERR_NOMEM, "out of memory");
         size_t n = fread(room, 1, CHUNK, in);
         held.len += n;
         held.data[held.len] = '\0';

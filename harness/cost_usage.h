@@ -43,6 +43,7 @@ struct cost_run {
     bool (*stopped)(void); /* asked now and then; NULL: never */
     /* The result. */
     uint64_t lines, records, bad;
+    bool skipping; /* in a line that is too long; private */
     struct money total;
     struct cost_table tables[COST_TABLES];
     /* Private. */

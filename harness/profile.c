@@ -123,6 +123,11 @@ const cJSON *profile_dialect(const struct profile *p, const char *dialect)
     return json_member(json_member(p->root, "dialects"), dialect);
 }
 
+const char *profile_model_region(const struct profile *p, const char *name)
+{
+    return json_str(json_member(json_member(p->root, "models"), name), "region");
+}
+
 bool profile_model(const struct profile *p, const char *name, const char **client, const char **upstream)
 {
     const cJSON *model = json_member(json_member(p->root, "models"), name);

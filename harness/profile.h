@@ -25,6 +25,8 @@ bool profile_claims(const struct profile *p, const char *capability, struct note
 const cJSON *profile_dialect(const struct profile *p, const char *dialect); /* NULL: not spoken */
 /* The client's and the upstream name of a model of the map; false when the profile has none of that name. */
 bool profile_model(const struct profile *p, const char *name, const char **client, const char **upstream);
+/* Where the gateway calls that model; NULL: where it calls all others. */
+const char *profile_model_region(const struct profile *p, const char *name);
 /* For --dry-run: how it is understood. */
 void profile_describe(const struct profile *p, struct buf *out);
 

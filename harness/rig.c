@@ -36,6 +36,9 @@ static enum err start_mock(struct rig *rig, const struct rig_config *config, str
 /* Names of its own, so that its models list has something to tell, and the profile an alias of a Nova. */
 #define OWN_MODEL "mohs-claude=anthropic.claude-3-haiku-20240307-v1:0"
 #define OWN_ALIAS "mohs-nova=us.amazon.nova-lite-v1:0"
+/* One model in a region where it costs more, and in one that nobody has heard of. */
+#define OWN_ELSEWHERE "mohs-llama-mumbai=meta.llama3-70b-instruct-v1:0@ap-south-1"
+#define OWN_NOWHERE   "mohs-llama-moon=meta.llama3-70b-instruct-v1:0@xx-moon-1"
 
 static enum err start_gateway(struct rig *rig, const struct rig_config *config, struct note *note)
 {
@@ -48,6 +51,11 @@ static enum err start_gateway(struct rig *rig, const struct rig_config *config, 
                                 OWN_MODEL,
                                 "--model",
                                 OWN_ALIAS,
+                                "--model",
+                                OWN_ELSEWHERE,
+                                "--model",
+                                OWN_NOWHERE,
+                                "--unverified-prices",
                                 key == NULL ? NULL : "--client-key",
                                 key,
                                 NULL};

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "harness/admin.h"
+#include "harness/cost_check.h"
 #include "harness/evidence.h"
 #include "harness/expand.h"
 
@@ -95,7 +96,9 @@ static enum err expand_step(struct step_run *r, const cJSON *step, struct note *
     const struct profile *p = r->rig->profile;
     const cJSON *given = cJSON_GetObjectItemCaseSensitive(json_member(step, "send"), "model");
     const char *client = NULL, *upstream = NULL;
-    (void)profile_model(p, cJSON_IsString(given) ? given->valuestring : "default", &client, &upstream);
+    const char *name = cJSON_IsString(given) ? given->valuestring : "default";
+    const char *region = profile_model_region(p, name);
+    (void)profile_model(p, name, &client, &upstream);
     r->model = cJSON_IsNull(given) ? NULL : client;
     r->names = cJSON_CreateObject();
     (void)json_set_string(r->names, "nonce", r->nonce);
@@ -103,7 +106,7 @@ static enum err expand_step(struct step_run *r, const cJSON *step, struct note *
     (void)json_set_string(r->names, "model_id", upstream);
     (void)json_set_string(r->names, "client_key", p->client_key != NULL ? p->client_key : "");
     (void)json_set_string(r->names, "mock_url", r->rig->mock_url);
-    (void)json_set_string(r->names, "region", r->rig->region);
+    (void)json_set_string(r->names, "region", region != NULL ? region : r->rig->region);
     (void)json_set_string(r->names, "access_key", OWN_ACCESS_KEY);
     (void)json_set_string(r->names, "secret", OWN_SECRET);
     r->step = cJSON_Duplicate(step, true);
@@ -331,6 +334,17 @@ static enum err read_journal(struct step_run *r, cJSON **journal, struct note *n
     return e;
 }
 
+static bool wants_record(const cJSON *step)
+{
+    bool wants = json_member(json_member(step, "receive"), "cost_record") != NULL;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, json_member(step, "alternatives"))
+    {
+        wants = wants || json_member(json_member(one, "receive"), "cost_record") != NULL;
+    }
+    return wants;
+}
+
 static enum err run_step(struct step_run *r, const cJSON *step, struct note *note)
 {
     enum err e = expand_step(r, step, note);
@@ -352,9 +366,18 @@ static enum err run_step(struct step_run *r, const cJSON *step, struct note *not
     if (e != OK)
         return e;
     const cJSON *entries = json_member(journal, "entries");
-    struct judged judged = {r->step,  r->number, &r->plan,         &r->talk,
-                            entries,  r->vars,   r->rig->profile,  json_str(r->names, "model_id"),
-                            r->rig->region};
+    CLEANUP(buf_release) struct buf record = BUF_INIT(65536);
+    bool recorded = wants_record(r->step) && cost_recorded(r->rig->profile, r->rig->target_url, &r->talk, &record);
+    struct judged judged = {.step = r->step,
+                            .number = r->number,
+                            .plan = &r->plan,
+                            .talk = &r->talk,
+                            .entries = entries,
+                            .vars = r->vars,
+                            .profile = r->rig->profile,
+                            .model_id = json_str(r->names, "model_id"),
+                            .region = json_str(r->names, "region"),
+                            .cost_record = recorded ? buf_text(&record) : NULL};
     judge_step(&judged, &r->out->findings, &r->out->alternative);
     evidence_add(r->out->evidence, r->number, &r->plan, &r->talk, entries);
     return OK;

@@ -440,13 +440,13 @@ static void judge_error_shape(const struct part *p, const cJSON *wanted)
 }
 
 /* Both numbers are told also when they agree: a report of costs without them says nothing. */
-static void judge_cost(const struct part *p, const cJSON *wanted)
+static void add_cost(const struct part *p, const char *check, const char *told, const cJSON *wanted)
 {
     CLEANUP(buf_release) struct buf expected = BUF_INIT(BUF_ANY);
     CLEANUP(buf_release) struct buf observed = BUF_INIT(BUF_ANY);
-    bool ok = cost_check(p->j->profile, p->j->model_id, p->j->region, p->j->talk, wanted, &expected, &observed);
+    bool ok = cost_check(p->j->profile, p->j->model_id, p->j->region, told, wanted, &expected, &observed);
     size_t before = p->out->count;
-    add_plain(p, "receive.cost", ok, buf_text(&expected), buf_text(&observed));
+    add_plain(p, check, ok, buf_text(&expected), buf_text(&observed));
     if (!ok || p->out->count == before)
         return;
     struct finding *f = &p->out->items[before];
@@ -454,12 +454,28 @@ static void judge_cost(const struct part *p, const cJSON *wanted)
     f->observed = copy(buf_text(&observed));
 }
 
+static void judge_cost(const struct part *p, const cJSON *wanted)
+{
+    CLEANUP(buf_release) struct buf told = BUF_INIT(BUF_ANY);
+    add_cost(p, "receive.cost", cost_told(p->j->profile, p->j->talk, &told) ? buf_text(&told) : NULL, wanted);
+}
+
+static void judge_cost_record(const struct part *p, const cJSON *wanted)
+{
+    add_cost(p, "receive.cost_record", p->j->cost_record, wanted);
+}
+
 static const struct receive_row {
     const char *member;
     void (*judge)(const struct part *p, const cJSON *matcher);
 } receive_rows[] = {
-    {"headers", judge_headers},         {"body", judge_body}, {"text", judge_text}, {"message", judge_message},
-    {"error_shape", judge_error_shape}, {"cost", judge_cost},
+    {"headers", judge_headers},
+    {"body", judge_body},
+    {"text", judge_text},
+    {"message", judge_message},
+    {"error_shape", judge_error_shape},
+    {"cost", judge_cost},
+    {"cost_record", judge_cost_record},
 };
 
 /* ---- receive.stream ---- */

@@ -35,6 +35,7 @@ struct judged {
     const struct profile *profile; /* where a cost is told */
     const char *model_id;          /* of the step, upstream */
     const char *region;
+    const char *cost_record; /* what the gateway told afterwards; NULL: nothing, or nobody asked */
 };
 /* Adds the findings. The name of the alternative that held, if the step has any, is appended to `taken`. */
 void judge_step(const struct judged *j, struct findings *out, struct buf *taken);

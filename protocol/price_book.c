@@ -402,6 +402,11 @@ static enum err find_region(const struct price_book *book, const char *name, con
                     nearest != NULL ? "; the nearest is " : "", nearest != NULL ? nearest : "");
 }
 
+bool price_book_knows_region(const struct price_book *book, const char *region)
+{
+    return json_member(json_member(book->rules, "regions"), region) != NULL;
+}
+
 /* The model part of an ARN, and its region. */
 static enum err split_arn(const struct price_book *book, const char *arn, const char **id, const char **region,
                           struct note *note)

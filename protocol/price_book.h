@@ -65,6 +65,7 @@ size_t price_book_figures(const struct price_book *book); /* how many single fig
 const char *price_book_source(const struct price_book *book, const char *key);
 /* Base ids as the data spells them, other spellings behind them; NULL beyond the end. */
 const char *price_book_id(const struct price_book *book, size_t model, size_t spelling);
+bool price_book_knows_region(const struct price_book *book, const char *region);
 const cJSON *price_book_geographies(const struct price_book *book);
 
 struct price_query {

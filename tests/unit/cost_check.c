@@ -21,7 +21,10 @@ static bool check(const char *tolerance, const char *header, const char *body, c
         tolerance);
     CU_ASSERT_EQUAL_FATAL(json_parse(buf_span(&text), 0, &p.root, NULL), OK);
     CU_ASSERT_EQUAL_FATAL(json_parse(span_of(wanted), 0, &want, NULL), OK);
-    bool held = cost_check(&p, "amazon.nova-lite-v1:0", "us-east-1", &t, want, &expected, observed);
+    CLEANUP(buf_release) struct buf told = BUF_INIT(4096);
+    bool tells = cost_told(&p, &t, &told);
+    bool held =
+        cost_check(&p, "amazon.nova-lite-v1:0", "us-east-1", tells ? buf_text(&told) : NULL, want, &expected, observed);
     CLAIM(!cJSON_IsObject(want) || strstr(buf_text(&expected), tolerance) != NULL, "%s hides the tolerance",
           buf_text(&expected));
     json_free(&p.root);
@@ -45,6 +48,10 @@ static void costs_are_held_to_the_digit_or_the_tolerance(void)
         {"0.000000000001", "0.000180000001", NULL, usage, true},
         {"0.000000000001", "0.0001800000010001", NULL, usage, false},
         {"0", "0", NULL, usage, false},
+        {"0", "0.5", NULL, "\"some\"", true},
+        {"0", "0", NULL, "\"some\"", false},
+        {"0", "-1", NULL, "\"some\"", false},
+        {"0", NULL, NULL, "\"some\"", false},
         {"0", "cheap", NULL, usage, false},
         {"0", NULL, NULL, usage, false},
         {"0", NULL, "{\"usage\":{\"cost\":0.00018}}", usage, true},

@@ -93,12 +93,37 @@ static void a_bad_line_can_end_the_run(void)
     CLAIM(strstr(note.text, "line 3: ") != NULL && run.records == 2, "%s", note.text);
 }
 
+static void a_line_too_long_is_a_bad_line_and_no_more(void)
+{
+    static const char record[] =
+        "{\"model\":\"amazon.nova-lite-v1:0\",\"usage\":{\"inputTokens\":1000,\"outputTokens\":500}}\n";
+    char *told = NULL;
+    size_t n = 0;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY), sum = BUF_INIT(64);
+    for (int i = 0; i < 3; i++) { /* one within, one at the end of the file */
+        if (i > 0)
+            buf_adds(&text, record);
+        char *room = buf_reserve(&text, 2 * COST_LINE_MAX);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(room);
+        memset(room, i == 1 ? 'x' : ' ', 2 * COST_LINE_MAX);
+        text.len += 2 * COST_LINE_MAX;
+        buf_adds(&text, i < 2 ? "\n" : "");
+    }
+    CLEANUP(cost_run_release) struct cost_run run = {.complain = open_memstream(&told, &n)};
+    CU_ASSERT_EQUAL(price_text(text.data, text.len, &run, NULL), OK);
+    (void)fclose(run.complain);
+    CLAIM(run.records == 2 && run.bad == 3 && run.lines == 5, "%llu records, %llu bad, %llu lines",
+          (unsigned long long)run.records, (unsigned long long)run.bad, (unsigned long long)run.lines);
+    CLAIM(strcmp(total(&run, &sum), "0.00036") == 0, "%s", buf_text(&sum));
+    CLAIM(strstr(told, "line 3: it is longer than 16777216 bytes") != NULL, "%s", told);
+    free(told);
+}
+
 static void the_order_of_lines_does_not_matter(void)
 {
     enum { N = 3000 };
     CLEANUP(buf_release)
-    struct buf forward = BUF_INIT(BUF_ANY),
-               backward = BUF_INIT(BUF_ANY), a = BUF_INIT(64), b = BUF_INIT(64);
+    struct buf forward = BUF_INIT(BUF_ANY), backward = BUF_INIT(BUF_ANY), a = BUF_INIT(64), b = BUF_INIT(64);
     for (int i = 0; i < N; i++)
         for (int way = 0; way < 2; way++) {
             int n = way == 0 ? i : N - 1 - i;
@@ -140,6 +165,7 @@ int main(void)
         {"totals by model, day and label", totals_by_model_day_and_label},
         {"bad lines are told by number", bad_lines_are_told_by_number},
         {"a bad line can end the run", a_bad_line_can_end_the_run},
+        {"a line too long is a bad line and no more", a_line_too_long_is_a_bad_line_and_no_more},
         {"the order of lines does not matter", the_order_of_lines_does_not_matter},
         {"names beyond the ceiling share a group", names_beyond_the_ceiling_share_a_group},
         CU_TEST_INFO_NULL,

@@ -24,7 +24,7 @@ static void rig_down(struct rig *r)
 
 static struct rig rig_up_impatient(const char *token, const char *client_key, unsigned idle_timeout_ms)
 {
-    static const struct gateway_model models[] = {{"fast", MODEL}};
+    static const struct gateway_model models[] = {{.name = "fast", .id = MODEL}};
     struct mock_key key = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, token, NULL};
     struct mock_config config = {.auth = MOCK_AUTH_NONE, .keys = &key, .key_count = 1};
     struct rig r = {rig_start(&config), NULL};
