@@ -16,18 +16,6 @@ static const char event_stream[] = "text/event-stream; charset=utf-8";
 
 /* ---- unary ---- */
 
-static void unary_head(void *ctx, const struct http_headers *headers)
-{
-    talk_relay(ctx, headers);
-}
-
-static bool unary_data(void *ctx, struct span bytes)
-{
-    struct talk *t = ctx;
-    buf_add(&t->got, bytes);
-    return true;
-}
-
 static void unary_answer(struct talk *t)
 {
     struct fail f = {0};
@@ -61,7 +49,7 @@ static void unary_done(void *ctx, const struct upstream_result *r)
     talk_maybe_free(t);
 }
 
-static const struct upstream_events unary_events = {unary_head, unary_data, unary_done};
+static const struct upstream_events unary_events = {talk_on_head, talk_gather, unary_done};
 
 /* ---- streams ---- */
 
@@ -150,7 +138,7 @@ static void stream_done(void *ctx, const struct upstream_result *r)
     talk_maybe_free(t);
 }
 
-static const struct upstream_events stream_events = {unary_head, stream_data, stream_done};
+static const struct upstream_events stream_events = {talk_on_head, stream_data, stream_done};
 
 /* ---- the request ---- */
 

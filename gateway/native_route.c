@@ -11,18 +11,6 @@ static const char frames[] = "application/vnd.amazon.eventstream";
 
 /* ---- unary ---- */
 
-static void native_head(void *ctx, const struct http_headers *headers)
-{
-    talk_relay(ctx, headers);
-}
-
-static bool native_data(void *ctx, struct span bytes)
-{
-    struct talk *t = ctx;
-    buf_add(&t->got, bytes);
-    return true;
-}
-
 /* An error of upstream as it came; one of ours in the same form. */
 static void native_refused(struct talk *t, const struct upstream_result *r)
 {
@@ -63,7 +51,7 @@ static void native_done(void *ctx, const struct upstream_result *r)
     talk_maybe_free(t);
 }
 
-static const struct upstream_events unary_events = {native_head, native_data, native_done};
+static const struct upstream_events unary_events = {talk_on_head, talk_gather, native_done};
 
 /* ---- streams ---- */
 
@@ -130,7 +118,7 @@ static void frames_done(void *ctx, const struct upstream_result *r)
     talk_maybe_free(t);
 }
 
-static const struct upstream_events frame_events = {native_head, frames_data, frames_done};
+static const struct upstream_events frame_events = {talk_on_head, frames_data, frames_done};
 
 /* ---- the request ---- */
 

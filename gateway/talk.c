@@ -146,6 +146,18 @@ void talk_relay(struct talk *t, const struct http_headers *headers)
     }
 }
 
+void talk_on_head(void *talk, const struct http_headers *headers)
+{
+    talk_relay(talk, headers);
+}
+
+bool talk_gather(void *talk, struct span bytes)
+{
+    struct talk *t = talk;
+    buf_add(&t->got, bytes);
+    return true;
+}
+
 void talk_account(struct talk *t, const char *model_id, const cJSON *said, struct cost *out)
 {
     cost_of(t->config, model_id, t->region, said, out);

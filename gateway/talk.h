@@ -79,6 +79,9 @@ void talk_call_over(struct talk *t);
 void talk_maybe_free(struct talk *t);
 /* Headers of upstream that clients may see: x-amzn-requestid, Retry-After; the error type on native routes. */
 void talk_relay(struct talk *t, const struct http_headers *headers);
+/* Events of a call: its head relayed, and a whole answer gathered in t->got. */
+void talk_on_head(void *talk, const struct http_headers *headers);
+bool talk_gather(void *talk, struct span bytes);
 /* What an answer of Converse cost, as headers (gateway/cost.h). */
 void talk_tell_cost(struct talk *t, const char *model_id, const cJSON *converse);
 /* Price an answer, or the metadata event of a stream, and write it down (gateway/ledger.h). */

@@ -62,17 +62,22 @@ void http_headers_add(struct http_headers *h, const char *name, const char *valu
     h->items[h->count++] = (struct http_pair){both, both + name_size};
 }
 
-void http_headers_remove(struct http_headers *h, const char *name)
+/* Drops those of that name from number `from` on. */
+static void drop_behind(struct http_headers *h, size_t from, const char *name)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < h->count; i++) {
-        if (strcasecmp(h->items[i].name, name) != 0) {
+    size_t kept = from;
+    for (size_t i = from; i < h->count; i++) {
+        if (strcasecmp(h->items[i].name, name) != 0)
             h->items[kept++] = h->items[i];
-            continue;
-        }
-        free(h->items[i].name);
+        else
+            free(h->items[i].name);
     }
     h->count = kept;
+}
+
+void http_headers_remove(struct http_headers *h, const char *name)
+{
+    drop_behind(h, 0, name);
 }
 
 /* The first of that name keeps its place in the order; the others go. */
@@ -86,18 +91,9 @@ void http_headers_set(struct http_headers *h, const char *name, const char *valu
     if (h->count == before || at == before)
         return;
     struct http_pair fresh = h->items[--h->count];
-    struct http_pair old = h->items[at];
-    size_t kept = at + 1;
+    free(h->items[at].name);
     h->items[at] = fresh;
-    free(old.name);
-    for (size_t i = at + 1; i < h->count; i++) {
-        if (strcasecmp(h->items[i].name, name) != 0) {
-            h->items[kept++] = h->items[i];
-            continue;
-        }
-        free(h->items[i].name);
-    }
-    h->count = kept;
+    drop_behind(h, at + 1, name);
 }
 
 const char *http_headers_get(const struct http_headers *h, const char *name)

@@ -316,6 +316,21 @@ static bool is_base64(const char *text)
 
 /* -- The walk ------------------------------------------------ */
 
+/* One element of a list or value of a map. True: it is plain and breaks a constraint, which its container tells. */
+static bool check_element(struct check *c, const struct place *step, const struct shape_member *m, const cJSON *v,
+                          bool hidden)
+{
+    if (cJSON_IsNull(v))
+        return false;
+    if (is_plain(m->kind) && has_kind(m, v))
+        return breaks_any(m, v);
+    if (is_plain(m->kind))
+        wrong_type(c, m, v);
+    else
+        check_value(c, step, m, v, hidden);
+    return false;
+}
+
 static void check_list(struct check *c, const struct place *at, const struct shape_member *m, const cJSON *list,
                        bool hidden)
 {
@@ -323,14 +338,7 @@ static void check_list(struct check *c, const struct place *at, const struct sha
     bool bad = false;
     for (const cJSON *v = list->child; v != NULL; v = v->next) {
         step.position++;
-        if (cJSON_IsNull(v))
-            continue;
-        if (!is_plain(m->element->kind))
-            check_value(c, &step, m->element, v, hidden);
-        else if (!has_kind(m->element, v))
-            wrong_type(c, m->element, v);
-        else
-            bad = bad || breaks_any(m->element, v);
+        bad = check_element(c, &step, m->element, v, hidden) || bad;
     }
     if (bad)
         tell_members(c, at, m, m->element, "constraint-list-member", list, hidden || m->element->sensitive);
@@ -351,14 +359,7 @@ static void check_map(struct check *c, const struct place *at, const struct shap
     for (const cJSON *v = map->child; v != NULL; v = v->next) {
         struct place step = {.up = at, .name = v->string, .entry = true};
         bad_key = bad_key || (is_bounded(m->key) && breaks_as_key(m->key, v->string));
-        if (cJSON_IsNull(v))
-            continue;
-        if (!is_plain(m->element->kind))
-            check_value(c, &step, m->element, v, hidden);
-        else if (!has_kind(m->element, v))
-            wrong_type(c, m->element, v);
-        else
-            bad_value = bad_value || breaks_any(m->element, v);
+        bad_value = check_element(c, &step, m->element, v, hidden) || bad_value;
     }
     if (bad_key)
         tell_members(c, at, m, m->key, "constraint-map-key", map, hidden);
