@@ -20,7 +20,8 @@ struct mock_options {
     const char *clock_offset;
     int64_t port, workers, seed, journal, latency_ms, ttft_ms, itl_ms, probe_deltas, max_body, ready_fd;
     struct option_list keys, principals, bearer_keys, rules_on, rules_off;
-    bool parent_watch;
+    bool parent_watch, no_cache;
+    const char *cache_scope;
 };
 
 #define AT(member) offsetof(struct mock_options, member)
@@ -71,6 +72,10 @@ static const struct option_row rows[] = {
     {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
     {"guardrails", 0, "FILE", OPTION_STRING, AT(guardrails),
      .help = "Guardrails, word lists and settings laid over the built-in ones (docs/guardrails.md)."},
+    {"no-prompt-cache", 0, NULL, OPTION_FLAG, AT(no_cache),
+     .help = "Cache no prompts: cache points are taken and change nothing."},
+    {"cache-scope", 0, "WHAT", OPTION_STRING, AT(cache_scope), .fallback = "model", .choices = "model|id",
+     .help = "Who shares cached prompts. model: a model and its inference profiles; id: each id has its own."},
     {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
      .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
     {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), .help = "Stop when standard input ends."},
@@ -182,6 +187,8 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .probe_deltas = (unsigned)o->probe_deltas,
         .max_body = (size_t)o->max_body,
         .guardrails_file = o->guardrails,
+        .no_cache = o->no_cache,
+        .cache_by_id = choice(o->cache_scope, "model|id") == 1,
         .log = serve_log,
         .log_ctx = prefix,
     };

@@ -34,6 +34,8 @@ extern const struct admin_table mock_admin_script, mock_admin_canaries, mock_adm
     mock_admin_guardrails;
 extern const struct admin_table mock_admin_clock;
 
+extern const struct admin_table mock_admin_cache;
+
 /* A plan of a JSON body. */
 struct plan *admin_plan(int status, const struct buf *body);
 

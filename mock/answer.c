@@ -228,6 +228,41 @@ void answer_stop(struct answer *a, const char *reason)
     a->stop_reason[n] = '\0';
 }
 
+static uint64_t scripted_count(const cJSON *usage, const char *key, uint64_t otherwise)
+{
+    const cJSON *item = json_item(usage, key);
+    return cJSON_IsNumber(item) && item->valuedouble >= 0 ? (uint64_t)item->valuedouble : otherwise;
+}
+
+/* Written for an hour: as a scripted cacheDetails says; without one a scripted write is for five minutes. */
+static uint64_t written_for_an_hour(const struct answer *a, uint64_t written)
+{
+    const cJSON *detail, *details = json_item(a->usage, "cacheDetails");
+    uint64_t hour = 0;
+    if (details == NULL)
+        return json_item(a->usage, "cacheWriteInputTokens") == NULL && written > 0 ? a->cache_write_hour : 0;
+    cJSON_ArrayForEach(detail, details)
+    {
+        const char *ttl = json_str(detail, "ttl");
+        if (ttl != NULL && strcmp(ttl, "1h") == 0)
+            hour += scripted_count(detail, "inputTokens", 0);
+    }
+    return hour < written ? hour : written;
+}
+
+struct answer_usage answer_usage(const struct answer *a)
+{
+    const cJSON *u = a->usage;
+    bool ours = json_item(u, "inputTokens") == NULL;
+    struct answer_usage out = {.input = scripted_count(u, "inputTokens", a->input_tokens),
+                               .output = scripted_count(u, "outputTokens", a->output_tokens),
+                               .cache_read = scripted_count(u, "cacheReadInputTokens", ours ? a->cache_read : 0),
+                               .cache_write = scripted_count(u, "cacheWriteInputTokens", ours ? a->cache_write : 0)};
+    out.cache_write_hour = written_for_an_hour(a, out.cache_write);
+    out.has_cache = a->has_cache || out.cache_read > 0 || out.cache_write > 0;
+    return out;
+}
+
 void answer_count(struct answer *a)
 {
     uint64_t total = 0;

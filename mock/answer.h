@@ -38,6 +38,7 @@ struct answer {
     char stop_reason[48];
     const char *stop_sequence; /* borrowed from the request: the one that was met, when it is known */
     uint64_t input_tokens, output_tokens, cache_read, cache_write;
+    uint64_t cache_write_hour;            /* of cache_write: kept for an hour, the rest for five minutes */
     bool has_cache;                       /* print the cache members, as models with prompt caching do */
     const cJSON *usage, *metrics, *extra; /* borrowed overrides, or NULL */
     uint64_t latency_ms, ttft_ms, itl_ms;
@@ -60,6 +61,15 @@ struct block *answer_tool(struct answer *a, const char *id, const char *name, co
 enum err answer_block(struct answer *a, const cJSON *item, const char *where, struct note *note) MUST_USE;
 
 void answer_stop(struct answer *a, const char *reason);
+
+/* What the call used, as every form of every operation says it, and quotas count it: the answer's own counts with the
+ * scripted `usage` over them. A scripted inputTokens is about the whole prompt: the cache's own counts are then 0. */
+struct answer_usage {
+    uint64_t input, output, cache_read, cache_write;
+    uint64_t cache_write_hour; /* of cache_write: as usage.cacheDetails says, or the cache */
+    bool has_cache;            /* the cache members are printed */
+};
+struct answer_usage answer_usage(const struct answer *a);
 /* Output tokens of all blocks by protocol/token.h; sets output_tokens. */
 void answer_count(struct answer *a);
 

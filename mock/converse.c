@@ -42,26 +42,43 @@ static uint64_t override(const cJSON *object, const char *key, uint64_t otherwis
     return cJSON_IsNumber(item) && item->valuedouble >= 0 ? (uint64_t)item->valuedouble : otherwise;
 }
 
+/* The writes apart by how long they stay, an hour first; a scripted count is left as it was scripted. */
+static void write_details(const struct answer *a, const struct answer_usage *u, struct buf *out)
+{
+    uint64_t minutes = u->cache_write - u->cache_write_hour;
+    if (u->cache_write == 0 || json_item(a->usage, "cacheWriteInputTokens") != NULL)
+        return;
+    buf_adds(out, "\"cacheDetails\":[");
+    if (u->cache_write_hour > 0) {
+        number(out, "{\"inputTokens\":", u->cache_write_hour);
+        buf_adds(out, minutes > 0 ? ",\"ttl\":\"1h\"}," : ",\"ttl\":\"1h\"}");
+    }
+    if (minutes > 0) {
+        number(out, "{\"inputTokens\":", minutes);
+        buf_adds(out, ",\"ttl\":\"5m\"}");
+    }
+    buf_adds(out, "],");
+}
+
 /* total = input + output + cache read + cache write: held in 304 of 304 recordings. */
 static void write_usage(const struct answer *a, struct buf *out)
 {
-    const cJSON *u = a->usage;
-    uint64_t in = override(u, "inputTokens", a->input_tokens), made = override(u, "outputTokens", a->output_tokens);
-    uint64_t read = override(u, "cacheReadInputTokens", a->cache_read);
-    uint64_t wrote = override(u, "cacheWriteInputTokens", a->cache_write);
+    const struct answer_usage u = answer_usage(a);
     buf_addc(out, '{');
-    if (a->has_cache || read > 0 || wrote > 0) {
-        number(out, "\"cacheReadInputTokenCount\":", read);
-        number(out, ",\"cacheReadInputTokens\":", read);
-        number(out, ",\"cacheWriteInputTokenCount\":", wrote);
-        number(out, ",\"cacheWriteInputTokens\":", wrote);
+    write_details(a, &u, out);
+    if (u.has_cache) {
+        number(out, "\"cacheReadInputTokenCount\":", u.cache_read);
+        number(out, ",\"cacheReadInputTokens\":", u.cache_read);
+        number(out, ",\"cacheWriteInputTokenCount\":", u.cache_write);
+        number(out, ",\"cacheWriteInputTokens\":", u.cache_write);
         buf_addc(out, ',');
     }
-    number(out, "\"inputTokens\":", in);
-    number(out, ",\"outputTokens\":", made);
+    number(out, "\"inputTokens\":", u.input);
+    number(out, ",\"outputTokens\":", u.output);
     if (a->has_cache)
         buf_adds(out, ",\"serverToolUsage\":{}");
-    number(out, ",\"totalTokens\":", override(u, "totalTokens", in + made + read + wrote));
+    number(out, ",\"totalTokens\":",
+           override(a->usage, "totalTokens", u.input + u.output + u.cache_read + u.cache_write));
     buf_addc(out, '}');
 }
 

@@ -37,6 +37,7 @@ struct plan *invoke_answer(struct visit *v, const cJSON *reply)
 {
     struct answer a;
     operations_begin_answer(v, &a);
+    visit_use_cache(v, &a);
     bool said = reply != NULL && scripted_answer(reply, &a);
     if (said)
         answer_count(&a);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mock/cache.h"
 #include "mock/guardrail.h"
 #include "mock/rules.h"
 
@@ -50,6 +51,9 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
     m->script = script_new();
     m->journal = journal_new(c->journal_bytes == 0 ? MOCK_JOURNAL_BYTES : c->journal_bytes);
     m->gates = gates_new();
+    m->cache = c->no_cache ? NULL : cache_new(CACHE_BYTES);
+    if (m->cache == NULL && !c->no_cache)
+        return note_set(note, ERR_NOMEM, "out of memory");
     if ((c->region != NULL && m->region == NULL) || m->script == NULL || m->journal == NULL || m->gates == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
     return OK;
@@ -119,6 +123,7 @@ void mock_stop(struct mock *m)
     gates_free(m->gates);
     journal_free(m->journal);
     script_free(m->script);
+    cache_free(m->cache);
     free(m->rules);
     guardrails_free(m->guardrails);
     models_free(m->models);

@@ -73,6 +73,8 @@ struct mock_config {
     const char *guardrails_file; /* laid over the built-in guardrails (mock/guardrail.h); NULL: none */
     const char *const *rules_on,
         *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */
+    bool no_cache;            /* prompts are not cached: points are taken and mean nothing */
+    bool cache_by_id;         /* a model and its profiles have a prompt cache each, not one together */
     /* One line per refused request, with the diagnosis, and what the servers say; any thread. NULL: nowhere. */
     void (*log)(void *ctx, const char *line);
     void *log_ctx;

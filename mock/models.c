@@ -47,6 +47,10 @@ static void read_flags(struct model *out, const cJSON *row, const cJSON *default
     out->max_output = number(row, "max_output");
     out->cache_min = number(row, "cache_min");
     out->caching = out->cache_min > 0;
+    out->cache_tools = flag(row, defaults, "cache_tools");
+    out->cache_hour = flag(row, defaults, "cache_hour");
+    out->burndown = number(row, "burndown");
+    out->burndown = out->burndown > 0 ? out->burndown : 1;
 }
 
 static enum err read_row(struct model *out, const cJSON *row, const cJSON *defaults, const char *where,
@@ -90,6 +94,7 @@ enum err models_load(struct models **out, struct note *note)
     }
     m->unknown = (struct model){.id = "",
                                 .provider = "",
+                                .burndown = 1,
                                 .name = "this model",
                                 .streaming = true,
                                 .on_demand = true,

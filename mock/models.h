@@ -24,6 +24,8 @@ struct model {
     bool tools, system, images, documents, video, stop_sequences, tools_streaming;
     uint64_t context, max_output; /* tokens; 0: not known */
     uint64_t cache_min;           /* tokens of a prefix worth caching */
+    bool cache_tools, cache_hour; /* a cache point among the tools counts; one may ask for an hour */
+    uint64_t burndown;            /* what an output token costs of a quota; at least 1 */
 };
 
 struct models;

@@ -63,6 +63,7 @@ struct native {
     const cJSON *body;
     const char *model_id;
     uint64_t in, out, cache_read, cache_write; /* tokens, overrides applied */
+    uint64_t cache_write_hour;                 /* of cache_write */
     bool has_cache;
     uint64_t created_s;
     char id[2][UUID_SIZE]; /* of the answer; from its seed */

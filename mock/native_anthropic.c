@@ -27,34 +27,16 @@ static void message_id(const struct native *n, char out[NATIVE_ID_SIZE])
     native_id(&rng, "msg_bdrk_01", 22, out);
 }
 
-/* The tokens written to the cache, apart by how long they stay: as scripted in usage.cacheDetails, else all for 5m. */
-static void cache_creation(const struct native *n, uint64_t *minutes, uint64_t *hour)
-{
-    const cJSON *detail, *details = json_item(n->a->usage, "cacheDetails");
-    *minutes = n->cache_write;
-    *hour = 0;
-    cJSON_ArrayForEach(detail, details)
-    {
-        const char *ttl = json_str(detail, "ttl");
-        const cJSON *tokens = json_item(detail, "inputTokens");
-        if (ttl != NULL && strcmp(ttl, "1h") == 0 && cJSON_IsNumber(tokens) && tokens->valuedouble >= 0)
-            *hour += (uint64_t)tokens->valuedouble;
-    }
-    *minutes -= *hour < *minutes ? *hour : *minutes;
-}
-
+/* The split by time to live: in a stream only where it says something, since recordings of streams have none. */
 static void usage(const struct native *n, uint64_t output, bool whole, struct buf *out)
 {
     native_print(out, "{'input_tokens':%n,", n->in);
     if (n->has_cache)
         native_print(out, "'cache_creation_input_tokens':%n,'cache_read_input_tokens':%n,", n->cache_write,
                      n->cache_read);
-    if (n->has_cache && whole) {
-        uint64_t minutes, hour;
-        cache_creation(n, &minutes, &hour);
-        native_print(out, "'cache_creation':{'ephemeral_5m_input_tokens':%n,'ephemeral_1h_input_tokens':%n},", minutes,
-                     hour);
-    }
+    if (n->has_cache && (whole || n->cache_write_hour > 0))
+        native_print(out, "'cache_creation':{'ephemeral_5m_input_tokens':%n,'ephemeral_1h_input_tokens':%n},",
+                     n->cache_write - n->cache_write_hour, n->cache_write_hour);
     native_print(out, "'output_tokens':%n}", output);
 }
 

@@ -351,12 +351,13 @@ static uint64_t at_least_one(uint64_t n)
 
 static void begin(struct native *n, bool streamed)
 {
-    const cJSON *u = n->a->usage;
-    n->in = override(u, "inputTokens", n->a->input_tokens);
-    n->out = override(u, "outputTokens", n->a->output_tokens);
-    n->cache_read = override(u, "cacheReadInputTokens", n->a->cache_read);
-    n->cache_write = override(u, "cacheWriteInputTokens", n->a->cache_write);
-    n->has_cache = n->a->has_cache || n->cache_read > 0 || n->cache_write > 0;
+    const struct answer_usage u = answer_usage(n->a);
+    n->in = u.input;
+    n->out = u.output;
+    n->cache_read = u.cache_read;
+    n->cache_write = u.cache_write;
+    n->cache_write_hour = u.cache_write_hour;
+    n->has_cache = u.has_cache;
     n->created_s = (uint64_t)time(NULL);
     n->first_byte_ms = at_least_one(n->a->latency_ms + (streamed ? n->a->ttft_ms : 0));
     n->whole_ms = override(n->a->metrics, "latencyMs", n->first_byte_ms);

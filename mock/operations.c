@@ -51,6 +51,7 @@ static struct plan *answer_converse(struct visit *v, const cJSON *reply)
 {
     struct answer a;
     operations_begin_answer(v, &a);
+    visit_use_cache(v, &a);
     if (reply != NULL && scripted_answer(reply, &a))
         answer_count(&a);
     else

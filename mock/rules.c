@@ -188,7 +188,8 @@ static unsigned what_it_holds(const struct visit *v)
                                              {"image", HOLDS_MEDIA},         {"document", HOLDS_MEDIA},
                                              {"video", HOLDS_MEDIA},         {"cachePoint", HOLDS_POINTS}};
     if (v->row->read != NULL)
-        return v->route.operation->request.payload != NULL ? HOLDS_NATIVE : HOLDS_COUNTED;
+        return (v->route.operation->request.payload != NULL ? HOLDS_NATIVE : HOLDS_COUNTED) |
+               (rule_cache_points(v) > 0 ? HOLDS_POINTS : 0);
     unsigned bits = HOLDS_CONVERSE | bits_of(v->body, members, COUNT_OF(members));
     const cJSON *m, *b;
     cJSON_ArrayForEach(m, json_item(v->body, "messages"))

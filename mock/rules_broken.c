@@ -6,6 +6,7 @@
 #include "mock/rules.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 #include "protocol/token.h"
 #include "protocol/utf8.h"
@@ -454,9 +455,9 @@ static size_t points_in(const cJSON *list)
 
 size_t rule_cache_points(const struct visit *v)
 {
-    size_t n = points_in(member(v->body, "system")) + points_in(member(member(v->body, "toolConfig"), "tools"));
-    const cJSON *m;
-    cJSON_ArrayForEach(m, messages(v)) n += points_in(member(m, "content"));
+    const cJSON *m, *asked = visit_asked(v);
+    size_t n = points_in(member(asked, "system")) + points_in(member(member(asked, "toolConfig"), "tools"));
+    cJSON_ArrayForEach(m, member(asked, "messages")) n += points_in(member(m, "content"));
     return n;
 }
 
@@ -489,21 +490,59 @@ static bool has_short(const cJSON *list)
     return false;
 }
 
+/* A point of an hour behind one of five minutes; *at is its place in the list, or, in a native body, that of the block
+ * that it is a member of. */
+static bool hour_after(const struct visit *v, const cJSON *list, bool *seen, size_t *at)
+{
+    const cJSON *b;
+    size_t i = 0, blocks = 0;
+    cJSON_ArrayForEach(b, list)
+    {
+        *at = v->native.body == NULL ? i : blocks > 0 ? blocks - 1 : 0;
+        i++;
+        if (*seen && is_ttl(b, true))
+            return true;
+        *seen = *seen || is_ttl(b, false);
+        blocks += member(b, "cachePoint") == NULL;
+    }
+    return false;
+}
+
+/* The text in the words of a native body: without what Converse puts before it, and with its own path. */
+static void say_hour(const struct visit *v, struct finding *f, bool in_system)
+{
+    const struct api_text *text = api_text(v->mock->api, "model-cache-ttl-order");
+    CLEANUP(buf_release) struct buf said = BUF_INIT(REFUSAL_TEXT_MAX);
+    char i[24], j[24];
+    (void)snprintf(i, sizeof i, "%zu", f->i);
+    (void)snprintf(j, sizeof j, "%zu", f->j);
+    api_text_format(text, &said, "i", i, "j", j, NULL);
+    const char *path = strstr(buf_text(&said), "messages."), *rest = strstr(buf_text(&said), ".cache_control");
+    if (path == NULL || rest == NULL)
+        return;
+    if (v->native.body == NULL)
+        buf_add(&f->whole, (struct span){(const unsigned char *)said.data, (size_t)(path - said.data)});
+    if (in_system)
+        buf_addf(&f->whole, "system.%zu%s", f->j, rest);
+    else
+        buf_adds(&f->whole, path);
+}
+
 /* Blocks are processed tools, system, messages; an hour may not come after five minutes. */
 bool rule_hour_after_minutes(const struct visit *v, struct finding *f)
 {
-    const cJSON *m, *b;
-    bool seen = has_short(member(member(v->body, "toolConfig"), "tools")) || has_short(member(v->body, "system"));
+    const cJSON *m, *asked = visit_asked(v);
+    bool seen = has_short(member(member(asked, "toolConfig"), "tools"));
+    if (hour_after(v, member(asked, "system"), &seen, &f->j)) {
+        say_hour(v, f, true);
+        return true;
+    }
     f->i = 0;
-    cJSON_ArrayForEach(m, messages(v))
+    cJSON_ArrayForEach(m, member(asked, "messages"))
     {
-        f->j = 0;
-        cJSON_ArrayForEach(b, member(m, "content"))
-        {
-            if (seen && is_ttl(b, true))
-                return true;
-            seen = seen || is_ttl(b, false);
-            f->j++;
+        if (hour_after(v, member(m, "content"), &seen, &f->j)) {
+            say_hour(v, f, false);
+            return true;
         }
         f->i++;
     }

@@ -35,6 +35,7 @@ struct mock {
     struct gates *gates;
     struct server *server, *admin;
     struct mock_clock clock;
+    struct cache *cache; /* NULL: prompts are not cached */
     uint64_t started_at_ns;
     atomic_uint_fast64_t workers; /* numbers for their seeds */
     struct waiter *waiters;       /* of the admin API, on its thread */
@@ -95,6 +96,11 @@ enum err visit_label(const struct visit *v, const char *name, struct buf *out) M
 enum err visit_query(const struct visit *v, const char *name, struct buf *out) MUST_USE;
 /* v->caller.region, appended. */
 void visit_region(const struct visit *v, struct buf *out);
+
+/* cache_visit.c: the request as Converse would have it: the body, or what a native body asks; NULL: nothing. */
+const cJSON *visit_asked(const struct visit *v);
+/* Read and write the prompt cache; the answer's input tokens become what is left beside it. */
+void visit_use_cache(const struct visit *v, struct answer *a);
 
 /* auth.c: judge the signature; sets verdict and caller, and the refusal when --auth refuses. */
 void visit_authenticate(struct visit *v);
