@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "harness/credentials.h"
+#include "harness/identity.h"
 #include "harness/interrupt.h"
 #include "harness/option.h"
 #include "harness/serve.h"
@@ -22,6 +23,7 @@ struct mock_options {
     struct option_list keys, principals, bearer_keys, rules_on, rules_off;
     bool parent_watch, no_cache;
     const char *cache_scope;
+    struct identity_options tls;
 };
 
 #define AT(member) offsetof(struct mock_options, member)
@@ -76,6 +78,16 @@ static const struct option_row rows[] = {
      .help = "Cache no prompts: cache points are taken and change nothing."},
     {"cache-scope", 0, "WHAT", OPTION_STRING, AT(cache_scope), .fallback = "model", .choices = "model|id",
      .help = "Who shares cached prompts. model: a model and its inference profiles; id: each id has its own."},
+    {"tls-cert", 0, "FILE", OPTION_STRING, AT(tls.certificate),
+     .help = "Serve Bedrock over TLS with this certificate (PEM, its chain behind it); needs --tls-key. The admin API "
+             "stays cleartext."},
+    {"tls-key", 0, "FILE", OPTION_STRING, AT(tls.key), .help = "The private key of --tls-cert (PEM)."},
+    {"tls-self-signed", 0, NULL, OPTION_FLAG, AT(tls.self_signed),
+     .help = "Serve Bedrock over TLS with a certificate made for this run, for localhost, 127.0.0.1, ::1 and --host. "
+             "The file of the CA to trust is printed."},
+    {"tls-ca-out", 0, "FILE", OPTION_STRING, AT(tls.ca_out),
+     .help = "Write that CA there, and leave it there. Default: a new file of $XDG_RUNTIME_DIR, $TMPDIR or /tmp, "
+             "removed in the end."},
     {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
      .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
     {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), .help = "Stop when standard input ends."},
@@ -214,13 +226,17 @@ static const char **ended(const struct option_list *list)
     return copy;
 }
 
-static enum err announce(const struct mock_options *o, const struct mock *mock, struct note *note)
+static enum err announce(const struct mock_options *o, const struct identity *identity, const struct mock *mock,
+                         struct note *note)
 {
+    const char *scheme = identity_scheme(identity);
+    if (identity->ca_file[0] != '\0')
+        (void)fprintf(stderr, "mohs mock: the CA to trust is %s\n", identity->ca_file);
     if (mock_admin_port(mock) != 0)
-        (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, admin on http://%s:%u\n", o->host, mock_port(mock),
-                      o->host, mock_admin_port(mock));
+        (void)fprintf(stderr, "mohs mock: listening on %s://%s:%u, admin on http://%s:%u\n", scheme, o->host,
+                      mock_port(mock), o->host, mock_admin_port(mock));
     else
-        (void)fprintf(stderr, "mohs mock: listening on http://%s:%u, no admin API\n", o->host, mock_port(mock));
+        (void)fprintf(stderr, "mohs mock: listening on %s://%s:%u, no admin API\n", scheme, o->host, mock_port(mock));
     return serve_ready(o->ready_fd, mock_port(mock), mock_admin_port(mock), note);
 }
 
@@ -231,6 +247,7 @@ static int run(const void *settings, const struct option_list *operands)
     struct note note = {""};
     struct mock_config config;
     CLEANUP(known_keys_release) struct known_keys keys = {.count = 0};
+    CLEANUP(identity_release) struct identity identity = {.tls = NULL};
     CLEANUP(free_ptr) const char **on = ended(&o->rules_on);
     CLEANUP(free_ptr) const char **off = ended(&o->rules_off);
     struct mock *mock = NULL;
@@ -238,11 +255,14 @@ static int run(const void *settings, const struct option_list *operands)
     config.rules_on = on;
     config.rules_off = off;
     if (e == OK)
+        e = identity_open(&o->tls, o->host, &identity, &note);
+    config.tls = identity.tls;
+    if (e == OK)
         e = interrupt_install(&note);
     if (e == OK)
         e = mock_start(&config, &mock, &note);
     if (e == OK)
-        e = announce(o, mock, &note);
+        e = announce(o, &identity, mock, &note);
     if (e == OK)
         serve_until_told(o->parent_watch);
     mock_stop(mock);
@@ -260,7 +280,8 @@ const struct verb verb_mock = {
         "signatures verified, and an admin API to say what it answers and how it misbehaves (docs/mock-admin.md).\n\n"
         "It runs until it is interrupted. Without a script it answers by itself, always the same for the same request.",
     .examples = "mohs mock\tBedrock on port 9555, the admin API on 9556.\n"
-                "mohs mock --auth strict --ttft 200 --itl 20\tOnly signed requests, at the pace of a real model.\n",
+                "mohs mock --auth strict --ttft 200 --itl 20\tOnly signed requests, at the pace of a real model.\n"
+                "mohs mock --tls-self-signed --tls-ca-out ca.pem\tOver https, for clients that trust ca.pem.\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct mock_options),

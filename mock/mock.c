@@ -66,6 +66,7 @@ static enum err start_bedrock(struct mock *m, const struct mock_config *c, struc
                               .workers = c->workers,
                               .max_body = c->max_body,
                               .idle_timeout_ms = c->idle_timeout_ms,
+                              .tls = c->tls,
                               .gates = m->gates,
                               .handle = operations_handle,
                               .worker_start = operations_worker_start,

@@ -49,6 +49,8 @@ struct mock_key {
 #define MOCK_JOURNAL_OFF   SIZE_MAX
 #define MOCK_JOURNAL_BYTES ((size_t)64 << 20)
 
+struct tls;
+
 struct mock_config {
     const char *host; /* NULL: 127.0.0.1 */
     uint16_t port;    /* 0: any free one */
@@ -71,6 +73,7 @@ struct mock_config {
     size_t max_body;          /* bytes; 0: 32 MiB */
     unsigned idle_timeout_ms; /* 0: the server's own */
     const char *guardrails_file; /* laid over the built-in guardrails (mock/guardrail.h); NULL: none */
+    struct tls *tls;          /* of the Bedrock port, until mock_stop() (net/tls.h); NULL: cleartext */
     const char *const *rules_on,
         *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */
     bool no_cache;            /* prompts are not cached: points are taken and mean nothing */

@@ -315,8 +315,7 @@ static bool flush(struct exchange *x, bool more_follows)
         return nothing_waits(x);
     size_t before = waiting(x);
     while (waiting(x) > 0 && !x->broken) {
-        int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more_follows ? MSG_MORE : 0);
-        ssize_t n = send(c->watch.fd, x->out.data + x->out_sent, waiting(x), flags);
+        ssize_t n = connection_send(c, x->out.data + x->out_sent, waiting(x), more_follows);
         if (n >= 0)
             x->out_sent += (size_t)n;
         else if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -422,6 +421,7 @@ static bool reset_now(struct exchange *x)
     watch_remove(&x->connection->watch);
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     (void)connect(fd, &nobody, sizeof nobody);
+    x->connection->reset = true;
     return true;
 }
 

@@ -28,6 +28,7 @@ struct MHD_Connection;
 struct http1;
 struct http2;
 struct http2_stream;
+struct secure;
 struct worker;
 
 enum exchange_phase {
@@ -94,13 +95,17 @@ struct exchange {
 struct connection {
     struct worker *worker;
     struct connection *next, *prev;
-    struct watch watch; /* the peer leaving, all its life; its first bytes; room to write */
-    struct timer timer; /* first bytes, and the reading of a request, take only so long */
+    struct watch watch;    /* the socket: the peer leaving, all its life; its first bytes; room to write */
+    struct timer timer;    /* first bytes, and the reading of a request, take only so long */
+    struct secure *secure; /* NULL: cleartext */
+    int mhd_fd;            /* what MHD reads and writes; -1: it does not have this connection */
     struct MHD_Connection *mhd;
     struct http2 *http2; /* NULL: HTTP/1.1, or not known yet */
     bool suspended;
     bool wants_write;
     bool peer_gone;
+    bool abrupt; /* it ends before everything was said: without TLS's close_notify */
+    bool reset;  /* the socket was reset already */
     uint64_t number, requests;
     struct exchange x;
 };
@@ -114,7 +119,8 @@ struct worker {
     struct timer accept_again;
     void *user;
     struct connection *connections;
-    size_t connection_count;
+    struct secure *farewells;  /* of TLS connections that HTTP is done with */
+    size_t connection_count;   /* farewells too */
     struct connection **by_fd; /* MHD names a new connection by its fd only */
     size_t by_fd_count;
 };
@@ -133,6 +139,21 @@ struct server {
 void connection_free(struct connection *c); /* the fd is closed already, or about to be by MHD */
 void connection_close(struct connection *c);
 void connection_want_write(struct connection *c, bool yes);
+void connection_gone(struct worker *w); /* one less: there may be room for another */
+enum first_bytes { FIRST_UNKNOWN, FIRST_HTTP1, FIRST_HTTP2 };
+enum first_bytes first_bytes_are(const void *seen, size_t n);
+void connection_take_http1(struct connection *c); /* both may close it */
+void connection_take_http2(struct connection *c);
+
+/* ---- secure.c ---- */
+/* As recv() and send() with MSG_DONTWAIT and without SIGPIPE, cleartext or TLS. */
+ssize_t connection_recv(struct connection *c, void *to, size_t n);
+ssize_t connection_send(struct connection *c, const void *from, size_t n, bool more_follows);
+enum err secure_take(struct connection *c) MUST_USE; /* new, on a port of TLS: from the handshake on */
+int secure_split(struct connection *c);              /* the fd for MHD, which closes it; -1: it cannot be made */
+void secure_carry(struct connection *c); /* between the session and that fd; may find that the peer has gone */
+void secure_end(struct connection *c);   /* c lets go of its session and socket; they say goodbye by themselves */
+void secure_end_all(struct worker *w);   /* no more goodbyes */
 
 /* ---- exchange.c ---- */
 void exchange_init(struct exchange *x, struct connection *c);
@@ -143,11 +164,11 @@ void exchange_head_sent(struct exchange *x);
 void exchange_pump(struct exchange *x);                       /* write what is due */
 size_t exchange_pull(struct exchange *x, char *to, size_t n); /* BODY_PULLED: 0: not now */
 void exchange_choose_way(struct exchange *x, bool http_1_1);
-struct span exchange_whole_body(struct exchange *x); /* BODY_WHOLE: its bytes, stamped */
+struct span exchange_whole_body(struct exchange *x);    /* BODY_WHOLE: its bytes, stamped */
 void exchange_spell(struct exchange *x, bool http_1_1); /* HTTP/1.1, plan->wire: head, body and end, written by us */
 void exchange_no_head(struct exchange *x);              /* QUEUE: the end comes in place of the head */
 void exchange_put_off(struct exchange *x, uint64_t wait_ns); /* QUEUE: the head is due once more, after that wait */
-void exchange_skip_body(struct exchange *x);         /* the head is all there will be */
+void exchange_skip_body(struct exchange *x);                 /* the head is all there will be */
 void exchange_writable(struct exchange *x);
 void exchange_finish(struct exchange *x, enum delivery_end end); /* done(), once; nothing when it was called */
 /* HTTP/2: at most n waiting bytes of the body; *last: they are its end, and the phase is END. Nothing when they are not
@@ -163,7 +184,8 @@ size_t exchange_refusal(int status, char *to, size_t max);
 /* ---- http1.c ---- */
 struct http1 *http1_new(struct worker *worker, struct note *note);
 void http1_free(struct http1 *h); /* closes every connection */
-void http1_take(struct http1 *h, struct connection *c);
+/* fd carries its plain bytes, and is closed by MHD; false: that could not be, and c is gone. */
+bool http1_take(struct http1 *h, struct connection *c, int fd);
 void http1_resume(struct connection *c); /* the phase has changed: let MHD look; fine when not suspended */
 
 /* ---- http2.c ---- */

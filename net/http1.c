@@ -12,9 +12,9 @@
 #include "net/exchange.h"
 
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define DRAIN_MAX  ((size_t)64 * 1024 * 1024) /* read past max_body so that the 413 reaches the sender */
 #define POOL_EXTRA ((size_t)4 * 1024)         /* MHD keeps the reply's head in the pool of the request's */
@@ -281,6 +281,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request, 
     enum delivery_end end = (size_t)why < COUNT_OF(ends) ? ends[why] : DELIVERY_PEER_CLOSED;
     if (x->phase == PHASE_END && x->ending != PLAN_END_CLEAN)
         end = DELIVERY_COMPLETE; /* closed as the plan said */
+    c->abrupt = c->abrupt || end != DELIVERY_COMPLETE || x->ending != PLAN_END_CLEAN;
     if (end == DELIVERY_COMPLETE && x->way == BODY_WHOLE && x->plan && !x->bodiless)
         x->delivery.bytes = (uint64_t)x->plan->content_length;
     c->suspended = false;
@@ -305,12 +306,38 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     *socket_context = fd < h->worker->by_fd_count ? h->worker->by_fd[fd] : NULL;
 }
 
-void http1_take(struct http1 *h, struct connection *c)
+static bool note_fd(struct worker *w, struct connection *c, int fd)
 {
-    struct sockaddr_in nobody = {.sin_family = AF_INET};
+    size_t at = (size_t)fd;
+    if (at >= w->by_fd_count) {
+        size_t count = w->by_fd_count ? w->by_fd_count : 64;
+        while (count <= at)
+            count *= 2;
+        struct connection **table = realloc(w->by_fd, count * sizeof(struct connection *));
+        if (!table)
+            return false;
+        memset(table + w->by_fd_count, 0, (count - w->by_fd_count) * sizeof(struct connection *));
+        w->by_fd = table;
+        w->by_fd_count = count;
+    }
+    w->by_fd[at] = c;
+    c->mhd_fd = fd;
+    return true;
+}
+
+bool http1_take(struct http1 *h, struct connection *c, int fd)
+{
+    struct sockaddr nobody = {.sa_family = c->secure ? AF_UNIX : AF_INET};
     h->ready = true;
-    if (MHD_add_connection(h->daemon, c->watch.fd, (const struct sockaddr *)&nobody, sizeof nobody) != MHD_YES)
-        connection_free(c); /* MHD has closed the socket */
+    if (!note_fd(h->worker, c, fd)) {
+        close(fd);
+        connection_free(c);
+        return false;
+    }
+    if (MHD_add_connection(h->daemon, fd, &nobody, sizeof nobody) == MHD_YES)
+        return true;
+    connection_free(c); /* MHD has closed the fd */
+    return false;
 }
 
 /* ---- the daemon in the loop ---- */

@@ -523,7 +523,7 @@ static ssize_t send_bytes(nghttp2_session *session, const uint8_t *bytes, size_t
     struct http2 *h = ctx;
     (void)session, (void)flags;
     for (;;) {
-        ssize_t sent = send(h->connection->watch.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
+        ssize_t sent = connection_send(h->connection, bytes, n, true);
         if (sent >= 0) {
             h->said = true;
             return sent;
@@ -571,7 +571,7 @@ static bool hear(struct http2 *h)
 {
     unsigned char block[READ_BLOCK];
     for (int i = 0; i < READS_A_TURN && !h->dead; i++) {
-        ssize_t n = recv(h->connection->watch.fd, block, sizeof block, MSG_DONTWAIT);
+        ssize_t n = connection_recv(h->connection, block, sizeof block);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
             return true;
         if (n <= 0)
@@ -671,4 +671,6 @@ void http2_take(struct connection *c)
     }
     timer_set(c->worker->loop, &c->timer, now_ns() + idle_limit(h), idle_too_long, c);
     list(h);
+    if (c->secure)
+        session_event(c, (uint32_t)EPOLLIN); /* what was read to choose HTTP/2 is in no socket any more */
 }

@@ -2,8 +2,9 @@
  *
  * Each worker is a thread with its own loop and its own listening socket; SO_REUSEPORT lets the kernel share the
  * connections out. A new connection is looked at (MSG_PEEK) until its first bytes tell HTTP/1.x from HTTP/2 with prior
- * knowledge, and is then given to http1.c or http2.c. One watch stays on every socket for its whole life,
- * edge-triggered, for the one thing nobody else would tell while a reply is being waited for: that the peer has gone.
+ * knowledge, and is then given to http1.c or http2.c; on a port of TLS, secure.c shakes hands first. One watch stays on
+ * every socket for its whole life, edge-triggered, for the one thing nobody else would tell while a reply is being
+ * waited for: that the peer has gone.
  *
  * Starting happens on the caller's thread so that a taken port is the caller's error; ending happens on each worker's
  * own, so that everything a connection owns is freed by the thread that used it.
@@ -42,6 +43,13 @@ static void start_accepting(void *worker)
         timer_set(w->loop, &w->accept_again, now_ns() + ACCEPT_PAUSE, start_accepting, w);
 }
 
+void connection_gone(struct worker *w)
+{
+    w->connection_count--;
+    if (!w->accept_again.loop)
+        start_accepting(w);
+}
+
 void connection_free(struct connection *c)
 {
     if (!c)
@@ -52,27 +60,30 @@ void connection_free(struct connection *c)
     http2_free(c->http2);
     exchange_finish(&c->x, DELIVERY_PEER_CLOSED);
     exchange_release(&c->x);
-    w->by_fd[c->watch.fd] = NULL;
+    if (c->mhd_fd >= 0)
+        w->by_fd[c->mhd_fd] = NULL;
     *(c->prev ? &c->prev->next : &w->connections) = c->next;
     if (c->next)
         c->next->prev = c->prev;
-    w->connection_count--;
-    if (!w->accept_again.loop)
-        start_accepting(w);
+    if (c->secure)
+        secure_end(c);
+    else
+        connection_gone(w);
     free(c);
 }
 
 void connection_close(struct connection *c)
 {
-    int fd = c->watch.fd;
+    int fd = c->secure ? -1 : c->watch.fd;
     connection_free(c);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }
 
 void connection_want_write(struct connection *c, bool yes)
 {
-    if (yes == c->wants_write || !c->watch.loop)
-        return;
+    if (c->secure || yes == c->wants_write || !c->watch.loop)
+        return; /* secure.c's watch has every edge */
     if (watch_change(&c->watch, WATCH_ALWAYS | (yes ? (uint32_t)EPOLLOUT : 0)) == OK)
         c->wants_write = yes;
 }
@@ -80,8 +91,11 @@ void connection_want_write(struct connection *c, bool yes)
 static void socket_event(void *ctx, uint32_t events)
 {
     struct connection *c = ctx;
-    if (events & ((uint32_t)EPOLLRDHUP | (uint32_t)EPOLLHUP | (uint32_t)EPOLLERR)) {
+    if (c->secure)
+        secure_carry(c);
+    if (events & ((uint32_t)EPOLLRDHUP | (uint32_t)EPOLLHUP | (uint32_t)EPOLLERR))
         c->peer_gone = true;
+    if (c->peer_gone) {
         if (c->suspended)
             exchange_finish(&c->x, DELIVERY_PEER_CLOSED);
         return;
@@ -93,6 +107,31 @@ static void socket_event(void *ctx, uint32_t events)
 /* ---- the first bytes ---- */
 
 static const char preface[] = "PRI * HTTP/2.0"; /* RFC 9113 section 3.4, its first line without the end */
+
+enum first_bytes first_bytes_are(const void *seen, size_t n)
+{
+    size_t whole = sizeof preface - 1;
+    if (memcmp(seen, preface, n < whole ? n : whole) != 0)
+        return FIRST_HTTP1;
+    return n < whole ? FIRST_UNKNOWN : FIRST_HTTP2;
+}
+
+void connection_take_http1(struct connection *c)
+{
+    timer_cancel(&c->timer);
+    c->watch.ready = socket_event;
+    int fd = secure_split(c);
+    if (fd < 0 || (!c->secure && watch_change(&c->watch, WATCH_ALWAYS) != OK))
+        connection_close(c);
+    else if (http1_take(c->worker->http1, c, fd) && c->secure)
+        secure_carry(c);
+}
+
+void connection_take_http2(struct connection *c)
+{
+    timer_cancel(&c->timer);
+    http2_take(c);
+}
 
 static void first_bytes(void *ctx, uint32_t events)
 {
@@ -106,19 +145,15 @@ static void first_bytes(void *ctx, uint32_t events)
         connection_close(c);
         return;
     }
-    if (memcmp(seen, preface, (size_t)n) == 0) {
-        if ((size_t)n < sizeof seen)
-            return; /* a beginning of it: edge-triggered, we are called when there is more */
-        timer_cancel(&c->timer);
-        http2_take(c);
+    switch (first_bytes_are(seen, (size_t)n)) {
+    case FIRST_UNKNOWN:
+        return; /* a beginning of it: edge-triggered, we are called when there is more */
+    case FIRST_HTTP1:
+        connection_take_http1(c);
         return;
+    case FIRST_HTTP2:
+        connection_take_http2(c);
     }
-    timer_cancel(&c->timer);
-    c->watch.ready = socket_event;
-    if (watch_change(&c->watch, WATCH_ALWAYS) == OK)
-        http1_take(c->worker->http1, c);
-    else
-        connection_close(c);
 }
 
 static void first_bytes_late(void *ctx)
@@ -128,35 +163,17 @@ static void first_bytes_late(void *ctx)
 
 /* ---- accepting ---- */
 
-static bool note_fd(struct worker *w, struct connection *c, int fd)
-{
-    size_t at = (size_t)fd;
-    if (at >= w->by_fd_count) {
-        size_t count = w->by_fd_count ? w->by_fd_count : 64;
-        while (count <= at)
-            count *= 2;
-        struct connection **table = realloc(w->by_fd, count * sizeof(struct connection *));
-        if (!table)
-            return false;
-        memset(table + w->by_fd_count, 0, (count - w->by_fd_count) * sizeof(struct connection *));
-        w->by_fd = table;
-        w->by_fd_count = count;
-    }
-    w->by_fd[at] = c;
-    return true;
-}
-
 static void take_connection(struct worker *w, int fd)
 {
     struct connection *c = calloc(1, sizeof *c);
     int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (!c || !note_fd(w, c, fd)) {
-        free(c);
+    if (!c) {
         close(fd);
         return;
     }
     c->worker = w;
+    c->mhd_fd = -1;
     c->number = atomic_fetch_add(&w->server->connection_number, 1) + 1;
     c->watch = (struct watch){.fd = fd, .ready = first_bytes, .ctx = c};
     exchange_init(&c->x, c);
@@ -165,12 +182,12 @@ static void take_connection(struct worker *w, int fd)
         c->next->prev = c;
     w->connections = c;
     w->connection_count++;
-    if (watch_add(w->loop, &c->watch, WATCH_ALWAYS | (uint32_t)EPOLLIN, NULL) != OK) {
-        connection_close(c);
-        return;
-    }
     uint64_t limit = (uint64_t)w->server->config.idle_timeout_ms * 1000000U;
     timer_set(w->loop, &c->timer, now_ns() + limit, first_bytes_late, c);
+    enum err e =
+        w->server->config.tls ? secure_take(c) : watch_add(w->loop, &c->watch, WATCH_ALWAYS | (uint32_t)EPOLLIN, NULL);
+    if (e != OK)
+        connection_close(c);
 }
 
 static void accept_some(void *ctx, uint32_t events)
@@ -276,7 +293,7 @@ static void end_connections(struct worker *w)
     struct connection *next = NULL;
     for (struct connection *c = w->connections; c; c = next) {
         next = c->next;
-        if (c->watch.ready == first_bytes)
+        if (c->mhd_fd < 0 && !c->http2)
             connection_close(c);
         else if (c->http2)
             http2_end(c, DELIVERY_STOPPED);
@@ -299,6 +316,7 @@ static void *run_worker(void *arg)
     end_connections(w);
     http1_free(w->http1);
     w->http1 = NULL;
+    secure_end_all(w);
     if (config->worker_stop)
         config->worker_stop(config->ctx, w->user);
     return NULL;
@@ -341,6 +359,8 @@ static void set_defaults(struct server_config *config)
     config->max_body = config->max_body ? config->max_body : (size_t)32 * 1024 * 1024;
     config->max_header = config->max_header ? config->max_header : (size_t)16 * 1024;
     config->idle_timeout_ms = config->idle_timeout_ms ? config->idle_timeout_ms : 60000;
+    if (config->handshake_timeout_ms == 0)
+        config->handshake_timeout_ms = config->idle_timeout_ms < 10000 ? config->idle_timeout_ms : 10000;
     config->hang_limit_ms = config->hang_limit_ms ? config->hang_limit_ms : 600000;
     config->max_connections = config->max_connections ? config->max_connections : connections_allowed(config->workers);
 }

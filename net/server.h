@@ -3,8 +3,8 @@
  * N workers, each a thread with its own loop and its own listening socket (SO_REUSEPORT); a connection stays with its
  * worker. HTTP/1.1 is libmicrohttpd's, driven from our epoll. A connection that opens with the HTTP/2 preface (prior
  * knowledge, RFC 9113 section 3.3) is libnghttp2's; what differs over it:
- *   - PLAN_END_FIN and PLAN_END_RST are both RST_STREAM with INTERNAL_ERROR, as servers do whose answer breaks off. (Not
- *     CANCEL: Node.js takes that for a good end.) The connection and its other streams go on.
+ *   - PLAN_END_FIN and PLAN_END_RST are both RST_STREAM with INTERNAL_ERROR, as servers do whose answer breaks off.
+ * (Not CANCEL: Node.js takes that for a good end.) The connection and its other streams go on.
  *   - A piece that is `alone` is DATA frames of its own (of at most 16 KiB, and of what flow control allows).
  *   - A chunk of exchange_write() is no unit: what waits is sent as one.
  *   - A reset or closed stream is a peer that closed; a half-closed connection is one for all of its streams. So is a
@@ -12,6 +12,10 @@
  *   - 100 streams at once a connection; more are refused (REFUSED_STREAM), which says that they may be tried again.
  *   - A silence that met its limit, and a body written past its ceiling, are RST_STREAM with CANCEL.
  *   - 413 and 431 come as soon as they are known, followed by RST_STREAM with NO_ERROR.
+ * With a certificate (`tls`) the port speaks TLS alone, and the same over it (docs/tls.md): ALPN chooses the protocol, or
+ * the first bytes without it. A cut is a FIN without close_notify; every other end has one. A body of a promised length
+ * counts as taken by the socket when libmicrohttpd has handed it over: up to 128 KiB may still be on their way.
+ *
  * Bounded: header bytes, body bytes, connections, idle and slow-sender time. A peer that closes its sending
  * side while an answer is awaited counts as gone: TCP cannot tell the two apart, and cancellation must be seen at once.
  *
@@ -29,6 +33,7 @@
 
 struct exchange;
 struct server;
+struct tls;
 
 struct server_config {
     const char *host;         /* NULL: 127.0.0.1 */
@@ -40,7 +45,9 @@ struct server_config {
     unsigned idle_timeout_ms; /* keep-alive, a silent peer, the whole of a request from its first line on; rounded up
                                * to seconds; 0: 60,000 */
     unsigned hang_limit_ms;   /* silence that a plan asks for (PLAN_NEVER, PLAN_END_HANG); 0: 600,000 */
-    struct gates *gates;      /* borrowed; NULL: plans with gates pass */
+    unsigned handshake_timeout_ms; /* of TLS; 0: 10,000, or idle_timeout_ms if that is less */
+    struct tls *tls;               /* borrowed, until server_stop() (net/tls.h); NULL: cleartext */
+    struct gates *gates;           /* borrowed; NULL: plans with gates pass */
     void (*handle)(void *ctx, struct exchange *x);
     /* Optional, on the worker's thread before its first request and after its last: what exchange_worker() returns. */
     void *(*worker_start)(void *ctx, struct loop *loop);

@@ -27,7 +27,7 @@ only_in() {
 only_in '<microhttpd' 'net/http1\.c'
 only_in '<curl/' 'net/client\.c'
 only_in '<nghttp2/' 'net/http2\.c'
-only_in '<openssl/' 'protocol/(sigv4[a-z_]*|digest)\.[ch]|net/tls\.c'
+only_in '<openssl/' 'protocol/(sigv4[a-z_]*|digest)\.[ch]|net/tls(_certificate)?\.c'
 # Verdicts are made over sockets: within the harness only the verbs that start servers know mock and gateway.
 for folder in mock gateway; do
   found=$(grep -rlE --include='*.[ch]' "#include \"$folder/" harness | grep -vE '^harness/(cmd_[a-z_]+|main)\.c$')

@@ -25,6 +25,12 @@ cli 2 "port" mock --port -1
 cli 2 "strict" mock --auth maybe
 cli 2 "admin-port" mock --admin-port x
 cli 2 "ACCESS_KEY:SECRET" mock --port 0 --key nocolon
+cli 2 "--tls-cert needs --tls-key" mock --port 0 --tls-cert cert.pem
+cli 2 "--tls-key needs --tls-cert" mock --port 0 --tls-key key.pem
+cli 2 "choose one" mock --port 0 --tls-cert c.pem --tls-key k.pem --tls-self-signed
+cli 2 "without --tls-self-signed" mock --port 0 --tls-ca-out ca.pem
+cli 2 "c.pem cannot be read: No such file" mock --port 0 --tls-cert c.pem --tls-key k.pem
+cli 2 "cannot be written to /nonexistent/ca.pem: No such file" mock --port 0 --tls-self-signed --tls-ca-out /nonexistent/ca.pem
 cli 2 "rule" mock --port 0 --admin-port 0 --rule no-such-rule
 cli 2 "not-a-url" gateway --port 0 --upstream not-a-url
 cli 2 "duration" bench -z 10

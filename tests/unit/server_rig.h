@@ -360,7 +360,7 @@ static void rig_start_with(struct server_config config)
         exit(EXIT_FAILURE);
 }
 
-static void rig_start(void)
+static inline void rig_start(void)
 {
     rig_start_with((struct server_config){.idle_timeout_ms = 2000, .hang_limit_ms = 300, .max_body = 100000});
 }
