@@ -329,6 +329,8 @@ static void swallow_error(struct sink *s, size_t stage, struct sink_item *item)
 static void finish_after_error(struct sink *s, size_t stage, struct sink_item *item)
 {
     bool here = item->kind == SINK_ERROR;
+    if (item->kind == SINK_ERROR_FRAME)
+        next_copy(s, stage, item);
     next(s, stage, item);
     if (here)
         put_made(s, stage, NULL, "stop");
