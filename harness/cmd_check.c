@@ -4,9 +4,11 @@
  * known, reports/ tells. Here an outcome gets its status (a MAY that fails is told, and fails the run only with
  * --strict), and the run its exit code and its last line.
  */
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "harness/command_line.h"
 #include "harness/expected.h"
@@ -18,7 +20,7 @@
 #include "reports/result.h"
 
 struct check_options {
-    const char *target, *profile, *mock_url, *admin_url, *start, *region;
+    const char *target, *profile, *mock_url, *admin_url, *start, *region, *ca_file;
     int64_t mock_port, jobs;
     struct option_list run, skip, requirements, outputs;
     const char *level, *expected, *write_expected, *ui;
@@ -43,6 +45,8 @@ static const struct option_row rows[] = {
     {"mock-url", 0, "URL", OPTION_STRING, AT(mock_url), NULL, 0, 0, NULL,
      "Use this running mock instead of starting one; needs --admin-url."},
     {"admin-url", 0, "URL", OPTION_STRING, AT(admin_url), NULL, 0, 0, NULL, "The admin API of --mock-url."},
+    {"cacert", 0, "FILE", OPTION_STRING, AT(ca_file), NULL, 0, 0, NULL,
+     "Verify an https target by the CAs in this PEM file, and by them alone; such as mohs mock --tls-ca-out writes."},
     {"region", 0, "REGION", OPTION_STRING, AT(region), "us-east-1", 0, 0, NULL, "Region for what is started."},
     {"run", 'r', "GLOB", OPTION_LIST, AT(run), NULL, 0, 0, NULL,
      "As a word on the command line: cases to run; may be repeated."},
@@ -404,6 +408,8 @@ static enum err check_given(const struct check_options *o, struct note *note)
         if (urls[i][1] != NULL && !is_web_address(urls[i][1]))
             return note_set(note, ERR_INVALID, "%s is '%s', but must be a URL like http://127.0.0.1:4000", urls[i][0],
                             urls[i][1]);
+    if (o->ca_file != NULL && access(o->ca_file, R_OK) != 0)
+        return note_set(note, ERR_IO, "--cacert %s cannot be read: %s", o->ca_file, strerror(errno));
     if (o->target != NULL && strchr(o->target, '@') != NULL)
         return note_set(note, ERR_INVALID,
                         "--target holds credentials, and every report shows it; put them into the headers "
@@ -488,7 +494,8 @@ static int run(const void *settings, const struct option_list *operands)
                              .admin_url = c.o->admin_url,
                              .mock_port = c.o->mock_port,
                              .start = c.o->start,
-                             .region = c.o->region};
+                             .region = c.o->region,
+                             .ca_file = c.o->ca_file};
     bool ours = c.o->target == NULL && c.profile.self != SELF_NONE && c.o->mock_url == NULL && c.o->mock_port == 0;
     struct progress progress;
     progress_begin(&progress, stderr, c.o->ui, "cases", c.count);

@@ -90,7 +90,7 @@ static enum err wait_healthy(struct rig *rig, const char *path, unsigned ready_m
     uint64_t deadline = now_ns() + (uint64_t)ready_ms * 1000000u;
     for (;;) {
         CLEANUP(client_response_release) struct client_response r = {0};
-        struct client_request request = {.url = buf_text(&url), .timeout_ms = 2000};
+        struct client_request request = {.url = buf_text(&url), .timeout_ms = 2000, .ca_file = rig->ca_file};
         if (client_fetch(&request, &r, note) == OK && r.status < 500)
             return OK;
         CLEANUP(buf_release) struct buf log = BUF_INIT(BUF_ANY);
@@ -177,7 +177,11 @@ static enum err find_target(struct rig *rig, const struct rig_config *config, st
 
 enum err rig_start(struct rig *rig, const struct rig_config *config, struct note *note)
 {
-    *rig = (struct rig){.profile = config->profile, .region = config->region, .mock = OWN_INIT, .target = OWN_INIT};
+    *rig = (struct rig){.profile = config->profile,
+                        .region = config->region,
+                        .ca_file = config->ca_file,
+                        .mock = OWN_INIT,
+                        .target = OWN_INIT};
     enum err e = start_mock(rig, config, note);
     if (e == OK)
         e = find_target(rig, config, note);
@@ -185,6 +189,8 @@ enum err rig_start(struct rig *rig, const struct rig_config *config, struct note
         return e;
     rig->loop = loop_new(note);
     rig->client = rig->loop == NULL ? NULL : client_new(rig->loop, note);
+    if (rig->client != NULL)
+        client_trust(rig->client, config->ca_file);
     rig->signer = sigv4_new();
     return rig->client != NULL && rig->signer != NULL ? OK : ERR_IO;
 }

@@ -21,11 +21,13 @@ struct rig_config {
     int64_t mock_port; /* 0: any */
     const char *start; /* shell command; NULL: none. "profile": that of the profile */
     const char *region;
+    const char *ca_file; /* PEM: who vouches for an https target; NULL: the system's */
 };
 
 struct rig {
     const struct profile *profile;
-    const char *region; /* borrowed: what those that we start sign for */
+    const char *region;  /* borrowed: what those that we start sign for */
+    const char *ca_file; /* borrowed */
     char *mock_url, *admin_url, *target_url;
     char *control_url;       /* of the reference gateway's mutations; NULL: not ours */
     struct own mock, target; /* never started where they are somebody else's */

@@ -213,7 +213,8 @@ static enum err sign(struct step_run *r, const cJSON *keys, struct note *note)
     enum { MOST = 64 };
     struct sigv4_header headers[MOST];
     size_t n = 0;
-    struct span host, path, query, url = span_from(buf_span(&r->url), strlen("http://"));
+    size_t scheme = strlen(span_has_prefix(buf_span(&r->url), "https://") ? "https://" : "http://");
+    struct span host, path, query, url = span_from(buf_span(&r->url), scheme);
     (void)span_split(url, '/', &host, &path);
     path = (struct span){host.p + host.n, url.n - host.n};
     (void)span_split(path, '?', &path, &query);

@@ -23,6 +23,7 @@ struct client {
     struct loop *loop;
     CURLM *multi;
     struct timer timer;
+    const char *ca_file; /* NULL: the system's */
     struct call *calls;
     int depth;      /* how often curl is on the stack */
     bool unsettled; /* a call was noted for start, cancel or resume */
@@ -489,6 +490,11 @@ static void set_options(struct call *call, const struct client_request *r)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_text);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    const char *ca_file = r->ca_file ? r->ca_file : call->client->ca_file;
+    if (ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
     set_method(easy, r);
 }
 
@@ -559,6 +565,11 @@ struct client *client_new(struct loop *loop, struct note *note)
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
     curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     return client;
+}
+
+void client_trust(struct client *client, const char *ca_file)
+{
+    client->ca_file = ca_file;
 }
 
 void client_free(struct client *client)

@@ -23,6 +23,7 @@ struct client_request {
     unsigned timeout_ms;                /* the whole call; 0: none */
     unsigned idle_timeout_ms;           /* silence on a running call; 0: none */
     bool fresh_connection;              /* do not reuse a kept one */
+    const char *ca_file;                /* as of client_trust(), for this request; NULL: the client's */
 };
 
 struct client_result {
@@ -44,6 +45,8 @@ struct client_events {
 
 struct client *client_new(struct loop *loop, struct note *note);
 void client_free(struct client *client); /* cancels what runs, without callbacks */
+/* Verify https servers by the CAs of this PEM file alone; NULL: by those of the system. Borrowed. */
+void client_trust(struct client *client, const char *ca_file);
 /* NULL, and a note, only for a request that cannot be started (bad URL, out of memory); then no callback comes. */
 struct call *client_start(struct client *client, const struct client_request *request,
                           const struct client_events *events, void *ctx, struct note *note);
