@@ -90,7 +90,7 @@ void visit_authenticate(struct visit *v)
 {
     struct sigv4_request r = as_signed(v);
     struct sigv4_policy policy = {.now_s = clock_s(&v->mock->clock),
-                                  .region = v->mock->region,
+                                  .region = v->surface->regionless ? NULL : v->mock->region,
                                   .services = v->surface->services,
                                   .lookup = caller_lookup,
                                   .bearer = caller_bearer,
@@ -101,7 +101,12 @@ void visit_authenticate(struct visit *v)
     caller_settle(v);
     if (v->verdict.reason != SIGV4_OK)
         diagnose(v, &r, &policy);
-    if (mode_refuses(v->mock->config.auth, &v->verdict))
+    enum mock_auth auth = v->mock->config.auth;
+    if (auth == MOCK_AUTH_BEARER && v->surface == &sts_surface) /* API keys are Bedrock's alone */
+        auth = MOCK_AUTH_STRICT;
+    const char *anonymous = v->surface->anonymous;
+    bool unsigned_too = anonymous != NULL && v->operation != NULL && strcmp(anonymous, v->operation) == 0;
+    if (mode_refuses(auth, &v->verdict) && !unsigned_too)
         refuse(v);
 }
 

@@ -18,7 +18,8 @@
 #include "protocol/sigv4.h"
 #include "protocol/utf8.h"
 
-#define REDACTED "<redacted>"
+#define REDACTED     "<redacted>"
+#define WEB_IDENTITY "WebIdentityToken=" /* of STS: who has it is somebody */
 
 struct piece {
     size_t at, n;
@@ -170,7 +171,7 @@ static void add_value(struct buf *out, struct span name, struct span value)
 /* The query of a presigned request carries both the signature and the token. */
 static void add_target(struct buf *out, struct span target)
 {
-    static const char *const secret[] = {"X-Amz-Signature=", "X-Amz-Security-Token="};
+    static const char *const secret[] = {"X-Amz-Signature=", "X-Amz-Security-Token=", WEB_IDENTITY};
     struct span path, query, pair;
     if (!span_split(target, '?', &path, &query)) {
         buf_add(out, target);
@@ -188,6 +189,22 @@ static void add_target(struct buf *out, struct span target)
         buf_add(out, i < COUNT_OF(secret) ? span_of(secret[i]) : pair);
         buf_adds(out, i < COUNT_OF(secret) ? REDACTED : "");
     }
+}
+
+/* A form of STS holds a token; every other body is kept byte for byte. */
+static void add_body(struct buf *out, const struct http_request *q)
+{
+    const char *at = span_is(q->path, "/") ? span_find(q->body, WEB_IDENTITY) : NULL;
+    if (at == NULL) {
+        buf_add(out, q->body);
+        return;
+    }
+    size_t before = (size_t)((const unsigned char *)at - q->body.p) + strlen(WEB_IDENTITY);
+    struct span token, rest;
+    bool more = span_split(span_from(q->body, before), '&', &token, &rest);
+    buf_add(out, span_cut(q->body, 0, before));
+    buf_adds(out, more ? REDACTED "&" : REDACTED);
+    buf_add(out, rest);
 }
 
 /* ---- taking in ---- */
@@ -213,7 +230,9 @@ static void collect(const struct journal_record *r, struct piece *pieces, struct
     pieces[PIECE_TARGET] = mark(out, from);
     pieces[PIECE_OPERATION] = add_text(out, span_of(r->operation));
     pieces[PIECE_MODEL] = add_text(out, span_of(r->model));
-    pieces[PIECE_BODY] = add_text(out, q->body);
+    from = out->len;
+    add_body(out, q);
+    pieces[PIECE_BODY] = mark(out, from);
     pieces[PIECE_SIGNATURE] = add_text(out, r->signature);
     pieces[PIECE_CANARIES] = add_text(out, r->canaries);
     pieces[PIECE_REFUSAL] = add_text(out, r->refusal);

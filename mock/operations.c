@@ -124,10 +124,15 @@ static bool anything(const struct visit *v)
 }
 
 static const char *const rest_services[] = {"bedrock", NULL};
-static const struct surface rest = {"restJson1", rest_services, anything, rest_route, visit_validate, rest_refusal};
+static const struct surface rest = {.name = "restJson1",
+                                    .services = rest_services,
+                                    .mine = anything,
+                                    .route = rest_route,
+                                    .validate = visit_validate,
+                                    .refusal = rest_refusal};
 
 /* The first that calls the request its own. */
-static const struct surface *const surfaces[] = {&rest};
+static const struct surface *const surfaces[] = {&sts_surface, &rest};
 
 static const struct surface *find_surface(const struct visit *v)
 {
@@ -219,7 +224,7 @@ static struct plan *answer(struct visit *v, const cJSON *reply, const struct fau
 static void serve(struct visit *v, struct outcome *out)
 {
     struct fault_scene scene = {v->request_id, &v->worker->rng};
-    CLEANUP(shared_drop) struct shared *scripted = v->refuse ? NULL : take_script(v);
+    CLEANUP(shared_drop) struct shared *scripted = v->refuse || v->surface->unscripted ? NULL : take_script(v);
     CLEANUP(shared_drop) struct shared *everywhere = script_faults(v->mock->script);
     const cJSON *reply = cJSON_GetObjectItemCaseSensitive(shared_tree(scripted), "reply");
     if (v->refuse) {

@@ -12,12 +12,17 @@
 
 struct surface {
     const char *name;
-    const char *const *services; /* signing names, NULL-ended */
+    const char *const *services;         /* signing names, NULL-ended */
     bool (*mine)(const struct visit *v); /* by path, Host or signing service */
     /* Sets operation, row and model_id. NULL: go on; or the answer to a request that nobody serves. */
     struct plan *(*route)(struct visit *v);
-    void (*validate)(struct visit *v); /* sets the refusal of a bad request */
+    void (*validate)(struct visit *v);              /* sets the refusal of a bad request */
     struct plan *(*refusal)(const struct visit *v); /* the plan of v->refusal */
+    bool unscripted;                                /* takes no replies from the queue: they are meant for models */
+    const char *anonymous;                          /* the operation that nobody need sign; NULL: none */
+    bool regionless;                                /* signatures of every region are good */
 };
+
+extern const struct surface sts_surface; /* sts.c */
 
 #endif

@@ -14,7 +14,7 @@
 #include "protocol/regex.h"
 
 static const char *const service_files[] = {"fixtures/api/bedrock-runtime.json", "fixtures/api/bedrock.json",
-                                            "fixtures/api/bedrock-agent-runtime.json"};
+                                            "fixtures/api/bedrock-agent-runtime.json", "fixtures/api/sts.json"};
 #define ERRORS_FILE "fixtures/api/errors.json"
 
 enum { SERVICES = COUNT_OF(service_files) };
