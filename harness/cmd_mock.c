@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "harness/credentials.h"
+#include "harness/file.h"
 #include "harness/identity.h"
 #include "harness/interrupt.h"
 #include "harness/option.h"
@@ -14,7 +15,7 @@
 #include "mock/mock.h"
 #include "reports/exit.h"
 
-enum { KEYS_MAX = 64 };
+enum { KEYS_MAX = 64, MODELS_FILE_MAX = 16 << 20 };
 
 struct mock_options {
     const char *host, *auth, *validation, *models, *region, *admin_port, *guardrails;
@@ -43,8 +44,10 @@ static const struct option_row rows[] = {
     {"validation", 0, "MODE", OPTION_STRING, AT(validation), .fallback = "strict", .choices = "strict|lenient|record",
      .help = "strict refuses what Bedrock refuses; lenient only what breaks the API model; record refuses nothing and "
              "notes it in the journal."},
-    {"models", 0, "WHICH", OPTION_STRING, AT(models), .fallback = "any", .choices = "any|known",
-     .help = "any: every id of a known provider and every ARN; known: only those of the catalogue."},
+    {"models", 0, "any|known|FILE", OPTION_STRING, AT(models), .fallback = "any",
+     .help = "any: every id of a known provider and every ARN; known: only those of the catalogue, and their profiles "
+             "from the Regions that have them; else a FILE that is laid over the catalogue (docs/models.md), which may "
+             "add, change, retire and deny models."},
     {"key", 0, "AK:SECRET[:TOKEN]", OPTION_LIST, AT(keys),
      .help = "A key whose signatures are verified; may be repeated. Default: " MOCK_DEFAULT_ACCESS_KEY
              " with the secret of AWS's documentation."},
@@ -187,7 +190,7 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .workers = (unsigned)o->workers,
         .auth = (enum mock_auth)choice(o->auth, "lenient|strict|none|bearer"),
         .validation = (enum mock_validation)choice(o->validation, "strict|lenient|record"),
-        .models = (enum mock_models)choice(o->models, "any|known"),
+        .models = strcmp(o->models, "known") == 0 ? MOCK_MODELS_KNOWN : MOCK_MODELS_ANY,
         .region = o->region,
         .bearer_keys = o->bearer_keys.items,
         .bearer_key_count = o->bearer_keys.count,
@@ -226,6 +229,20 @@ static const char **ended(const struct option_list *list)
     return copy;
 }
 
+/* --models FILE: its text goes to the mock, which judges it. */
+static enum err read_models(const struct mock_options *o, struct buf *text, struct mock_config *config,
+                            struct note *note)
+{
+    if (strcmp(o->models, "any") == 0 || strcmp(o->models, "known") == 0)
+        return OK;
+    enum err e = file_read(o->models, text, note);
+    if (e != OK)
+        note_prefix(note, "--models: neither any nor known, and not a file that can be read");
+    config->models_overlay = buf_text(text);
+    config->models_name = o->models;
+    return e;
+}
+
 static enum err announce(const struct mock_options *o, const struct identity *identity, const struct mock *mock,
                          struct note *note)
 {
@@ -254,6 +271,9 @@ static int run(const void *settings, const struct option_list *operands)
     enum err e = configure(o, &keys, &config, &note);
     config.rules_on = on;
     config.rules_off = off;
+    CLEANUP(buf_release) struct buf models = BUF_INIT(MODELS_FILE_MAX);
+    if (e == OK)
+        e = read_models(o, &models, &config, &note);
     if (e == OK)
         e = identity_open(&o->tls, o->host, &identity, &note);
     config.tls = identity.tls;

@@ -40,6 +40,7 @@ static const struct admin_table *const tables[] = {
     &mock_admin_guardrails,
     &mock_admin_clock,
     &mock_admin_cache,
+    &mock_admin_control,
 };
 /* clang-format on */
 

@@ -35,6 +35,7 @@ extern const struct admin_table mock_admin_script, mock_admin_canaries, mock_adm
 extern const struct admin_table mock_admin_clock;
 
 extern const struct admin_table mock_admin_cache;
+extern const struct admin_table mock_admin_control;
 
 /* A plan of a JSON body. */
 struct plan *admin_plan(int status, const struct buf *body);

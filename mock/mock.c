@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mock/control.h"
 #include "mock/cache.h"
 #include "mock/guardrail.h"
 #include "mock/rules.h"
@@ -39,7 +40,7 @@ static enum err load_data(struct mock *m, const struct mock_config *c, struct no
     m->api = api_load(note);
     if (m->api == NULL)
         return ERR_INVALID;
-    enum err e = models_load(&m->models, note);
+    enum err e = models_load(&m->models, m->api, span_of(c->models_overlay), c->models_name, note);
     if (e == OK)
         e = guardrails_new(c->guardrails_file, &m->guardrails, note);
     return e == OK ? rules_init(c, m->api, &m->rules, note) : e;
@@ -54,7 +55,9 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
     m->cache = c->no_cache ? NULL : cache_new(CACHE_BYTES);
     if (m->cache == NULL && !c->no_cache)
         return note_set(note, ERR_NOMEM, "out of memory");
-    if ((c->region != NULL && m->region == NULL) || m->script == NULL || m->journal == NULL || m->gates == NULL)
+    m->control = control_new();
+    if ((c->region != NULL && m->region == NULL) || m->script == NULL || m->journal == NULL || m->gates == NULL ||
+        m->control == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
     return OK;
 }
@@ -125,6 +128,7 @@ void mock_stop(struct mock *m)
     journal_free(m->journal);
     script_free(m->script);
     cache_free(m->cache);
+    control_free(m->control);
     free(m->rules);
     guardrails_free(m->guardrails);
     models_free(m->models);

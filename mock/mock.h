@@ -31,7 +31,7 @@ enum mock_validation {
 
 enum mock_models {
     MOCK_MODELS_ANY,  /* any id of a known provider, any ARN */
-    MOCK_MODELS_KNOWN /* only those of fixtures/models.json */
+    MOCK_MODELS_KNOWN /* only those of the catalogue, and their profiles from the Regions that have them */
 };
 
 struct mock_key {
@@ -59,6 +59,8 @@ struct mock_config {
     enum mock_auth auth;
     enum mock_validation validation;
     enum mock_models models;
+    const char *models_overlay; /* JSON laid over the catalogue (docs/models.md); NULL: none */
+    const char *models_name;    /* what messages call it: the file's name */
     const struct mock_key *keys; /* SigV4 keys it knows; none: MOCK_DEFAULT_ACCESS_KEY with MOCK_DEFAULT_SECRET */
     size_t key_count;
     const char *const *bearer_keys; /* long-term API keys it knows: KEY, or KEY@2026-01-02T03:04:05Z with its expiry */

@@ -184,5 +184,5 @@ bool rule_claude_tool_results(const struct visit *v, struct finding *f)
 bool rule_count_profile(const struct visit *v, struct finding *f)
 {
     (void)f;
-    return v->model.kind == MODEL_ID_PROFILE;
+    return v->model.kind == MODEL_ID_PROFILE || (v->model.row != NULL && !v->model.row->count_tokens);
 }

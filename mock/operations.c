@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "mock/control.h"
 #include "mock/converse.h"
 #include "mock/fault.h"
 #include "mock/invoke.h"
@@ -76,6 +77,9 @@ const struct operation_row *operation_find(const char *name)
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (strcmp(table[i].name, name) == 0)
             return &table[i];
+    for (size_t i = 0; i < mock_control_count; i++)
+        if (strcmp(mock_control_rows[i].name, name) == 0)
+            return &mock_control_rows[i];
     return NULL;
 }
 
@@ -100,7 +104,8 @@ static struct plan *rest_route(struct visit *v)
         v->row = operation_find(v->operation);
         buf_reset(&v->worker->model);
         enum err label = api_route_label(&v->route, "modelId", &v->worker->model);
-        v->names_model = label != ERR_UNKNOWN;
+        /* the control plane's operations speak of models, and judge the name themselves */
+        v->names_model = label != ERR_UNKNOWN && strcmp(v->route.operation->service, "bedrock-runtime") == 0;
         if (label == OK)
             v->model_id = buf_text(&v->worker->model);
     }
@@ -314,7 +319,7 @@ void operations_handle(void *ctx, struct exchange *x)
                       .worker = exchange_worker(x),
                       .exchange = x,
                       .request = exchange_request(x),
-                      .model = {MODEL_ID_INVALID, NULL}};
+                      .model = {MODEL_ID_INVALID, NULL, NULL}};
     struct outcome o = {.faults = BUF_INIT(BUF_ANY)};
     if (v.worker == NULL) {
         exchange_reply(x, NULL);

@@ -4,7 +4,7 @@
  * something; then the rules beside the model (rules.h). Whether the mock says it too is the mode's business: the
  * journal is told in any case.
  */
-#include "mock/operations.h"
+#include "mock/control.h"
 #include "mock/rules.h"
 
 /* The text stays until the next call. */
@@ -59,17 +59,63 @@ static bool mode_refuses(const struct visit *v)
     return true;
 }
 
+static bool known_only(const struct visit *v)
+{
+    return v->mock->config.models == MOCK_MODELS_KNOWN || models_refuse_unknown(v->mock->models);
+}
+
 static void resolve_model(struct visit *v)
 {
     struct worker *w = v->worker;
     if (v->model_id == NULL)
         return;
     if (w->last_model[0] == '\0' || strcmp(w->last_model, v->model_id) != 0) {
-        w->last_ref = models_resolve(v->mock->models, v->model_id, v->mock->config.models == MOCK_MODELS_KNOWN);
+        w->last_ref = models_resolve(v->mock->models, v->model_id, known_only(v));
         size_t n = strlen(v->model_id);
         memcpy(w->last_model, n < sizeof w->last_model ? v->model_id : "", n < sizeof w->last_model ? n + 1 : 1);
     }
     v->model = w->last_ref;
+    if (v->model.kind == MODEL_ID_ARN) { /* not kept: profiles come and go */
+        const struct model *behind = control_model_of(v, v->model_id);
+        if (behind != NULL || known_only(v))
+            v->model.row = behind;
+    }
+}
+
+/* The catalogue says that nobody gets an answer from this model. */
+static void refuse_model(struct visit *v)
+{
+    const struct model *m = v->model.row;
+    bool alive = models_alive(v->mock->models, m, clock_ms(&v->mock->clock));
+    const char *id = m->refuse != NULL ? m->refuse : alive ? NULL : "model-eol";
+    const struct api_text *row;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(REFUSAL_TEXT_MAX);
+    if (id == NULL ||
+        api_error_text(v->mock->api, id, &row, &text, "model_id", v->model_id, "15|30", "30", NULL) != OK)
+        return;
+    refusal_set(&v->refusal, REFUSAL_MODEL, row->type, "%s", buf_text(&text));
+    v->refusal.capital_message = row->body_key != NULL && strcmp(row->body_key, "Message") == 0;
+}
+
+/* A profile is called from the Regions it sends requests to. */
+static bool is_far_away(const struct visit *v)
+{
+    CLEANUP(buf_release) struct buf region = BUF_INIT(BUF_ANY);
+    if (!known_only(v) || v->model.kind != MODEL_ID_PROFILE || v->model.geography == NULL)
+        return false;
+    visit_region(v, &region);
+    return !geography_has(v->model.geography, buf_text(&region));
+}
+
+static void check_model(struct visit *v)
+{
+    if (!v->names_model)
+        return;
+    if (v->model.row == NULL || is_far_away(v))
+        refusal_set(&v->refusal, REFUSAL_MODEL, "ValidationException", "%s",
+                    "The provided model identifier is invalid.");
+    else if (v->refusal.layer == REFUSAL_NONE)
+        refuse_model(v);
 }
 
 void visit_validate(struct visit *v)
@@ -78,10 +124,8 @@ void visit_validate(struct visit *v)
         return;
     resolve_model(v);
     check_constraints(v);
-    if (v->names_model && v->model.row == NULL)
-        refusal_set(&v->refusal, REFUSAL_MODEL, "ValidationException", "%s",
-                    "The provided model identifier is invalid.");
-    if (v->refusal.layer == REFUSAL_NONE)
+    check_model(v);
+    if (v->refusal.layer == REFUSAL_NONE && v->names_model) /* the rules are about what is said to models */
         rules_check(v);
     if (v->refusal.layer == REFUSAL_NONE || !mode_refuses(v))
         return;

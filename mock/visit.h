@@ -22,6 +22,8 @@
 #include "protocol/shape.h"
 #include "protocol/sigv4.h"
 
+struct control;
+
 struct mock {
     struct mock_config config; /* its pointers are not to be used after mock_start, but for log */
     struct keys *keys;
@@ -30,6 +32,7 @@ struct mock {
     struct api *api;
     struct models *models;
     struct guardrails *guardrails;
+    struct control *control; /* what the control plane keeps */
     struct script *script;
     struct journal *journal;
     struct gates *gates;

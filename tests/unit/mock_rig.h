@@ -74,7 +74,8 @@ static inline void sign(struct http_headers *h, uint16_t port, const char *metho
     struct sigv4_header headers[] = {{span_of("host"), span_of(host)},
                                      {span_of("content-type"), span_of("application/json")}};
     struct sigv4_request r = {
-        .method = span_of(method), .path = span_of(path), .headers = headers, .header_count = 2, .body = body};
+        .method = span_of(method), .headers = headers, .header_count = 2, .body = body};
+    (void)span_split(span_of(path), '?', &r.path, &r.query);
     struct sigv4_signing how = {.access_key = span_of(key->access),
                                 .secret = span_of(key->secret),
                                 .session_token = span_of(key->token),
