@@ -16,7 +16,7 @@ void answer_init(struct answer *a, uint64_t seed)
     answer_stop(a, "end_turn");
 }
 
-static void block_release(struct block *b)
+void block_release(struct block *b)
 {
     free(b->text);
     free(b->signature);
@@ -32,6 +32,8 @@ void answer_release(struct answer *a)
     for (size_t i = 0; i < a->count; i++)
         block_release(&a->blocks[i]);
     free(a->blocks);
+    cJSON_Delete(a->guardrail_trace);
+    a->guardrail_trace = NULL;
     a->blocks = NULL;
     a->count = a->cap = 0;
 }

@@ -44,12 +44,16 @@ struct answer {
     uint64_t latency_ms, ttft_ms, itl_ms;
     uint64_t probe_id, received_ns; /* BLOCK_STAMPS */
     uint32_t stamps;
+    const char *guardrail_action; /* in native bodies: INTERVENED or NONE; NULL: no guardrail */
+    cJSON *guardrail_trace;       /* owned; NULL: none */
+    bool held;                    /* a stream whose text waits until a guardrail has seen all of it */
     struct rng rng; /* paddings come from here */
     bool failed;    /* out of memory while it was made */
 };
 
 void answer_init(struct answer *a, uint64_t seed);
 void answer_release(struct answer *a);
+void block_release(struct block *b); /* what is inside it */
 
 /* Each takes a copy of its text; the block is the answer's. NULL marks the answer failed. */
 struct block *answer_add(struct answer *a, enum block_kind kind);

@@ -6,6 +6,7 @@
  */
 #include "mock/converse.h"
 
+#include "mock/guardrail_use.h"
 #include "protocol/eventstream.h"
 #include "protocol/probe.h"
 #include "protocol/token.h"
@@ -87,6 +88,15 @@ static void write_metrics(const struct answer *a, size_t deltas, struct buf *out
 {
     uint64_t planned = a->latency_ms + a->ttft_ms + (deltas > 1 ? (deltas - 1) * a->itl_ms : 0);
     number(out, "{\"latencyMs\":", override(a->metrics, "latencyMs", planned > 0 ? planned : 1));
+    buf_addc(out, '}');
+}
+
+static void write_trace(const struct answer *a, struct buf *out)
+{
+    if (a->guardrail_trace == NULL)
+        return;
+    buf_adds(out, ",\"trace\":{\"guardrail\":");
+    json_print(a->guardrail_trace, JSON_SORTED, out);
     buf_addc(out, '}');
 }
 
@@ -197,6 +207,7 @@ static void write_body(const struct answer *a, struct buf *out)
     }
     buf_adds(out, "],\"role\":\"assistant\"}},");
     quote(out, "stopReason", a->stop_reason);
+    write_trace(a, out);
     buf_adds(out, ",\"usage\":");
     write_usage(a, out);
     buf_addc(out, '}');
@@ -464,6 +475,7 @@ static void stream_end(struct writer *w)
     write_metrics(w->a, w->deltas, &w->payload);
     buf_addc(&w->payload, ',');
     write_padding(w);
+    write_trace(w->a, &w->payload);
     buf_adds(&w->payload, ",\"usage\":");
     write_usage(w->a, &w->payload);
     buf_addc(&w->payload, '}');
@@ -491,6 +503,8 @@ struct plan *converse_stream_plan(struct answer *a, const char *request_id)
         plan->before_send = converse_stamp_before_send;
     buf_release(&w.payload);
     buf_release(&w.frame);
+    if (a->held)
+        guardrail_holds(plan);
     plan_fit(plan);
     if (a->failed)
         plan->failed = true;

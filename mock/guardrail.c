@@ -1,8 +1,8 @@
 /* guardrail.c: reading guardrails, laying one file over another, and handing sets to those who ask.
  *
  * A mistake in a user's file must be told with its place, so every object has a form: a table of its members and what
- * each may hold. What has passed the forms is never doubted again: the policies (guardrail_assess.c) read the tree as it
- * stands. Overlaying builds a new set beside the old one, and the exchange is one pointer below a lock.
+ * each may hold. What has passed the forms is never doubted again: the policies (guardrail_assess.c) read the tree as
+ * it stands. Overlaying builds a new set beside the old one, and the exchange is one pointer below a lock.
  */
 #include "mock/guardrail.h"
 
@@ -31,7 +31,7 @@ struct field {
     const char *key;
     enum kind kind;
     bool required;
-    const char *choices;    /* of CHOICE, apart by '|' */
+    const char *choices;     /* of CHOICE, apart by '|' */
     const struct form *form; /* of OBJECT, OBJECTS, and each member of MAP */
 };
 struct form {
@@ -42,7 +42,10 @@ struct form {
 
 #define SIDES(actions)                                                                                                 \
     {"inputAction", CHOICE, false, actions, NULL}, {"outputAction", CHOICE, false, actions, NULL},                     \
-        {"inputEnabled", BOOLEAN, false, NULL, NULL}, {"outputEnabled", BOOLEAN, false, NULL, NULL}
+        {"inputEnabled", BOOLEAN, false, NULL, NULL},                                                                  \
+    {                                                                                                                  \
+        "outputEnabled", BOOLEAN, false, NULL, NULL                                                                    \
+    }
 #define BLOCK_OR_NONE "BLOCK|NONE"
 #define PII_ACTIONS   "BLOCK|ANONYMIZE|NONE"
 #define STRENGTHS     "NONE|LOW|MEDIUM|HIGH"
@@ -50,14 +53,13 @@ struct form {
 
 static const struct field tier_fields[] = {{"tierName", CHOICE, true, "CLASSIC|STANDARD", NULL}};
 FORM(tier);
-static const struct field topic_fields[] = {{"name", TEXT, true, NULL, NULL},
-                                            {"definition", TEXT, true, NULL, NULL},
-                                            {"type", CHOICE, false, "DENY", NULL},
-                                            {"examples", TEXTS, false, NULL, NULL},
-                                            {"phrases", TEXTS, false, NULL, NULL},
-                                            SIDES(BLOCK_OR_NONE)};
+static const struct field topic_fields[] = {
+    {"name", TEXT, true, NULL, NULL},      {"definition", TEXT, true, NULL, NULL},
+    {"type", CHOICE, false, "DENY", NULL}, {"examples", TEXTS, false, NULL, NULL},
+    {"phrases", TEXTS, false, NULL, NULL}, SIDES(BLOCK_OR_NONE)};
 FORM(topic);
-static const struct field topics_fields[] = {{"topics", OBJECTS, true, NULL, &topic}, {"tier", OBJECT, false, NULL, &tier}};
+static const struct field topics_fields[] = {{"topics", OBJECTS, true, NULL, &topic},
+                                             {"tier", OBJECT, false, NULL, &tier}};
 FORM(topics);
 static const struct field filter_fields[] = {{"type", CHOICE, true, FILTERS, NULL},
                                              {"inputStrength", CHOICE, true, STRENGTHS, NULL},
@@ -117,15 +119,14 @@ static const struct field pii_fields[] = {{"patterns", PATTERNS, false, NULL, NU
                                           {"near", TEXTS, false, NULL, NULL},
                                           {"check", CHOICE, false, "luhn|iban", NULL}};
 FORM(pii);
-static const struct field lists_fields[] = {{"profanity", TEXTS, false, NULL, NULL},
-                                            {"content", MAP, false, NULL, &levels},
-                                            {"pii", MAP, false, NULL, &pii}};
+static const struct field lists_fields[] = {
+    {"profanity", TEXTS, false, NULL, NULL}, {"content", MAP, false, NULL, &levels}, {"pii", MAP, false, NULL, &pii}};
 FORM(lists);
 static const struct field setting_fields[] = {{"unit_characters", NUMBER, false, NULL, NULL},
-                                               {"apply_units_max", NUMBER, false, NULL, NULL},
-                                               {"latency_ms", NUMBER, false, NULL, NULL},
-                                               {"async_characters", NUMBER, false, NULL, NULL},
-                                               {"system_prompts", BOOLEAN, false, NULL, NULL}};
+                                              {"apply_units_max", NUMBER, false, NULL, NULL},
+                                              {"latency_ms", NUMBER, false, NULL, NULL},
+                                              {"async_characters", NUMBER, false, NULL, NULL},
+                                              {"system_prompts", BOOLEAN, false, NULL, NULL}};
 static const struct form settings_form = {setting_fields, COUNT_OF(setting_fields)};
 static const struct field file_fields[] = {{"note", TEXT, false, NULL, NULL},
                                            {"settings", OBJECT, false, NULL, &settings_form},
@@ -313,7 +314,8 @@ static bool overlay_guardrails(cJSON *into, const cJSON *from)
                 break;
             i++;
         }
-        bool put = copy != NULL && (old != NULL ? cJSON_ReplaceItemInArray(into, i, copy) : cJSON_AddItemToArray(into, copy));
+        bool put =
+            copy != NULL && (old != NULL ? cJSON_ReplaceItemInArray(into, i, copy) : cJSON_AddItemToArray(into, copy));
         if (!put) {
             cJSON_Delete(copy);
             return false;
@@ -371,7 +373,7 @@ static void read_settings(const cJSON *tree, struct guardrail_settings *out)
     out->async_characters += out->async_characters == 0;
 }
 
-static enum err check_names(const cJSON *spec, size_t i, struct note *note)
+static enum err check_names_of(const cJSON *spec, size_t i, struct note *note)
 {
     const struct regex *id = regex_get("[a-z0-9]{1,64}", REGEX_WHOLE, note);
     const struct regex *version = regex_get("([1-9][0-9]{0,7})|(DRAFT)", REGEX_WHOLE, note);
@@ -386,6 +388,15 @@ static enum err check_names(const cJSON *spec, size_t i, struct note *note)
             return note_set(note, ERR_INVALID, "/guardrails/%zu/versions: expected DRAFT or numbers from 1", i);
     }
     return OK;
+}
+
+static enum err check_names(const cJSON *from, struct note *note)
+{
+    const cJSON *spec;
+    enum err e = OK;
+    size_t i = 0;
+    cJSON_ArrayForEach(spec, json_member(from, "guardrails")) e = e == OK ? check_names_of(spec, i++, note) : e;
+    return e;
 }
 
 static const char *text_or(const cJSON *spec, const char *key, const char *otherwise)
@@ -413,15 +424,14 @@ static enum err add_row(struct guardrail_set *s, const cJSON *spec, const char *
 static enum err read_rows(struct guardrail_set *s, struct note *note)
 {
     const cJSON *spec, *version;
-    size_t i = 0;
     s->rows = calloc(GUARDRAILS_MAX, sizeof *s->rows);
     if (s->rows == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
     cJSON_ArrayForEach(spec, json_member(s->tree, "guardrails"))
     {
-        enum err e = check_names(spec, i++, note);
+        enum err e = OK;
         const cJSON *versions = json_member(spec, "versions");
-        if (e == OK && versions == NULL)
+        if (versions == NULL)
             e = add_row(s, spec, "DRAFT", note);
         if (e == OK && versions == NULL)
             e = add_row(s, spec, "1", note);
@@ -437,6 +447,8 @@ static enum err make_set(const struct guardrail_set *under, const cJSON *from, s
                          struct note *note)
 {
     enum err e = check_object(from, &file, "", note);
+    if (e == OK)
+        e = check_names(from, note);
     if (e != OK)
         return e;
     struct guardrail_set *s = calloc(1, sizeof *s);

@@ -5,9 +5,9 @@
  * classifiers is found here with lists of words and patterns: a topic by its `phrases` (a member of ours) and examples,
  * a content filter by the lists below "lists", a PII entity by patterns. docs/guardrails.md says all of it.
  *
- * The set comes from fixtures/guardrails.json, the file of `mohs mock --guardrails` and POST /guardrails, each laid over
- * the one before: settings member by member, lists by their names, guardrails by their ids. A set never changes; who
- * looks at one holds it, and a new one takes its place for the requests that come later.
+ * The set comes from fixtures/guardrails.json, the file of `mohs mock --guardrails` and POST /guardrails, each laid
+ * over the one before: settings member by member, lists by their names, guardrails by their ids. A set never changes;
+ * who looks at one holds it, and a new one takes its place for the requests that come later.
  */
 #ifndef MOHS_MOCK_GUARDRAIL_H
 #define MOHS_MOCK_GUARDRAIL_H
@@ -18,8 +18,8 @@
 
 /* One version of one guardrail; everything borrowed from its set. */
 struct guardrail {
-    const char *id, *version, *name; /* version: DRAFT or a number */
-    const char *description;         /* or NULL */
+    const char *id, *version, *name;            /* version: DRAFT or a number */
+    const char *description;                    /* or NULL */
     const char *blocked_input, *blocked_output; /* what is said instead */
     const char *created_at, *updated_at;        /* ISO 8601 */
     const cJSON *spec;                          /* the whole object, as above, with our own members in it */

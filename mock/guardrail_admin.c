@@ -23,6 +23,7 @@ static void forget(struct mock *m)
     guardrails_forget(m->guardrails);
 }
 
-static const struct admin_row rows[] = {{"GET", "/guardrails", get_guardrails}, {"POST", "/guardrails", post_guardrails}};
+static const struct admin_row rows[] = {{"GET", "/guardrails", get_guardrails},
+                                        {"POST", "/guardrails", post_guardrails}};
 
 const struct admin_table mock_admin_guardrails = {rows, COUNT_OF(rows), "guardrails", forget};

@@ -5,6 +5,7 @@
  */
 #include "mock/invoke.h"
 
+#include "mock/guardrail_use.h"
 #include "mock/native_embed.h"
 #include "mock/operations.h"
 #include "mock/scripted.h"
@@ -37,13 +38,18 @@ struct plan *invoke_answer(struct visit *v, const cJSON *reply)
 {
     struct answer a;
     operations_begin_answer(v, &a);
-    visit_use_cache(v, &a);
-    bool said = reply != NULL && scripted_answer(reply, &a);
-    if (said)
-        answer_count(&a);
-    else if (!v->native.family->embeds)
-        answer_by_default(v, &a);
-    scripted_stop(reply, &a);
+    bool guarded = v->guardrail != NULL && !v->native.family->embeds; /* embeddings are not */
+    if (!guarded || !guardrail_stops(v, &a)) {
+        visit_use_cache(v, &a);
+        bool said = reply != NULL && scripted_answer(reply, &a);
+        if (said)
+            answer_count(&a);
+        else if (!v->native.family->embeds)
+            answer_by_default(v, &a);
+        scripted_stop(reply, &a);
+        if (guarded)
+            guardrail_judges(v, &a);
+    }
     bool streamed = v->route.operation->streaming != API_NOT_STREAMING;
     struct plan *plan =
         native_plan(&v->native, &a, v->model_id != NULL ? v->model_id : "", streamed, v->request, v->request_id);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "mock/converse.h"
+#include "mock/guardrail_use.h"
 #include "net/http.h"
 #include "protocol/eventstream.h"
 #include "protocol/probe.h"
@@ -233,9 +234,38 @@ static void send_held(struct native *n)
     n->holding = false;
 }
 
+/* Members of an object more, before its closing brace. */
+static void reopen(struct buf *json)
+{
+    if (json->len >= 2)
+        json->data[--json->len] = '\0';
+    if (json->len > 1)
+        buf_addc(json, ',');
+}
+
+/* A guarded answer tells so in its body, a stream in each of its chunks; the trace comes last. */
+static void add_action(const struct native *n, struct buf *json)
+{
+    if (n->a->guardrail_action == NULL || json->len < 2)
+        return;
+    reopen(json);
+    native_print(json, "'amazon-bedrock-guardrailAction':%q}", n->a->guardrail_action);
+}
+
+static void add_trace(const struct native *n, struct buf *json)
+{
+    if (n->a->guardrail_trace == NULL || json->len < 2)
+        return;
+    reopen(json);
+    native_print(json, "'amazon-bedrock-trace':{'guardrail':");
+    json_print(n->a->guardrail_trace, JSON_SORTED, json);
+    buf_adds(json, "}}");
+}
+
 static void hold(struct native *n, uint64_t after_ms)
 {
     send_held(n);
+    add_action(n, &n->json);
     struct buf written = n->json;
     n->json = n->held;
     n->held = written;
@@ -285,6 +315,7 @@ static void end_stream(struct native *n)
     if (n->has_cache)
         native_print(b, ",'cacheReadInputTokenCount':%n,'cacheWriteInputTokenCount':%n", n->cache_read, n->cache_write);
     buf_adds(b, "}}");
+    add_trace(n, b);
     merge_extra(n->a->extra, b);
     send_held(n);
 }
@@ -397,6 +428,8 @@ static void echo_headers(struct plan *plan, const struct http_request *request)
 static void write_unary(struct native *n, struct plan *plan)
 {
     n->family->write(n, &n->json);
+    add_action(n, &n->json);
+    add_trace(n, &n->json);
     merge_extra(n->a->extra, &n->json);
     plan_body_take(plan, "application/json", &n->json);
     number_header(plan, "X-Amzn-Bedrock-Invocation-Latency", n->whole_ms);
@@ -417,6 +450,8 @@ static void write_stream(struct native *n, struct plan *plan)
     plan->content_length = PLAN_CHUNKED;
     n->family->stream(n);
     end_stream(n);
+    if (n->a->held)
+        guardrail_holds(plan);
 }
 
 struct plan *native_plan(const struct native_request *r, struct answer *a, const char *model_id, bool streamed,

@@ -11,6 +11,8 @@
 #include "mock/control.h"
 #include "mock/converse.h"
 #include "mock/fault.h"
+#include "mock/guardrail_apply.h"
+#include "mock/guardrail_use.h"
 #include "mock/invoke.h"
 #include "mock/scripted.h"
 #include "protocol/token.h"
@@ -52,12 +54,16 @@ static struct plan *answer_converse(struct visit *v, const cJSON *reply)
 {
     struct answer a;
     operations_begin_answer(v, &a);
-    visit_use_cache(v, &a);
-    if (reply != NULL && scripted_answer(reply, &a))
-        answer_count(&a);
-    else
-        default_answer(v, &a);
-    scripted_stop(reply, &a);
+    if (v->guardrail == NULL || !guardrail_stops(v, &a)) {
+        visit_use_cache(v, &a);
+        if (reply != NULL && scripted_answer(reply, &a))
+            answer_count(&a);
+        else
+            default_answer(v, &a);
+        scripted_stop(reply, &a);
+        if (v->guardrail != NULL)
+            guardrail_judges(v, &a);
+    }
     bool streamed = v->route.operation->streaming != API_NOT_STREAMING;
     struct plan *plan = streamed ? converse_stream_plan(&a, v->request_id) : converse_plan(&a, v->request_id);
     answer_release(&a);
@@ -70,6 +76,8 @@ static const struct operation_row table[] = {
     {"InvokeModel", invoke_answer, invoke_read},
     {"InvokeModelWithResponseStream", invoke_answer, invoke_read},
     {"CountTokens", count_tokens_answer, count_tokens_read},
+    {"ApplyGuardrail", apply_guardrail_answer, NULL},
+    {"InvokeGuardrailChecks", guardrail_checks_answer, NULL},
 };
 
 const struct operation_row *operation_find(const char *name)
@@ -339,6 +347,7 @@ void operations_handle(void *ctx, struct exchange *x)
     keep(&v, &o);
     exchange_reply(x, o.plan);
     native_request_release(&v.native);
+    guardrail_use_free(&v.guardrail);
     json_free(&v.body);
     refusal_release(&v.refusal);
     buf_release(&o.faults);

@@ -5,6 +5,7 @@
  * journal is told in any case.
  */
 #include "mock/control.h"
+#include "mock/guardrail_use.h"
 #include "mock/rules.h"
 
 /* The text stays until the next call. */
@@ -127,6 +128,7 @@ void visit_validate(struct visit *v)
     check_model(v);
     if (v->refusal.layer == REFUSAL_NONE && v->names_model) /* the rules are about what is said to models */
         rules_check(v);
+    guardrail_read(v);
     if (v->refusal.layer == REFUSAL_NONE || !mode_refuses(v))
         return;
     v->refuse = true;

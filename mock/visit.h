@@ -85,6 +85,7 @@ struct visit {
     cJSON *body; /* NULL: none, or not JSON */
     bool body_is_json;
     struct native_request native; /* of InvokeModel and CountTokens; zeroed for the others */
+    struct guardrail_use *guardrail; /* guardrail_use.h; NULL: the request has none */
     struct sigv4_verdict verdict;
     struct sigv4_diagnosis diagnosis;
     bool has_diagnosis;
