@@ -15,7 +15,7 @@
 #include "mock/mock.h"
 #include "reports/exit.h"
 
-enum { KEYS_MAX = 64, MODELS_FILE_MAX = 16 << 20 };
+enum { KEYS_MAX = 64, MODELS_FILE_MAX = 16 << 20, QUOTA_FILE_MAX = 1 << 20 };
 
 struct mock_options {
     const char *host, *auth, *validation, *models, *region, *admin_port, *guardrails;
@@ -23,7 +23,7 @@ struct mock_options {
     int64_t port, workers, seed, journal, latency_ms, ttft_ms, itl_ms, probe_deltas, max_body, ready_fd;
     struct option_list keys, principals, bearer_keys, rules_on, rules_off;
     bool parent_watch, no_cache;
-    const char *cache_scope;
+    const char *cache_scope, *quota;
     struct identity_options tls;
 };
 
@@ -77,6 +77,8 @@ static const struct option_row rows[] = {
     {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
     {"guardrails", 0, "FILE", OPTION_STRING, AT(guardrails),
      .help = "Guardrails, word lists and settings laid over the built-in ones (docs/guardrails.md)."},
+    {"quota", 0, "FILE", OPTION_STRING, AT(quota),
+     .help = "Quotas of requests and tokens per minute and day (docs/cache-and-quotas.md); none when not given."},
     {"no-prompt-cache", 0, NULL, OPTION_FLAG, AT(no_cache),
      .help = "Cache no prompts: cache points are taken and change nothing."},
     {"cache-scope", 0, "WHAT", OPTION_STRING, AT(cache_scope), .fallback = "model", .choices = "model|id",
@@ -268,7 +270,10 @@ static int run(const void *settings, const struct option_list *operands)
     CLEANUP(free_ptr) const char **on = ended(&o->rules_on);
     CLEANUP(free_ptr) const char **off = ended(&o->rules_off);
     struct mock *mock = NULL;
+    CLEANUP(buf_release) struct buf quotas = BUF_INIT(QUOTA_FILE_MAX);
     enum err e = configure(o, &keys, &config, &note);
+    if (e == OK && o->quota != NULL && (e = file_read(o->quota, &quotas, &note)) == OK)
+        config.quotas = buf_text(&quotas);
     config.rules_on = on;
     config.rules_off = off;
     CLEANUP(buf_release) struct buf models = BUF_INIT(MODELS_FILE_MAX);

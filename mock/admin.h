@@ -36,6 +36,7 @@ extern const struct admin_table mock_admin_clock;
 
 extern const struct admin_table mock_admin_cache;
 extern const struct admin_table mock_admin_control;
+extern const struct admin_table mock_admin_quotas;
 
 /* A plan of a JSON body. */
 struct plan *admin_plan(int status, const struct buf *body);

@@ -52,14 +52,26 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
     m->script = script_new();
     m->journal = journal_new(c->journal_bytes == 0 ? MOCK_JOURNAL_BYTES : c->journal_bytes);
     m->gates = gates_new();
+    m->quotas = quotas_new();
     m->cache = c->no_cache ? NULL : cache_new(CACHE_BYTES);
-    if (m->cache == NULL && !c->no_cache)
+    if (m->quotas == NULL || (m->cache == NULL && !c->no_cache))
         return note_set(note, ERR_NOMEM, "out of memory");
     m->control = control_new();
     if ((c->region != NULL && m->region == NULL) || m->script == NULL || m->journal == NULL || m->gates == NULL ||
         m->control == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
     return OK;
+}
+
+static enum err read_quotas(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    CLEANUP(json_free) cJSON *tree = NULL;
+    enum err e = c->quotas == NULL ? OK : json_parse(span_of(c->quotas), JSON_UNIQUE, &tree, note);
+    if (e == OK && tree != NULL)
+        e = quotas_set(m->quotas, tree, true, note);
+    if (e != OK)
+        note_prefix(note, "quotas");
+    return e;
 }
 
 static enum err start_bedrock(struct mock *m, const struct mock_config *c, struct note *note)
@@ -106,6 +118,8 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     if (e == OK)
         e = make_state(m, config, note);
     if (e == OK)
+        e = read_quotas(m, config, note);
+    if (e == OK)
         e = start_bedrock(m, config, note);
     if (e == OK)
         e = start_admin(m, config, note);
@@ -129,6 +143,7 @@ void mock_stop(struct mock *m)
     script_free(m->script);
     cache_free(m->cache);
     control_free(m->control);
+    quotas_free(m->quotas);
     free(m->rules);
     guardrails_free(m->guardrails);
     models_free(m->models);

@@ -21,6 +21,13 @@
 
 /* ---- the operations ---- */
 
+uint64_t operations_input_tokens(const struct visit *v)
+{
+    if (v->row->read != NULL)
+        return invoke_input_tokens(&v->native);
+    return v->body == NULL ? 0 : token_count_request(v->body);
+}
+
 void operations_begin_answer(const struct visit *v, struct answer *a)
 {
     const struct mock_config *c = &v->mock->config;
@@ -29,10 +36,7 @@ void operations_begin_answer(const struct visit *v, struct answer *a)
     a->ttft_ms = c->ttft_ms;
     a->itl_ms = c->itl_ms;
     a->has_cache = v->model.row != NULL && v->model.row->caching;
-    if (v->row->read != NULL)
-        a->input_tokens = invoke_input_tokens(&v->native);
-    else
-        a->input_tokens = v->body == NULL ? 0 : token_count_request(v->body);
+    a->input_tokens = operations_input_tokens(v);
 }
 
 struct plan *operations_json(const struct visit *v, const cJSON *tree)
@@ -66,6 +70,7 @@ static struct plan *answer_converse(struct visit *v, const cJSON *reply)
     }
     bool streamed = v->route.operation->streaming != API_NOT_STREAMING;
     struct plan *plan = streamed ? converse_stream_plan(&a, v->request_id) : converse_plan(&a, v->request_id);
+    visit_answered(v, &a, plan);
     answer_release(&a);
     return plan;
 }
@@ -241,7 +246,7 @@ static void serve(struct visit *v, struct outcome *out)
     CLEANUP(shared_drop) struct shared *everywhere = script_faults(v->mock->script);
     const cJSON *reply = cJSON_GetObjectItemCaseSensitive(shared_tree(scripted), "reply");
     if (v->refuse) {
-        out->source = "refusal";
+        out->source = v->refusal.layer == REFUSAL_THROTTLE ? "quota" : "refusal";
         if (out->plan == NULL)
             out->plan = v->surface->refusal(v);
     } else {
@@ -264,18 +269,25 @@ static void serve(struct visit *v, struct outcome *out)
 
 static void print_refusal(const struct visit *v, struct buf *out)
 {
-    if (v->refusal.layer == REFUSAL_NONE || v->refusal.layer == REFUSAL_AUTH)
+    const struct refusal *r = v->refusal.layer == REFUSAL_THROTTLE ? &v->found : &v->refusal;
+    if (r->layer == REFUSAL_NONE || r->layer == REFUSAL_AUTH)
         return;
     buf_adds(out, "{\"type\":");
-    json_quote(span_of(v->refusal.type), out);
+    json_quote(span_of(r->type), out);
     buf_adds(out, ",\"message\":");
-    json_quote(buf_span(&v->refusal.text), out);
-    if (v->refusal.rule[0] != '\0') {
+    json_quote(buf_span(&r->text), out);
+    if (r->rule[0] != '\0') {
         buf_adds(out, ",\"rule\":");
-        json_quote(span_of(v->refusal.rule), out);
+        json_quote(span_of(r->rule), out);
     }
     buf_addc(out, '}');
 }
+
+/* What is left to do when the reply is over, if there is more than the journal. */
+struct farewell {
+    struct entry *entry;
+    struct quota_bill bill;
+};
 
 static void on_done(void *ctx, struct exchange *x, const struct delivery *d)
 {
@@ -283,12 +295,33 @@ static void on_done(void *ctx, struct exchange *x, const struct delivery *d)
     journal_end(w->mock->journal, ctx, d);
 }
 
-static void keep(struct visit *v, const struct outcome *o)
+static void on_paid(void *ctx, struct exchange *x, const struct delivery *d)
+{
+    struct worker *w = exchange_worker(x);
+    CLEANUP(free_ptr) struct farewell *f = ctx;
+    quota_pay(w->mock, &f->bill, d);
+    if (f->entry != NULL)
+        journal_end(w->mock->journal, f->entry, d);
+}
+
+/* Without memory for it, the bill stays as it was reserved. */
+static void on_end(struct visit *v, const struct plan *plan, struct entry *entry)
+{
+    struct farewell *f = v->hold.generation == 0 ? NULL : calloc(1, sizeof *f);
+    if (f != NULL) {
+        *f = (struct farewell){entry, visit_bill(v, plan != NULL ? plan->status : 500)};
+        exchange_on_done(v->exchange, on_paid, f);
+    } else if (entry != NULL) {
+        exchange_on_done(v->exchange, on_done, entry);
+    }
+}
+
+static struct entry *keep(struct visit *v, const struct outcome *o)
 {
     struct mock *m = v->mock;
     struct buf *text = &v->worker->text;
     if (!journal_is_on(m->journal))
-        return;
+        return NULL;
     buf_reset(text);
     visit_print_signature(v, text);
     size_t signature = text->len;
@@ -307,9 +340,7 @@ static void keep(struct visit *v, const struct outcome *o)
                                     .source = o->source,
                                     .faults = o->faults.len > 0 ? buf_text(&o->faults) : NULL,
                                     .status = o->plan != NULL ? o->plan->status : 500};
-    struct entry *entry = journal_begin(m->journal, &record, &v->worker->scratch);
-    if (entry != NULL)
-        exchange_on_done(v->exchange, on_done, entry);
+    return journal_begin(m->journal, &record, &v->worker->scratch);
 }
 
 /* ---- the handler ---- */
@@ -342,14 +373,16 @@ void operations_handle(void *ctx, struct exchange *x)
         if (v.row->read != NULL)
             v.row->read(&v);
         v.surface->validate(&v);
+        visit_charge(&v);
     }
     serve(&v, &o);
-    keep(&v, &o);
+    on_end(&v, o.plan, keep(&v, &o));
     exchange_reply(x, o.plan);
     native_request_release(&v.native);
     guardrail_use_free(&v.guardrail);
     json_free(&v.body);
     refusal_release(&v.refusal);
+    refusal_release(&v.found);
     buf_release(&o.faults);
 }
 

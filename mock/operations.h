@@ -21,6 +21,8 @@ const struct operation_row *operation_find(const char *name);
 /* The answer of an operation that is no model's: the tree as it stands, with the operation's status. NULL, or a tree
  * that ran out of memory: 500. The tree stays the caller's. */
 struct plan *operations_json(const struct visit *v, const cJSON *tree);
+/* The tokens of the request, by the one counter that every operation uses. */
+uint64_t operations_input_tokens(const struct visit *v);
 /* An empty answer with the mock's timing and the request's tokens. */
 void operations_begin_answer(const struct visit *v, struct answer *a);
 

@@ -28,7 +28,8 @@ enum refusal_layer {
     REFUSAL_AUTH,       /* the signature or key */
     REFUSAL_CONSTRAINT, /* the API model */
     REFUSAL_MODEL,      /* no such model, or not that way */
-    REFUSAL_SEMANTIC    /* rules beside the model */
+    REFUSAL_SEMANTIC,   /* rules beside the model */
+    REFUSAL_THROTTLE    /* a quota */
 };
 
 /* What a Bedrock says to a request it will not serve. */

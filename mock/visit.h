@@ -16,6 +16,7 @@
 #include "mock/mock.h"
 #include "mock/models.h"
 #include "mock/native.h"
+#include "mock/quota.h"
 #include "mock/refusal.h"
 #include "mock/script.h"
 #include "net/server.h"
@@ -39,6 +40,7 @@ struct mock {
     struct server *server, *admin;
     struct mock_clock clock;
     struct cache *cache; /* NULL: prompts are not cached */
+    struct quotas *quotas;
     uint64_t started_at_ns;
     atomic_uint_fast64_t workers; /* numbers for their seeds */
     struct waiter *waiters;       /* of the admin API, on its thread */
@@ -92,6 +94,13 @@ struct visit {
     struct caller caller;   /* who asks; from authentication on */
     struct refusal refusal; /* what a strict Bedrock says; REFUSAL_NONE: the request is good */
     bool refuse;            /* and this mock says it too */
+    /* Quotas only: zeroed when none applies. */
+    struct quota_hold hold;
+    struct refusal found;   /* what validation had found, when a quota speaks over it */
+    uint64_t counted_input; /* tokens of the request */
+    struct answer_usage used;
+    bool answered; /* `used` is there */
+    size_t events; /* of its plan */
 };
 
 /* visit.c: what the request says beside its body, decoded and appended; ERR_UNKNOWN: it does not say. A query parameter
@@ -105,6 +114,18 @@ void visit_region(const struct visit *v, struct buf *out);
 const cJSON *visit_asked(const struct visit *v);
 /* Read and write the prompt cache; the answer's input tokens become what is left beside it. */
 void visit_use_cache(const struct visit *v, struct answer *a);
+
+/* quota_visit.c: reserve, which may refuse; take down what an answer used; and what that comes to, to be paid when the
+ * delivery is over. */
+struct quota_bill {
+    struct quota_hold hold; /* .generation 0: nothing to pay */
+    uint64_t input, output;
+    size_t events;
+};
+void visit_charge(struct visit *v);
+void visit_answered(struct visit *v, const struct answer *a, const struct plan *plan);
+struct quota_bill visit_bill(const struct visit *v, int status);
+void quota_pay(struct mock *m, const struct quota_bill *bill, const struct delivery *d);
 
 /* auth.c: judge the signature; sets verdict and caller, and the refusal when --auth refuses. */
 void visit_authenticate(struct visit *v);

@@ -50,6 +50,7 @@ while read -r method path; do
     "POST /script") body='{"replies":[]}' ;;
     "POST /gate") body='{"open":"g"}' ;;
     "POST /faults") body='{"faults":[]}' ;;
+    "POST /quotas") body='{"quotas":[]}' ;;
     "POST /clock") body='{"advance_ms":0}' ;;
     *) body='{}' ;;
   esac
