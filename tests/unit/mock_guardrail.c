@@ -234,6 +234,10 @@ static void an_answer_must_stand_on_its_source(void)
          "BLOCKED", "BLOCKED"},
         {"[" SOURCE "," QUERY ",{\"text\":{\"text\":\"London, London, London.\"}}]", "GUARDRAIL_INTERVENED", "NONE",
          "BLOCKED"},
+        {"[{\"text\":{\"text\":\"London, a large town beside the river Thames, has been capital of England for "
+         "centuries.\",\"qualifiers\":[\"grounding_source\"]}}," QUERY ",{\"text\":{\"text\":\"London, a large town "
+         "beside the river Thames, has been capital of England for centuries.\"}}]",
+         "NONE", "NONE", "NONE"},
         {"[" SOURCE ",{\"text\":{\"text\":\"Bananas\"}}]", "GUARDRAIL_INTERVENED", "BLOCKED", ""},
         {"[{\"text\":{\"text\":\"Bananas\"}}]", "NONE", "", ""},
     };
@@ -394,7 +398,10 @@ static void the_trace_of_a_mask_is_as_recorded(void)
 static void a_masked_input_is_what_the_model_sees(void)
 {
     CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.seed = 1});
-    CLEANUP(reply_release) struct reply r = converse(m, "I am jane@example.com", "piimask00001", "");
+    overlay(m, "{\"guardrails\":[{\"guardrailId\":\"inonly\",\"name\":\"i\",\"blockedInputMessaging\":\"i\","
+               "\"blockedOutputsMessaging\":\"o\",\"sensitiveInformationPolicy\":{\"piiEntities\":[{\"type\":\"EMAIL\","
+               "\"action\":\"ANONYMIZE\",\"outputEnabled\":false}]}}]}"); /* or the echo would be masked anyhow */
+    CLEANUP(reply_release) struct reply r = converse(m, "I am jane@example.com", "inonly", "");
     const char *text = text_at(r.json, "/output/message/content/0/text");
     CLAIM(strstr(text, "I am {EMAIL}") != NULL && strstr(text, "jane@") == NULL, "%s", text);
     CU_ASSERT_STRING_EQUAL(text_at(r.json, "/stopReason"), "guardrail_intervened");
