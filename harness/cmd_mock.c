@@ -15,11 +15,13 @@
 #include "mock/mock.h"
 #include "reports/exit.h"
 
-enum { KEYS_MAX = 64, MODELS_FILE_MAX = 16 << 20, QUOTA_FILE_MAX = 1 << 20 };
+enum { KEYS_MAX = 64, MODELS_FILE_MAX = 16 << 20, QUOTA_FILE_MAX = 1 << 20, SKEW_MAX_S = 7 * 86400 };
 
 struct mock_options {
     const char *host, *auth, *validation, *models, *region, *admin_port, *guardrails;
-    const char *clock_offset;
+    const char *clock_offset, *policy, *mismatch, *missing_auth;
+    int64_t skew_ns;
+    bool signed_payload;
     int64_t port, workers, seed, journal, latency_ms, ttft_ms, itl_ms, probe_deltas, max_body, ready_fd;
     struct option_list keys, principals, bearer_keys, rules_on, rules_off;
     bool parent_watch, no_cache;
@@ -56,6 +58,18 @@ static const struct option_row rows[] = {
              " that bears the key's id as its name."},
     {"bearer-key", 0, "KEY[@EXPIRY]", OPTION_LIST, AT(bearer_keys),
      .help = "A long-term API key that is known; may be repeated. KEY@2026-01-02T03:04:05Z says when it expires."},
+    {"policy", 0, "FILE", OPTION_STRING, AT(policy),
+     .help = "Who may do what, as IAM says it, and which models are not granted (docs/identity.md)."},
+    {"skew", 0, "TIME", OPTION_DURATION, AT(skew_ns), .fallback = "5m",
+     .help = "How far a signature's time may be off, either way."},
+    {"signed-payload", 0, NULL, OPTION_FLAG, AT(signed_payload),
+     .help = "Refuse UNSIGNED-PAYLOAD, which is taken otherwise; what Bedrock does is not published."},
+    {"mismatch", 0, "FORM", OPTION_STRING, AT(mismatch), .fallback = "short", .choices = "short|long",
+     .help = "How a wrong signature is told; long adds the canonical request and the string to sign. Bedrock does "
+             "either."},
+    {"missing-auth", 0, "FORM", OPTION_STRING, AT(missing_auth), .fallback = "header", .choices = "header|token",
+     .help = "What a request without credentials is told: that its header is missing (AccessDeniedException), or its "
+             "token (MissingAuthenticationTokenException)."},
     {"clock-offset", 0, "OFFSET", OPTION_STRING, AT(clock_offset),
      .help = "How far the mock's clock is off this machine's: -10m, 3600s, 2h, 1d. Signatures and expiries are judged "
              "by it; POST /clock of the admin API moves it on."},
@@ -204,6 +218,11 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .probe_deltas = (unsigned)o->probe_deltas,
         .max_body = (size_t)o->max_body,
         .guardrails_file = o->guardrails,
+        .policy_file = o->policy,
+        .skew_s = (unsigned)(o->skew_ns / 1000000000),
+        .signed_payload = o->signed_payload,
+        .long_mismatch = choice(o->mismatch, "short|long") == 1,
+        .no_auth_is_token = choice(o->missing_auth, "header|token") == 1,
         .no_cache = o->no_cache,
         .cache_by_id = choice(o->cache_scope, "model|id") == 1,
         .log = serve_log,
@@ -212,6 +231,8 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
     enum err e = admin_port_of(o->admin_port, &config->admin_port, note);
     if (e == OK)
         e = take_keys(&o->keys, keys, note);
+    if (e == OK && (o->skew_ns < 1000000000 || o->skew_ns / 1000000000 > SKEW_MAX_S))
+        e = note_set(note, ERR_INVALID, "--skew: expected at least a second and at most a week");
     if (e == OK)
         e = take_principals(&o->principals, keys, note);
     if (e == OK && o->clock_offset != NULL &&

@@ -65,33 +65,59 @@ static bool mode_refuses(enum mock_auth auth, const struct sigv4_verdict *d)
     return true;
 }
 
+static void say(struct visit *v, const char *type, const char *body_key, struct span text)
+{
+    refusal_set(&v->refusal, REFUSAL_AUTH, type, "%s", "");
+    if (v->refusal.layer != REFUSAL_AUTH) /* somebody spoke before */
+        return;
+    buf_reset(&v->refusal.text);
+    buf_add(&v->refusal.text, text);
+    v->refusal.capital_message = strcmp(body_key, "Message") == 0;
+}
+
+/* Before the diagnosis, which works in the memory where the canonical request stands. */
 static void refuse(struct visit *v)
 {
-    struct sigv4_refusal r = SIGV4_REFUSAL_INIT;
-    if (v->verdict.reason == SIGV4_OK) { /* a good signature where only bearer keys are taken */
-        refusal_set(&v->refusal, REFUSAL_AUTH, "AccessDeniedException",
-                    "Authentication failed: Please make sure your API Key is valid.");
-        v->refusal.capital_message = true;
-    } else if (sigv4_refuse(&v->verdict, false, &r) == OK && r.type != NULL) {
-        refusal_set(&v->refusal, REFUSAL_AUTH, r.type, "%s", buf_text(&r.text));
-        v->refusal.capital_message = strcmp(r.body_key, "Message") == 0;
-    } else {
-        refusal_set(&v->refusal, REFUSAL_AUTH, "InvalidSignatureException", "%s", "");
-    }
+    const struct mock_config *c = &v->mock->config;
+    CLEANUP(sigv4_refusal_release) struct sigv4_refusal r = SIGV4_REFUSAL_INIT;
     v->refuse = true;
-    sigv4_refusal_release(&r);
+    if (v->verdict.reason == SIGV4_OK) /* a good signature where only bearer keys are taken */
+        say(v, "AccessDeniedException", "Message",
+            SPAN_LIT("Authentication failed: Please make sure your API Key is valid."));
+    else if (v->verdict.reason == SIGV4_MISSING_AUTH && c->no_auth_is_token)
+        say(v, "MissingAuthenticationTokenException", "message", SPAN_LIT("Missing Authentication Token"));
+    else if (sigv4_refuse(&v->verdict, c->long_mismatch, &r) == OK && r.type != NULL)
+        say(v, r.type, r.body_key, buf_span(&r.text));
+    else
+        say(v, "InvalidSignatureException", "message", SPAN_EMPTY);
+}
+
+static void log_refusal(const struct visit *v)
+{
     mock_log(v->mock, "%.*s %.*s refused: %s%s%s", (int)v->request->method.n, (const char *)v->request->method.p,
              (int)(v->request->path.n < 300 ? v->request->path.n : 300), (const char *)v->request->path.p,
              sigv4_reason_name(v->verdict.reason), v->has_diagnosis ? ": " : "",
              v->has_diagnosis ? v->diagnosis.sentence : "");
 }
 
+static bool mode_lets_in(const struct visit *v)
+{
+    enum mock_auth auth = v->mock->config.auth;
+    const char *anonymous = v->surface->anonymous;
+    if (auth == MOCK_AUTH_BEARER && v->surface == &sts_surface) /* API keys are Bedrock's alone */
+        auth = MOCK_AUTH_STRICT;
+    bool unsigned_too = anonymous != NULL && v->operation != NULL && strcmp(anonymous, v->operation) == 0;
+    return unsigned_too || !mode_refuses(auth, &v->verdict);
+}
+
 void visit_authenticate(struct visit *v)
 {
     struct sigv4_request r = as_signed(v);
     struct sigv4_policy policy = {.now_s = clock_s(&v->mock->clock),
+                                  .window_s = v->mock->config.skew_s,
                                   .region = v->surface->regionless ? NULL : v->mock->region,
                                   .services = v->surface->services,
+                                  .signed_payload = v->mock->config.signed_payload,
                                   .lookup = caller_lookup,
                                   .bearer = caller_bearer,
                                   .ctx = v};
@@ -99,15 +125,13 @@ void visit_authenticate(struct visit *v)
     if (sigv4_verify(v->worker->sigv4, &r, &policy, &v->verdict, NULL) == ERR_NOMEM)
         v->verdict.reason = SIGV4_INCOMPLETE;
     caller_settle(v);
+    bool good = mode_lets_in(v);
+    if (!good)
+        refuse(v);
     if (v->verdict.reason != SIGV4_OK)
         diagnose(v, &r, &policy);
-    enum mock_auth auth = v->mock->config.auth;
-    if (auth == MOCK_AUTH_BEARER && v->surface == &sts_surface) /* API keys are Bedrock's alone */
-        auth = MOCK_AUTH_STRICT;
-    const char *anonymous = v->surface->anonymous;
-    bool unsigned_too = anonymous != NULL && v->operation != NULL && strcmp(anonymous, v->operation) == 0;
-    if (mode_refuses(auth, &v->verdict) && !unsigned_too)
-        refuse(v);
+    if (!good)
+        log_refusal(v);
 }
 
 /* What the client wrote may be no UTF-8, and the journal is JSON. */

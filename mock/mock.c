@@ -13,6 +13,7 @@
 #include "mock/control.h"
 #include "mock/cache.h"
 #include "mock/guardrail.h"
+#include "mock/policy.h"
 #include "mock/rules.h"
 
 void mock_log(const struct mock *mock, const char *format, ...)
@@ -113,6 +114,8 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     m->started_at_ns = now_ns();
     clock_start(&m->clock, config->clock_offset_ms);
     enum err e = keys_new(config, &m->keys, note);
+    if (e == OK && config->policy_file != NULL)
+        e = policy_new(config->policy_file, &m->policy, note);
     if (e == OK)
         e = load_data(m, config, note);
     if (e == OK)
@@ -146,6 +149,7 @@ void mock_stop(struct mock *m)
     quotas_free(m->quotas);
     free(m->rules);
     guardrails_free(m->guardrails);
+    policy_free(m->policy);
     models_free(m->models);
     api_free(m->api);
     keys_free(m->keys);

@@ -65,6 +65,12 @@ struct mock_config {
     size_t key_count;
     const char *const *bearer_keys; /* long-term API keys it knows: KEY, or KEY@2026-01-02T03:04:05Z with its expiry */
     size_t bearer_key_count;
+    const char *policy_file; /* who may do what (mock/policy.h); NULL: everybody everything */
+    /* What is not known of the real service, or differs from place to place. */
+    unsigned skew_s;       /* how far a signature's time may be off, either way; 0: 300 */
+    bool signed_payload;   /* refuse UNSIGNED-PAYLOAD */
+    bool long_mismatch;    /* a wrong signature is told with the canonical request and the string to sign */
+    bool no_auth_is_token; /* a request without credentials lacks an authentication token, not a header */
     int64_t clock_offset_ms; /* how far its clock is off the machine's (mock/clock.h) */
     const char *region;   /* the only region whose signatures hold; NULL: any */
     size_t journal_bytes; /* 0: MOCK_JOURNAL_BYTES; MOCK_JOURNAL_OFF: no journal */

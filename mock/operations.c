@@ -14,6 +14,7 @@
 #include "mock/guardrail_apply.h"
 #include "mock/guardrail_use.h"
 #include "mock/invoke.h"
+#include "mock/policy.h"
 #include "mock/scripted.h"
 #include "protocol/token.h"
 
@@ -272,7 +273,7 @@ static void print_refusal(const struct visit *v, struct buf *out)
     const struct refusal *r = v->refusal.layer == REFUSAL_THROTTLE ? &v->found : &v->refusal;
     if (r->layer == REFUSAL_NONE || r->layer == REFUSAL_AUTH)
         return;
-    buf_adds(out, "{\"type\":");
+    buf_adds(out, r->layer == REFUSAL_POLICY ? "{\"layer\":\"policy\",\"type\":" : "{\"type\":");
     json_quote(span_of(r->type), out);
     buf_adds(out, ",\"message\":");
     json_quote(buf_span(&r->text), out);
@@ -335,7 +336,7 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .model = v->model_id,
                                     .signature = span_cut(all, 0, signature),
                                     .refusal = span_cut(all, signature, refusal),
-                                    .unjudged = v->refusal.layer == REFUSAL_AUTH,
+                                    .unjudged = v->refusal.layer == REFUSAL_AUTH || v->refusal.layer == REFUSAL_POLICY,
                                     .canaries = buf_span(&canaries),
                                     .source = o->source,
                                     .faults = o->faults.len > 0 ? buf_text(&o->faults) : NULL,
@@ -372,6 +373,8 @@ void operations_handle(void *ctx, struct exchange *x)
         parse_body(&v);
         if (v.row->read != NULL)
             v.row->read(&v);
+        if (m->policy != NULL)
+            visit_authorize(&v);
         v.surface->validate(&v);
         visit_charge(&v);
     }

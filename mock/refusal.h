@@ -26,6 +26,7 @@ enum refusal_layer {
     REFUSAL_NONE,
     REFUSAL_ROUTING,    /* no such operation */
     REFUSAL_AUTH,       /* the signature or key */
+    REFUSAL_POLICY,     /* who may do what, and which models were granted (policy.h) */
     REFUSAL_CONSTRAINT, /* the API model */
     REFUSAL_MODEL,      /* no such model, or not that way */
     REFUSAL_SEMANTIC,   /* rules beside the model */

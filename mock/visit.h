@@ -28,6 +28,7 @@ struct control;
 struct mock {
     struct mock_config config; /* its pointers are not to be used after mock_start, but for log */
     struct keys *keys;
+    struct policy *policy; /* NULL: everybody may do everything */
     char *region;
     bool *rules; /* which semantic rules are on, by row */
     struct api *api;

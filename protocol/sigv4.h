@@ -207,6 +207,7 @@ struct sigv4_policy {
     const char *region;          /* NULL: any but the empty one */
     const char *const *services; /* NULL-ended, the first is named in refusals; NULL: any but the empty one */
     bool keep_dots;
+    bool signed_payload; /* refuse UNSIGNED-PAYLOAD, as a body that is not the one that was hashed */
     enum sigv4_path_form path_form;
     /* False: nobody knows that key. The spans must live as long as the call of sigv4_verify. */
     bool (*lookup)(void *ctx, struct span access_key, struct sigv4_known *known);

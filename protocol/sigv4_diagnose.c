@@ -1051,6 +1051,11 @@ static void explain_right(struct search *q, struct sigv4_diagnosis *out)
                "Your signature is right, but the session token is not the one that belongs to this access key.");
         return;
     }
+    if (span_is(stated, SIGV4_UNSIGNED)) {
+        answer(out, "payload-unsigned", true,
+               "Your signature is right, but UNSIGNED-PAYLOAD is not taken here: sign the body's hash.");
+        return;
+    }
     if (!q->bodies_made)
         make_bodies(q);
     for (size_t i = 0; i < BODIES; i++)

@@ -98,10 +98,13 @@ struct span sigv4_payload_hash(struct sigv4 *s, const struct sigv4_request *r, c
     return span_of(room);
 }
 
-static enum sigv4_reason check_body(struct sigv4 *s, const struct sigv4_request *r, struct span stated)
+static enum sigv4_reason check_body(struct sigv4 *s, const struct sigv4_request *r, const struct sigv4_policy *policy,
+                                    struct span stated)
 {
     char hash[SIGV4_HEX];
-    if (span_is(stated, SIGV4_UNSIGNED) || span_is(stated, SIGV4_STREAMING_EVENTS))
+    if (span_is(stated, SIGV4_UNSIGNED))
+        return policy->signed_payload ? SIGV4_BODY_HASH : SIGV4_OK;
+    if (span_is(stated, SIGV4_STREAMING_EVENTS))
         return SIGV4_OK;
     sigv4_sha256_hex(s, r->body, hash);
     return sigv4_equal(stated, span_of(hash)) ? SIGV4_OK : SIGV4_BODY_HASH;
@@ -144,7 +147,7 @@ static enum err check_signature(struct sigv4 *s, const struct sigv4_request *r, 
         return note_set(note, e, "OpenSSL refused to hash");
     if (!sigv4_equal(span_of(expected), v->signature))
         return OK;
-    v->reason = in.payload_hash.p == (const unsigned char *)room ? SIGV4_OK : check_body(s, r, in.payload_hash);
+    v->reason = in.payload_hash.p == (const unsigned char *)room ? SIGV4_OK : check_body(s, r, policy, in.payload_hash);
     if (v->reason == SIGV4_OK && known->token_expired)
         v->reason = SIGV4_TOKEN_EXPIRED;
     if (sigv4_failed(s)) {

@@ -32,6 +32,15 @@ cli 2 "without --tls-self-signed" mock --port 0 --tls-ca-out ca.pem
 cli 2 "c.pem cannot be read: No such file" mock --port 0 --tls-cert c.pem --tls-key k.pem
 cli 2 "cannot be written to /nonexistent/ca.pem: No such file" mock --port 0 --tls-self-signed --tls-ca-out /nonexistent/ca.pem
 cli 2 "rule" mock --port 0 --admin-port 0 --rule no-such-rule
+cli 2 "clock-offset: 'soon' is no offset" mock --port 0 --clock-offset soon
+cli 2 "at least a second" mock --port 0 --skew 10ms
+cli 2 "short" mock --port 0 --mismatch wide
+cli 2 "AKIANOBODY=arn.*expected ACCESS_KEY=ARN" mock --port 0 --principal AKIANOBODY=arn:aws:iam::123456789012:user/x
+cli 2 "is no principal" mock --port 0 --principal AKIAIOSFODNN7EXAMPLE=bob
+cli 2 "no time: expected one like" mock --port 0 --bearer-key ABSKx@tomorrow
+cli 2 "/nonexistent.json: No such file" mock --port 0 --policy /nonexistent.json
+printf '{"statements":[{"effect":"Allow","actions":["InvokeModel"]}]}' > policy.json
+cli 2 "policy.json: /statements/0/actions/0: .* did you mean 'bedrock:InvokeModel'" mock --port 0 --policy policy.json
 cli 2 "not-a-url" gateway --port 0 --upstream not-a-url
 cli 2 "duration" bench -z 10
 cli 2 "must lie between 1" bench -c 0

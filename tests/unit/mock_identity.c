@@ -202,6 +202,156 @@ static void long_term_api_keys_expire(void)
     }
 }
 
+/* ---- what is not known of the service is a switch ---- */
+
+static void refused(struct mock *m, const char *what, const char *body, const struct http_headers *more,
+                    const struct key *key, const char *type, const char *member, const char *says)
+{
+    CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", CONVERSE, body, more, key);
+    CLAIM(r.status == 403 && strncmp(header(&r, "x-amzn-ErrorType"), type, strlen(type)) == 0 &&
+              header(&r, "x-amzn-ErrorType")[strlen(type)] == ':' && strstr(text_at(r.json, member), says) != NULL,
+          "%s: %d %s %s", what, r.status, header(&r, "x-amzn-ErrorType"), buf_text(&r.body));
+}
+
+static void each_way_of_not_being_anybody_has_its_words(void)
+{
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT, .region = "us-east-1"};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    static const struct key foreign = {.access = "not-a-key", .bearer = true};
+    static const struct key unknown = {.access = "ABSKunknown", .bearer = true};
+    static const struct key broken = {.access = SIGV4_API_KEY_PREFIX "x!", .bearer = true};
+    static const char invalid[] = "Authentication failed: Please make sure your API Key is valid.";
+    refused(m, "neither", HELLO, NULL, NULL, "AccessDeniedException", "/Message", "Authorization header is missing");
+    refused(m, "foreign", HELLO, NULL, &foreign, "AccessDeniedException", "/Message", "Invalid API Key format");
+    refused(m, "unknown", HELLO, NULL, &unknown, "AccessDeniedException", "/Message", invalid);
+    refused(m, "broken", HELLO, NULL, &broken, "AccessDeniedException", "/Message", invalid);
+    struct http_headers both;
+    http_headers_init(&both);
+    http_headers_add(&both, "Authorization", "Bearer ABSKunknown");
+    refused(m, "both", HELLO, &both, &usual_key, "IncompleteSignatureException", "/message", "once");
+    http_headers_release(&both);
+    struct mock_config other = {.auth = MOCK_AUTH_STRICT, .no_auth_is_token = true};
+    CLEANUP(rig_stop) struct mock *n = rig_start(&other);
+    refused(n, "no token", HELLO, NULL, NULL, "MissingAuthenticationTokenException", "/message",
+            "Missing Authentication Token");
+}
+
+static void short_term_api_keys_are_presigned_requests(void)
+{
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT, .region = "us-east-1"};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(sigv4_free_ptr) struct sigv4 *s = sigv4_new();
+    static const struct {
+        const char *region, *access;
+        int64_t age_s;
+        const char *says; /* NULL: served */
+    } rows[] = {
+        {"us-east-1", MOCK_DEFAULT_ACCESS_KEY, 0, NULL},
+        {"us-east-1", MOCK_DEFAULT_ACCESS_KEY, 43100, NULL},
+        {"us-east-1", MOCK_DEFAULT_ACCESS_KEY, 43300, "Bearer Token has expired"},
+        {"eu-west-1", MOCK_DEFAULT_ACCESS_KEY, 0, "Authentication failed: Please make sure your API Key is valid."},
+        {"us-east-1", "AKIANOBODY", 0, "Authentication failed: Please make sure your API Key is valid."},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT(SIGV4_API_KEY_MAX);
+        struct sigv4_signing how = {.access_key = span_of(rows[i].access),
+                                    .secret = SPAN_LIT(MOCK_DEFAULT_SECRET),
+                                    .region = span_of(rows[i].region),
+                                    .service = SPAN_LIT("bedrock"),
+                                    .at_s = (int64_t)time(NULL) - rows[i].age_s,
+                                    .expires_s = 43200};
+        CU_ASSERT_EQUAL(sigv4_api_key_make(s, &how, &text, NULL), OK);
+        struct key key = {.access = buf_text(&text), .bearer = true};
+        if (rows[i].says != NULL) {
+            refused(m, rows[i].says, HELLO, NULL, &key, "AccessDeniedException", "/Message", rows[i].says);
+            continue;
+        }
+        CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &key);
+        CLAIM(r.status == 200, "row %zu: %s", i, buf_text(&r.body));
+    }
+}
+
+static void the_skew_is_a_switch(void)
+{
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT, .skew_s = 900};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    struct key old = usual_key;
+    old.skew_s = -850;
+    CLEANUP(reply_release) struct reply good = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &old);
+    CU_ASSERT_EQUAL(good.status, 200);
+    old.skew_s = -950;
+    refused(m, "older", HELLO, NULL, &old, "InvalidSignatureException", "/message", " - 15 min.)");
+}
+
+static void unsigned_payloads_are_taken_unless_told_otherwise(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct mock_config config = {.auth = MOCK_AUTH_STRICT, .signed_payload = i == 1};
+        CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+        CLEANUP(sigv4_free_ptr) struct sigv4 *s = sigv4_new();
+        char host[32];
+        (void)snprintf(host, sizeof host, "127.0.0.1:%u", mock_port(m));
+        struct sigv4_header h[] = {{SPAN_LIT("host"), span_of(host)}};
+        struct sigv4_request q = {.method = SPAN_LIT("POST"),
+                                  .path = SPAN_LIT(CONVERSE),
+                                  .headers = h,
+                                  .header_count = 1,
+                                  .body = SPAN_LIT(HELLO)};
+        struct sigv4_signing how = {.access_key = SPAN_LIT(MOCK_DEFAULT_ACCESS_KEY),
+                                    .secret = SPAN_LIT(MOCK_DEFAULT_SECRET),
+                                    .region = SPAN_LIT("us-east-1"),
+                                    .service = SPAN_LIT("bedrock"),
+                                    .at_s = (int64_t)time(NULL),
+                                    .add_content_sha256 = true,
+                                    .payload_unsigned = true};
+        CLEANUP(sigv4_signed_release) struct sigv4_signed made;
+        sigv4_signed_init(&made);
+        CU_ASSERT_EQUAL(sigv4_sign(s, &q, &how, &made, NULL), OK);
+        struct http_headers more;
+        http_headers_init(&more);
+        for (size_t k = 0; k < made.added_count; k++) {
+            CLEANUP(free_ptr) char *name = span_dup(made.added[k].name);
+            CLEANUP(free_ptr) char *value = span_dup(made.added[k].value);
+            http_headers_set(&more, name, value);
+        }
+        http_headers_set(&more, "Authorization", buf_text(&made.authorization));
+        CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", CONVERSE, HELLO, &more, NULL);
+        CLAIM(r.status == (i == 0 ? 200 : 403), "%d: %d %s", i, r.status, buf_text(&r.body));
+        CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal", "");
+        CU_ASSERT_STRING_EQUAL(text_at(j.json, "/entries/0/signature/diagnosis/id"), i == 0 ? "" : "payload-unsigned");
+        http_headers_release(&more);
+    }
+}
+
+struct heard {
+    char text[4096];
+};
+
+static void hear(void *ctx, const char *line)
+{
+    struct heard *h = ctx;
+    (void)snprintf(h->text, sizeof h->text, "%s", line);
+}
+
+static void a_mismatch_can_be_told_at_length_and_is_not_logged(void)
+{
+    static const struct mock_key key = {"ASIAEXAMPLE", "secret-1", "the-session-token", NULL};
+    struct heard heard = {""};
+    struct mock_config config = {
+        .auth = MOCK_AUTH_STRICT, .long_mismatch = true, .keys = &key, .key_count = 1, .log = hear, .log_ctx = &heard};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    static const struct key liar = {"ASIAEXAMPLE", "other", "the-session-token", "bedrock", "us-east-1", false, 0};
+    refused(m, "long", HELLO, NULL, &liar, "InvalidSignatureException", "/message",
+            "The Canonical String for this request should have been\n'POST\n/model/anthropic.claude-3-haiku-20240307-"
+            "v1%253A0/converse\n");
+    refused(m, "long", HELLO, NULL, &liar, "InvalidSignatureException", "/message",
+            "The String-to-Sign should have been\n'AWS4-HMAC-SHA256\n");
+    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal", "");
+    CLAIM(strstr(buf_text(&j.body), "the-session-token") == NULL, "%s", buf_text(&j.body));
+    CLAIM(strstr(heard.text, "refused: signature: ") != NULL && strstr(heard.text, "the-session-token") == NULL, "%s",
+          heard.text);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -212,6 +362,11 @@ int main(void)
         {"the store is bounded, and the expired go first", the_store_is_bounded_and_the_expired_go_first},
         {"wrong keys do not start a mock", wrong_keys_do_not_start_a_mock},
         {"long-term API keys expire", long_term_api_keys_expire},
+        {"each way of not being anybody has its words", each_way_of_not_being_anybody_has_its_words},
+        {"short-term API keys are presigned requests", short_term_api_keys_are_presigned_requests},
+        {"the skew is a switch", the_skew_is_a_switch},
+        {"unsigned payloads are taken unless told otherwise", unsigned_payloads_are_taken_unless_told_otherwise},
+        {"a mismatch can be told at length, and is not logged", a_mismatch_can_be_told_at_length_and_is_not_logged},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_identity", tests);

@@ -1,4 +1,6 @@
 /* STS: its four operations, its errors, and credentials that sign and expire. */
+#include <unistd.h>
+
 #include "mock_rig.h"
 
 #define ROLE  "arn%3Aaws%3Aiam%3A%3A210987654321%3Arole%2Fpath%2FGateway"
@@ -311,6 +313,41 @@ static void roles_in_a_chain_last_an_hour(void)
     CU_ASSERT_EQUAL(yes.status, 200);
 }
 
+static void a_policy_says_who_may_assume_what(void)
+{
+    static const char text[] = "{\"statements\":[{\"effect\":\"Allow\",\"actions\":[\"sts:AssumeRole\"],"
+                               "\"resources\":[\"*:role/path/Gateway\"]}]}";
+    char name[] = "/tmp/mohs-sts-policy-XXXXXX";
+    int fd = mkstemp(name);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd) != 0)
+        abort();
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT, .policy_file = name};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    (void)unlink(name);
+    char code[64], message[512];
+    CLEANUP(reply_release) struct reply yes = sts(m, "POST", ASSUME, &sts_key);
+    CU_ASSERT_EQUAL(yes.status, 200);
+    CLEANUP(reply_release)
+    struct reply no =
+        sts(m, "POST", BEGIN "AssumeRole&RoleSessionName=mohs&RoleArn=arn%3Aaws%3Aiam%3A%3A210987654321%3Arole%2FOther",
+            &sts_key);
+    CU_ASSERT_EQUAL(no.status, 403);
+    CU_ASSERT_STRING_EQUAL(element(&no, "Code", code, sizeof code), "AccessDenied");
+    CU_ASSERT_STRING_EQUAL(element(&no, "Message", message, sizeof message),
+                           "User: arn:aws:iam::123456789012:user/AKIAIOSFODNN7EXAMPLE is not authorized to perform: "
+                           "sts:AssumeRole on resource: arn:aws:iam::210987654321:role/Other");
+    CLEANUP(reply_release) struct reply who = sts(m, "POST", BEGIN "GetCallerIdentity", &sts_key);
+    CLEANUP(reply_release) struct reply web = sts(m, "POST", WEB JWT, NULL);
+    CU_ASSERT_EQUAL(who.status, 200);
+    CU_ASSERT_EQUAL(web.status, 200);
+    struct session s;
+    struct key key = take_session(&yes, &s);
+    CLEANUP(reply_release) struct reply call = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &key);
+    CLAIM(call.status == 403 &&
+              strstr(text_at(call.json, "/Message"), "assumed-role/Gateway/mohs is not authorized") != NULL,
+          "%s", buf_text(&call.body));
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -320,6 +357,7 @@ int main(void)
         {"errors are XML with the service's codes", errors_are_xml_with_the_services_codes},
         {"replies for models are not taken by STS", replies_for_models_are_not_taken_by_sts},
         {"roles in a chain last an hour", roles_in_a_chain_last_an_hour},
+        {"a policy says who may assume what", a_policy_says_who_may_assume_what},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_sts", tests);
