@@ -374,7 +374,7 @@ static void rig_stop(void)
 }
 
 /* The delivery of exchange number n, waited for. */
-static struct delivery delivery_of(size_t n)
+static inline struct delivery delivery_of(size_t n)
 {
     struct delivery d = {.end = (enum delivery_end)99};
     for (uint64_t until = now_ns() + 3000 * MS; now_ns() < until; usleep(200)) {
