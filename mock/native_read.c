@@ -135,6 +135,9 @@ static void anthropic_text(cJSON *list, const cJSON *b)
         add_text(list, text);
 }
 
+static void anthropic_content(cJSON *list, const cJSON *content, size_t depth);
+
+/* Images and documents. What Claude calls the title of a document is its name to Converse. */
 static void anthropic_media(cJSON *list, const cJSON *b)
 {
     const char *kind = json_str(b, "type");
@@ -145,7 +148,31 @@ static void anthropic_media(cJSON *list, const cJSON *b)
     bool text = form != NULL && strcmp(form, "text") == 0;
     cJSON *inner = add_block(list, kind);
     (void)cJSON_AddStringToObject(inner, "format", text ? "txt" : slash != NULL ? slash + 1 : "png");
-    copy_string(cJSON_AddObjectToObject(inner, "source"), text ? "text" : "bytes", data);
+    copy_string(inner, "name", json_member(b, "title"));
+    copy_string(inner, "context", json_member(b, "context"));
+    cJSON *into = cJSON_AddObjectToObject(inner, "source");
+    if (form != NULL && strcmp(form, "content") == 0)
+        anthropic_content(cJSON_AddArrayToObject(into, "content"), json_member(source, "content"), 1);
+    else
+        copy_string(into, text ? "text" : "bytes", data);
+}
+
+static void anthropic_search_result(cJSON *list, const cJSON *b)
+{
+    cJSON *inner = add_block(list, "searchResult");
+    copy_string(inner, "source", json_member(b, "source"));
+    copy_string(inner, "title", json_member(b, "title"));
+    anthropic_content(cJSON_AddArrayToObject(inner, "content"), json_member(b, "content"), 1);
+}
+
+/* A block of a kind that Converse has no word for (a server tool's, what comes next year) is counted as its JSON. */
+static void anthropic_other(cJSON *list, const cJSON *b)
+{
+    cJSON *block = cJSON_CreateObject();
+    copy(block, "json", b);
+    cJSON_DeleteItemFromObjectCaseSensitive(json_member(block, "json"), "cache_control");
+    if (block == NULL || !cJSON_AddItemToArray(list, block))
+        cJSON_Delete(block);
 }
 
 static void anthropic_thinking(cJSON *list, const cJSON *b)
@@ -168,8 +195,6 @@ static void anthropic_tool_use(cJSON *list, const cJSON *b)
     copy(use, "input", json_member(b, "input"));
 }
 
-static void anthropic_content(cJSON *list, const cJSON *content, size_t depth);
-
 static void anthropic_tool_result(cJSON *list, const cJSON *b)
 {
     cJSON *result = add_block(list, "toolResult");
@@ -187,11 +212,27 @@ static const struct {
     {"text", anthropic_text, true},
     {"image", anthropic_media, true},
     {"document", anthropic_media, true},
+    {"search_result", anthropic_search_result, true},
     {"thinking", anthropic_thinking, false},
     {"tool_use", anthropic_tool_use, false},
     {"tool_result", anthropic_tool_result, false},
     {"redacted_thinking", anthropic_redacted, false},
 };
+
+static void anthropic_block(cJSON *list, const cJSON *b, size_t depth)
+{
+    const char *type = json_str(b, "type");
+    size_t i = 0;
+    while (type != NULL && i < COUNT_OF(anthropic_blocks) &&
+           (strcmp(type, anthropic_blocks[i].type) != 0 || (depth > 0 && !anthropic_blocks[i].inside)))
+        i++;
+    if (type == NULL)
+        return;
+    if (i < COUNT_OF(anthropic_blocks))
+        anthropic_blocks[i].add(list, b);
+    else
+        anthropic_other(list, b);
+}
 
 static void anthropic_content(cJSON *list, const cJSON *content, size_t depth)
 {
@@ -203,10 +244,7 @@ static void anthropic_content(cJSON *list, const cJSON *content, size_t depth)
     const cJSON *blocks = cJSON_IsArray(content) ? content : NULL;
     cJSON_ArrayForEach(b, blocks)
     {
-        const char *type = json_str(b, "type");
-        for (size_t i = 0; type != NULL && i < COUNT_OF(anthropic_blocks); i++)
-            if (strcmp(type, anthropic_blocks[i].type) == 0 && (depth == 0 || anthropic_blocks[i].inside))
-                anthropic_blocks[i].add(list, b);
+        anthropic_block(list, b, depth);
         add_point(list, b);
     }
 }
