@@ -1,4 +1,5 @@
-/* sigv4_scenes.h: one mis-signed request for each mistake that the diagnosis knows, for tests/unit/{sigv4,mock_mis_signed}.c. */
+/* sigv4_scenes.h: one mis-signed request for each mistake that the diagnosis knows, for
+ * tests/unit/{sigv4,mock_mis_signed}.c. */
 #ifndef MOHS_TESTS_UNIT_SIGV4_SCENES_H
 #define MOHS_TESTS_UNIT_SIGV4_SCENES_H
 
