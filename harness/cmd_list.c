@@ -12,7 +12,7 @@
 #include "reports/exit.h"
 
 struct list_options {
-    bool cases, requirements, coverage, faults, rules, profiles, diagnoses;
+    bool cases, requirements, coverage, faults, rules, profiles, diagnoses, markdown;
 };
 
 #define AT(member) offsetof(struct list_options, member)
@@ -23,7 +23,8 @@ static const struct option_row list_rows[] = {
     {"requirements", 0, NULL, OPTION_FLAG, AT(requirements), .help = "The requirements, and how many cases test each."},
     {"coverage", 0, NULL, OPTION_FLAG, AT(coverage),
      .help = "Tested, planned and excluded requirements by area, and the exclusions with their reasons."},
-    {"faults", 0, NULL, OPTION_FLAG, AT(faults), .help = "The faults of the mock."},
+    {"faults", 0, NULL, OPTION_FLAG, AT(faults), .help = "The faults of the mock: code, id, what it does, [parameters]."},
+    {"markdown", 0, NULL, OPTION_FLAG, AT(markdown), .help = "With --faults: as the tables of docs/faults.md."},
     {"rules", 0, NULL, OPTION_FLAG, AT(rules), .help = "The semantic rules of the mock, and whether they are on."},
     {"profiles", 0, NULL, OPTION_FLAG, AT(profiles), .help = "The gateways that profiles are shipped for."},
     {"diagnoses", 0, NULL, OPTION_FLAG, AT(diagnoses), .help = "The mistakes that a wrong signature is searched for."},
@@ -115,9 +116,30 @@ static void list_faults(struct buf *out)
 {
     const struct mock_fault_row *rows;
     size_t count = mock_faults_list(&rows);
-    for (size_t i = 0; i < count; i++)
-        buf_addf(out, "%-28s %s%s%s%s\n", rows[i].id, rows[i].does, rows[i].parameters[0] != '\0' ? " [" : "",
-                 rows[i].parameters, rows[i].parameters[0] != '\0' ? "]" : "");
+    for (size_t i = 0; i < count; i++) {
+        const struct mock_fault_row *r = &rows[i];
+        buf_addf(out, "%-7s %-38s %s", r->code, r->id, r->does);
+        if (r->parameters[0] != '\0')
+            buf_addf(out, " [%s]", r->parameters);
+        if (r->http2 != NULL)
+            buf_addf(out, " (HTTP/2: %s)", r->http2);
+        buf_addc(out, '\n');
+    }
+}
+
+/* The tables of docs/faults.md, one a family. */
+static void print_faults(struct buf *out)
+{
+    const struct mock_fault_row *rows;
+    size_t count = mock_faults_list(&rows);
+    for (size_t i = 0; i < count; i++) {
+        const struct mock_fault_row *r = &rows[i];
+        if (i == 0 || strncmp(r->code, rows[i - 1].code, 3) != 0)
+            buf_addf(out, "%s| code | id | what it does | parameters | over HTTP/2 |\n| --- | --- | --- | --- | --- |\n",
+                     i == 0 ? "" : "\n");
+        buf_addf(out, "| %s | `%s` | %s | %s | %s |\n", r->code, r->id, r->does, r->parameters,
+                 r->http2 != NULL ? r->http2 : "the same");
+    }
 }
 
 static void list_rules(struct buf *out)
@@ -163,7 +185,7 @@ static int list(const void *settings, const struct option_list *operands)
     if (o->coverage)
         list_coverage(&s, &out);
     if (o->faults)
-        list_faults(&out);
+        (o->markdown ? print_faults : list_faults)(&out);
     if (o->rules)
         list_rules(&out);
     if (o->profiles)
@@ -240,7 +262,7 @@ const struct verb verb_list = {
     .summary = "list cases, requirements, coverage, faults, rules, profiles",
     .examples = "mohs list\tThe cases.\n"
                 "mohs list --coverage\tHow much of each area is tested.\n"
-                "mohs list --faults\tHow the mock can misbehave.\n",
+                "mohs list --faults\tHow the mock can misbehave, one line a way.\n",
     .options = list_rows,
     .option_count = COUNT_OF(list_rows),
     .size = sizeof(struct list_options),

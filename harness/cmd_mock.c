@@ -23,8 +23,8 @@ struct mock_options {
     int64_t skew_ns;
     bool signed_payload;
     int64_t port, workers, seed, journal, latency_ms, ttft_ms, itl_ms, probe_deltas, max_body, ready_fd;
-    struct option_list keys, principals, bearer_keys, rules_on, rules_off;
-    bool parent_watch, no_cache;
+    struct option_list keys, principals, bearer_keys, rules_on, rules_off, faults;
+    bool parent_watch, no_cache, fault_headers;
     const char *cache_scope, *quota;
     struct identity_options tls;
 };
@@ -107,6 +107,12 @@ static const struct option_row rows[] = {
     {"tls-ca-out", 0, "FILE", OPTION_STRING, AT(tls.ca_out),
      .help = "Write that CA there, and leave it there. Default: a new file of $XDG_RUNTIME_DIR, $TMPDIR or /tmp, "
              "removed in the end."},
+    {"fault", 0, "ID[:P=V,...][@RATE]", OPTION_LIST, AT(faults),
+     .help = "A fault for every reply, or for that part of them: --fault EVS-02:at_event=3@5%. May be repeated. mohs list "
+             "--faults shows them. Chance comes from --seed and the number of the request, or its header x-mohs-id."},
+    {"fault-headers", 0, NULL, OPTION_FLAG, AT(fault_headers),
+     .help = "Take faults from the header x-mohs-fault of a request, too: \"EVS-01;at_event=2, slow-head\". It need not "
+             "be signed."},
     {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
      .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
     {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), .help = "Stop when standard input ends."},
@@ -225,6 +231,7 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .no_auth_is_token = choice(o->missing_auth, "header|token") == 1,
         .no_cache = o->no_cache,
         .cache_by_id = choice(o->cache_scope, "model|id") == 1,
+        .fault_headers = o->fault_headers,
         .log = serve_log,
         .log_ctx = prefix,
     };
@@ -290,6 +297,7 @@ static int run(const void *settings, const struct option_list *operands)
     CLEANUP(identity_release) struct identity identity = {.tls = NULL};
     CLEANUP(free_ptr) const char **on = ended(&o->rules_on);
     CLEANUP(free_ptr) const char **off = ended(&o->rules_off);
+    CLEANUP(free_ptr) const char **faults = ended(&o->faults);
     struct mock *mock = NULL;
     CLEANUP(buf_release) struct buf quotas = BUF_INIT(QUOTA_FILE_MAX);
     enum err e = configure(o, &keys, &config, &note);
@@ -297,6 +305,7 @@ static int run(const void *settings, const struct option_list *operands)
         config.quotas = buf_text(&quotas);
     config.rules_on = on;
     config.rules_off = off;
+    config.faults = faults;
     CLEANUP(buf_release) struct buf models = BUF_INIT(MODELS_FILE_MAX);
     if (e == OK)
         e = read_models(o, &models, &config, &note);

@@ -18,9 +18,14 @@ static enum err get_faults(struct admin_call *c, struct note *note)
     CLEANUP(shared_drop) struct shared *active = script_faults(c->mock->script);
     buf_adds(&c->out, "{\"faults\":[");
     for (size_t i = 0; i < n; i++) {
-        buf_addf(&c->out, "%s{\"id\":\"%s\",\"does\":", i > 0 ? "," : "", rows[i].id);
+        buf_addf(&c->out, "%s{\"id\":\"%s\",\"code\":\"%s\",\"does\":", i > 0 ? "," : "", rows[i].id, rows[i].code);
         json_quote(span_of(rows[i].does), &c->out);
-        buf_addf(&c->out, ",\"parameters\":\"%s\"}", rows[i].parameters);
+        buf_addf(&c->out, ",\"parameters\":\"%s\"", rows[i].parameters);
+        if (rows[i].http2 != NULL) {
+            buf_adds(&c->out, ",\"http2\":");
+            json_quote(span_of(rows[i].http2), &c->out);
+        }
+        buf_addc(&c->out, '}');
     }
     buf_adds(&c->out, "],\"active\":");
     if (active != NULL)
@@ -84,6 +89,7 @@ static void forget_replies(struct mock *m)
 static void forget_faults(struct mock *m)
 {
     script_forget_faults(m->script);
+    atomic_store(&m->numbers, 0);
 }
 static void forget_canaries(struct mock *m)
 {

@@ -46,7 +46,7 @@ struct entry {
     uint64_t seq, received_at_ns, connection, on_connection;
     unsigned http_version;
     int status;
-    const char *source;
+    const char *source, *ignored; /* static */
     struct delivery delivery;
     size_t size;
     struct piece pieces[PIECE_COUNT];
@@ -268,6 +268,7 @@ static struct entry *make_entry(const struct journal_record *r, struct buf *scra
                             .unjudged = r->unjudged,
                             .status = r->status,
                             .source = r->source,
+                            .ignored = r->ignored,
                             .size = size,
                             .header_count = q->field_count};
         memcpy(e->pieces, pieces, sizeof pieces);
@@ -479,6 +480,8 @@ static void print_entry(const struct entry *e, const struct delivery *d, bool en
     buf_add(out, text(e, e->pieces[PIECE_CANARIES]));
     buf_addf(out, "],\"reply\":{\"status\":%d,\"source\":\"%s\"", e->status, e->source);
     print_raw(out, "faults", text(e, e->pieces[PIECE_FAULTS]), "[]");
+    if (e->ignored != NULL)
+        quote(out, "ignored", span_of(e->ignored));
     buf_addf(out, "},\"http\":\"%s\",\"connection\":%llu,\"on_connection\":%llu", e->http_version == 20 ? "2" : "1.1",
              (unsigned long long)e->connection, (unsigned long long)e->on_connection);
     print_delivery(d, ended, out);

@@ -29,6 +29,7 @@ struct journal_record {
     bool unjudged;                 /* it was refused before anybody looked at its body */
     const char *source;            /* "script", "default", "refusal" */
     const char *faults;            /* JSON array; NULL: none */
+    const char *ignored;           /* a static sentence on what the request asked in vain; NULL: nothing */
     int status;
 };
 /* Scratch memory is the caller's, to be used again. NULL: the journal is off, or out of memory. */

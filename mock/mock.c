@@ -14,6 +14,7 @@
 #include "mock/cache.h"
 #include "mock/guardrail.h"
 #include "mock/policy.h"
+#include "mock/fault_visit.h"
 #include "mock/rules.h"
 
 void mock_log(const struct mock *mock, const char *format, ...)
@@ -123,6 +124,8 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     if (e == OK)
         e = read_quotas(m, config, note);
     if (e == OK)
+        e = faults_read_options(config->faults, &m->standing_faults, note);
+    if (e == OK)
         e = start_bedrock(m, config, note);
     if (e == OK)
         e = start_admin(m, config, note);
@@ -147,6 +150,7 @@ void mock_stop(struct mock *m)
     cache_free(m->cache);
     control_free(m->control);
     quotas_free(m->quotas);
+    shared_drop(&m->standing_faults);
     free(m->rules);
     guardrails_free(m->guardrails);
     policy_free(m->policy);

@@ -77,6 +77,8 @@ struct mock_config {
     uint64_t seed;        /* of ids, paddings and the default answers */
     unsigned latency_ms, ttft_ms,
         itl_ms;               /* before the head; before the first delta; between deltas; scripts override */
+    const char *const *faults; /* for every reply, "cut-fin:at_event=3@5%" (mock/fault.h); NULL-ended or NULL */
+    bool fault_headers;        /* read x-mohs-fault of requests */
     unsigned probe_deltas;    /* deltas of a stream that answers a probe (protocol/probe.h); 0: by maxTokens, else 16 */
     size_t max_body;          /* bytes; 0: 32 MiB */
     unsigned idle_timeout_ms; /* 0: the server's own */
@@ -108,12 +110,18 @@ struct fault_scene;
 struct visit;
 struct finding;
 
+/* A fault has two names that are taken wherever one is given: what people write, and what a report quotes. Neither
+ * changes its meaning, and a code is never used again. */
 struct mock_fault_row {
-    const char *id;
+    const char *code;       /* "HTTP-01"; EVS frames, ORD their order, HTTP, TIM waits, ERR errors, EXC in streams */
+    const char *id;         /* "cut-fin" */
     const char *does;       /* one sentence */
     const char *parameters; /* "at_event, at_byte"; "" for none */
-    struct plan *(*apply)(struct plan *take, const struct cJSON *fault,
-                          const struct fault_scene *scene); /* fault.c's */
+    const char *http2;      /* what it does there; NULL: the same */
+    /* The rest is for fault*.c. */
+    struct plan *(*apply)(struct plan *take, const struct cJSON *fault, const struct fault_scene *scene);
+    const char *word; /* what tells rows of one function apart */
+    int64_t number;
 };
 size_t mock_faults_list(const struct mock_fault_row **out);
 struct mock_rule_row {

@@ -10,7 +10,7 @@
 
 #include "mock/control.h"
 #include "mock/converse.h"
-#include "mock/fault.h"
+#include "mock/fault_visit.h"
 #include "mock/guardrail_apply.h"
 #include "mock/guardrail_use.h"
 #include "mock/invoke.h"
@@ -198,13 +198,13 @@ static cJSON *subject_headers(const struct http_request *r)
     return headers;
 }
 
-/* What matchers look at. The body is lent: taken out again before the subject is freed. */
-static struct shared *take_script(struct visit *v)
+cJSON *visit_subject(const struct visit *v)
 {
-    if (!script_waits(v->mock->script))
+    cJSON *subject = cJSON_CreateObject();
+    if (subject == NULL)
         return NULL;
-    CLEANUP(json_free) cJSON *subject = cJSON_CreateObject();
-    add_string(subject, "operation", span_of(v->operation));
+    if (v->operation != NULL)
+        add_string(subject, "operation", span_of(v->operation));
     if (v->model_id != NULL)
         add_string(subject, "model", span_of(v->model_id));
     add_string(subject, "method", v->request->method);
@@ -212,17 +212,15 @@ static struct shared *take_script(struct visit *v)
     (void)cJSON_AddItemToObject(subject, "headers", subject_headers(v->request));
     if (v->body != NULL)
         (void)cJSON_AddItemReferenceToObject(subject, "body", v->body);
-    return script_take(v->mock->script, subject);
+    return subject;
 }
 
-static void add_fault_ids(const cJSON *list, struct buf *out)
+static struct shared *take_script(const struct visit *v)
 {
-    const cJSON *fault;
-    cJSON_ArrayForEach(fault, list)
-    {
-        buf_addc(out, out->len == 0 ? '[' : ',');
-        json_quote(span_of(cJSON_GetObjectItemCaseSensitive(fault, "id")->valuestring), out);
-    }
+    if (!script_waits(v->mock->script))
+        return NULL;
+    CLEANUP(json_free) cJSON *subject = visit_subject(v);
+    return script_take(v->mock->script, subject);
 }
 
 /* ---- the answer ---- */
@@ -242,10 +240,11 @@ static struct plan *answer(struct visit *v, const cJSON *reply, const struct fau
 
 static void serve(struct visit *v, struct outcome *out)
 {
-    struct fault_scene scene = {v->request_id, &v->worker->rng};
     CLEANUP(shared_drop) struct shared *scripted = v->refuse || v->surface->unscripted ? NULL : take_script(v);
-    CLEANUP(shared_drop) struct shared *everywhere = script_faults(v->mock->script);
+    struct fault_scene scene = {.request_id = v->request_id, .rng = &v->worker->rng, .happened = &out->faults};
     const cJSON *reply = cJSON_GetObjectItemCaseSensitive(shared_tree(scripted), "reply");
+    if (reply != NULL)
+        scene.seed = visit_seed(v);
     if (v->refuse) {
         out->source = v->refusal.layer == REFUSAL_THROTTLE ? "quota" : "refusal";
         if (out->plan == NULL)
@@ -254,14 +253,9 @@ static void serve(struct visit *v, struct outcome *out)
         out->source = reply != NULL ? "script" : "default";
         out->plan = answer(v, reply, &scene);
     }
-    if (reply != NULL) {
+    if (reply != NULL)
         out->plan = scripted_finish(reply, out->plan, &scene);
-        add_fault_ids(cJSON_GetObjectItemCaseSensitive(reply, "faults"), &out->faults);
-    }
-    if (everywhere != NULL) {
-        out->plan = faults_apply(out->plan, shared_tree(everywhere), &scene);
-        add_fault_ids(shared_tree(everywhere), &out->faults);
-    }
+    out->plan = visit_faults(v, out->plan, &scene, &out->source);
     if (out->faults.len > 0)
         buf_addc(&out->faults, ']');
 }
@@ -340,6 +334,7 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .canaries = buf_span(&canaries),
                                     .source = o->source,
                                     .faults = o->faults.len > 0 ? buf_text(&o->faults) : NULL,
+                                    .ignored = visit_ignores(v),
                                     .status = o->plan != NULL ? o->plan->status : 500};
     return journal_begin(m->journal, &record, &v->worker->scratch);
 }

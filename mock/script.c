@@ -31,7 +31,7 @@ struct script {
     atomic_bool any_reply, any_fault, any_canary;
 };
 
-static struct shared *shared_new(cJSON *take)
+struct shared *shared_new(cJSON *take)
 {
     struct shared *s = take == NULL ? NULL : malloc(sizeof *s);
     if (s == NULL) {
@@ -257,7 +257,7 @@ enum err script_set_faults(struct script *s, const cJSON *body, struct note *not
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(body, "faults");
     if (!cJSON_IsArray(list))
         return note_set(note, ERR_INVALID, "/faults: expected a list");
-    enum err e = faults_check(list, "/faults", note);
+    enum err e = faults_check_matching(list, "/faults", note);
     struct shared *new = NULL, *old;
     if (e == OK && cJSON_GetArraySize(list) > 0) {
         new = shared_new(cJSON_Duplicate(list, true));

@@ -17,8 +17,9 @@ struct script;
 struct script *script_new(void);
 void script_free(struct script *s); /* references taken from it stay good */
 
-/* A tree shared by requests; free with shared_drop. */
+/* A tree shared by requests; free with shared_drop. shared_new takes the tree in every case; NULL: out of memory. */
 struct shared;
+struct shared *shared_new(cJSON *take);
 const cJSON *shared_tree(const struct shared *s); /* NULL for NULL */
 void shared_drop(struct shared **pointer);        /* for CLEANUP too */
 

@@ -43,8 +43,10 @@ struct mock {
     struct cache *cache; /* NULL: prompts are not cached */
     struct quotas *quotas;
     uint64_t started_at_ns;
-    atomic_uint_fast64_t workers; /* numbers for their seeds */
-    struct waiter *waiters;       /* of the admin API, on its thread */
+    atomic_uint_fast64_t workers;   /* numbers for their seeds */
+    struct shared *standing_faults; /* of the command line; NULL: none */
+    atomic_uint_fast64_t numbers;   /* of requests that draw something by chance */
+    struct waiter *waiters;         /* of the admin API, on its thread */
 };
 
 /* Where the default text was cut last (default_answer.c). */
@@ -102,6 +104,8 @@ struct visit {
     struct answer_usage used;
     bool answered; /* `used` is there */
     size_t events; /* of its plan */
+    bool is_numbered;
+    uint64_t number; /* fault_visit.h */
 };
 
 /* visit.c: what the request says beside its body, decoded and appended; ERR_UNKNOWN: it does not say. A query parameter
@@ -115,6 +119,9 @@ void visit_region(const struct visit *v, struct buf *out);
 const cJSON *visit_asked(const struct visit *v);
 /* Read and write the prompt cache; the answer's input tokens become what is left beside it. */
 void visit_use_cache(const struct visit *v, struct answer *a);
+/* operations.c: what matchers look at, {operation, model, method, target, headers, body}; the body is lent and must
+ * outlive it. The caller frees. */
+cJSON *visit_subject(const struct visit *v);
 
 /* quota_visit.c: reserve, which may refuse; take down what an answer used; and what that comes to, to be paid when the
  * delivery is over. */

@@ -1,4 +1,5 @@
-/* Every fault does on the wire what its row says; the table is walked so that none is without a test. */
+/* Lists of faults: what they make of answers in the eyes of a client, where they come from, and how they are refused.
+ * What each does to the bytes is in mock_fault_wire.c. */
 #include "mock_rig.h"
 
 /* The scripted answer below is nine events long:
@@ -106,24 +107,6 @@ static void every_fault_does_what_its_row_says(void)
         check_row(m, &rows[i]);
 }
 
-static void no_fault_is_without_a_test(void)
-{
-    static const char *const elsewhere[] = {"stall", "gate"};
-    const struct mock_fault_row *table;
-    size_t n = mock_faults_list(&table);
-    for (size_t i = 0; i < n; i++) {
-        char quoted[64];
-        bool found = false;
-        (void)snprintf(quoted, sizeof quoted, "\"%s\"", table[i].id);
-        for (size_t k = 0; k < COUNT_OF(rows); k++)
-            found = found || strncmp(rows[k].fault, quoted, strlen(quoted)) == 0;
-        for (size_t k = 0; k < COUNT_OF(elsewhere); k++)
-            found = found || strcmp(elsewhere[k], table[i].id) == 0;
-        CLAIM(found, "nothing tests %s", table[i].id);
-        CLAIM(table[i].does[0] != '\0', "%s says nothing", table[i].id);
-    }
-}
-
 static void a_cut_without_its_last_chunk_is_told_apart_from_an_end(void)
 {
     struct mock_config config = {0};
@@ -190,6 +173,10 @@ static void refuses_faults_it_does_not_know(void)
         {"{\"faults\":[{\"id\":\"shred\",\"bytes\":0}]}", "/faults/0/bytes: expected a number from 1"},
         {"{\"faults\":[{\"id\":\"content-type\",\"value\":\"a\\r\\nX: y\"}]}",
          "/faults/0/value: expected a string of one line"},
+        {"{\"faults\":[{\"id\":\"merge\",\"rate\":1.5}]}", "/faults/0/rate: expected a number from 0 to 1"},
+        {"{\"faults\":[{\"id\":\"merge\",\"match\":{\"modle\":\"x\"}}]}",
+         "/faults/0/match/modle: no such member; did you mean model"},
+        {"{\"faults\":[{\"id\":\"merge\",\"match\":3}]}", "/faults/0/match: expected an object"},
         {"{\"faults\":[7]}", "/faults/0: expected an object"},
         {"{\"faults\":{}}", "/faults: expected a list"},
     };
@@ -201,16 +188,193 @@ static void refuses_faults_it_does_not_know(void)
     }
 }
 
+/* ---- chance, matchers, headers, the command line ---- */
+
+static struct reply ask_with(struct mock *m, const char *path, const char *name, const char *value)
+{
+    CLEANUP(http_headers_release) struct http_headers more;
+    http_headers_init(&more);
+    http_headers_add(&more, name, value);
+    return fetch(mock_port(m), "POST", path, HELLO, &more, &usual_key);
+}
+
+/* Which of n requests failed, as a string of 0 and 1. */
+static void draw(struct mock *m, size_t n, bool with_ids, char *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "request-%zu", with_ids ? n - 1 - i : i);
+        CLEANUP(reply_release)
+        struct reply r = with_ids ? ask_with(m, CONVERSE, "x-mohs-id", id) : ask(m, CONVERSE, HELLO);
+        out[with_ids ? n - 1 - i : i] = r.status == 200 ? '0' : r.status == 503 ? '1' : '?';
+    }
+    out[n] = '\0';
+}
+
+static size_t ones(const char *text)
+{
+    size_t n = 0;
+    for (; *text != '\0'; text++)
+        n += *text == '1';
+    return n;
+}
+
+static void a_rate_replays_bit_for_bit(void)
+{
+    static const char *const faults[] = {"html-503@20%", NULL};
+    enum { N = 200 };
+    char runs[4][N + 1];
+    struct mock_config config = {.seed = 7, .faults = faults};
+    for (size_t i = 0; i < 3; i++) {
+        config.seed = i == 2 ? 8 : 7;
+        CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+        draw(m, N, false, runs[i]);
+        CLAIM(ones(runs[i]) > N / 10 && ones(runs[i]) < N * 3 / 10, "%zu of %d", ones(runs[i]), N);
+        CLEANUP(reply_release) struct reply reset = admin(m, "POST", "/reset", "");
+        draw(m, N, false, runs[3]);
+        CLAIM(strcmp(runs[i], runs[3]) == 0, "another run after a reset: %s", runs[3]);
+    }
+    CLAIM(strcmp(runs[0], runs[1]) == 0, "%s\n    %s", runs[0], runs[1]);
+    CLAIM(strcmp(runs[0], runs[2]) != 0, "another seed draws the same");
+}
+
+static void an_id_draws_the_same_in_any_order(void)
+{
+    static const char *const faults[] = {"html-503@0.3", NULL};
+    enum { N = 60 };
+    char there[N + 1], back[N + 1];
+    struct mock_config config = {.faults = faults};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < N; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "request-%zu", i);
+        CLEANUP(reply_release) struct reply r = ask_with(m, CONVERSE, "x-mohs-id", id);
+        there[i] = r.status == 200 ? '0' : '1';
+    }
+    there[N] = '\0';
+    draw(m, N, true, back);
+    CLAIM(strcmp(there, back) == 0 && ones(there) > 5 && ones(there) < 35, "%s\n    %s", there, back);
+}
+
+static void faults_for_everybody_may_match_and_have_a_rate(void)
+{
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(reply_release)
+    struct reply set = admin(
+        m, "POST", "/faults",
+        "{\"faults\":[{\"id\":\"HTTP-33\",\"match\":{\"operation\":\"Converse\"}},{\"id\":\"ERR-01\",\"rate\":0}]}");
+    CLAIM(set.status == 200, "%s", buf_text(&set.body));
+    CLEANUP(reply_release) struct reply one = ask(m, CONVERSE, HELLO);
+    CLEANUP(reply_release) struct reply two = ask(m, STREAM, HELLO);
+    CU_ASSERT_EQUAL(one.status, 503);
+    CU_ASSERT_EQUAL(two.status, 200);
+    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=2&timeout_ms=2000", "");
+    CLAIM(strcmp(text_at(j.json, "/entries/0/reply/faults/0"), "HTTP-33") == 0 &&
+              json_at(j.json, "/entries/0/reply/faults/1") == NULL &&
+              json_at(j.json, "/entries/1/reply/faults/0") == NULL,
+          "%s", buf_text(&j.body));
+}
+
+static void a_header_is_read_when_the_mock_was_told_to(void)
+{
+    struct mock_config config = {.fault_headers = true, .auth = MOCK_AUTH_STRICT};
+    static const struct {
+        const char *value;
+        int status;
+        enum err error;
+        const char *holds;
+    } asked[] = {
+        {"HTTP-33", 503, OK, "<html>"}, /* signed without it, and strict: the header is nobody's business */
+        {"cut-fin;at_byte=9", 200, ERR_CLOSED, NULL},
+        {" content-type;value=a/b , status;status=418 ", 418, OK, "\"output\""},
+        {"ThrottlingException;message=slow down", 429, OK, "{\"message\":\"slow down\"}"},
+        {"html-503;rate=0%", 200, OK, "\"output\""},
+        {"html-530", 400, OK, "x-mohs-fault: /0/id: no fault is called \\\"html-530\\\"; did you mean html-50"},
+        {"cut-fin;at_byte", 400, OK, "x-mohs-fault: \\\"at_byte\\\": expected name=value"},
+        {"cut-fin;at_byte=x", 400, OK, "x-mohs-fault: /0/at_byte: expected a number"},
+        {"html-503;match=x", 400, OK, "no such parameter"},
+    };
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        CLEANUP(reply_release) struct reply r = ask_with(m, CONVERSE, "x-mohs-fault", asked[i].value);
+        CLAIM(r.status == asked[i].status && r.error == asked[i].error, "%s: %d %s", asked[i].value, r.status,
+              err_name(r.error));
+        CLAIM(asked[i].holds == NULL || strstr(buf_text(&r.body), asked[i].holds) != NULL, "%s: %s", asked[i].value,
+              buf_text(&r.body));
+    }
+    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=9&timeout_ms=2000", "");
+    CLAIM(strcmp(text_at(j.json, "/entries/0/reply/faults/0"), "HTTP-33") == 0, "%s", buf_text(&j.body));
+    CLAIM(strcmp(text_at(j.json, "/entries/0/signature/verdict"), "valid") == 0, "%s", buf_text(&j.body));
+    CLAIM(strcmp(text_at(j.json, "/entries/5/reply/source"), "fault-header") == 0, "%s", buf_text(&j.body));
+}
+
+static void a_header_is_ignored_and_noted_otherwise(void)
+{
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(reply_release) struct reply r = ask_with(m, CONVERSE, "x-mohs-fault", "html-503");
+    CLEANUP(reply_release) struct reply without = ask(m, CONVERSE, HELLO);
+    CU_ASSERT_EQUAL(r.status, 200);
+    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=2&timeout_ms=2000", "");
+    CLAIM(strstr(text_at(j.json, "/entries/0/reply/ignored"), "--fault-headers") != NULL, "%s", buf_text(&j.body));
+    CLAIM(json_at(j.json, "/entries/1/reply/ignored") == NULL, "%s", buf_text(&j.body));
+}
+
+static void the_command_line_gives_faults_that_stay(void)
+{
+    static const char *const faults[] = {"cut-clean:at_event=1", "EVS-02:at_event=-1@100%", NULL};
+    struct mock_config config = {.faults = faults};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (int i = 0; i < 2; i++) {
+        CLEANUP(reply_release) struct reply r = ask(m, STREAM, HELLO);
+        enum es_error end;
+        CLEANUP(json_free) cJSON *events = events_of(&r.body, &end);
+        CLAIM(cJSON_GetArraySize(events) == 0 && end == ES_MESSAGE_CRC, "%s", es_error_name(end));
+        CLEANUP(reply_release) struct reply reset = admin(m, "POST", "/reset", "");
+    }
+}
+
+static void a_wrong_fault_does_not_start(void)
+{
+    static const struct {
+        const char *fault, *note;
+    } asked[] = {{"cut-fni", "--fault cut-fni: /0/id: no fault is called \"cut-fni\"; did you mean cut-fin"},
+                 {"cut-fin@7", "--fault cut-fin@7: \"7\": expected a rate such as 0.05 or 5%"},
+                 {"cut-fin@x", "expected a rate"},
+                 {"cut-fin@-1", "expected a rate"},
+                 {"cut-fin@nan", "expected a rate"},
+                 {"cut-fin:at_event", "expected name=value"},
+                 {"merge:at_event=1", "this fault has no such parameter; it takes: none"},
+                 {"status:status=99", "expected a number from 200 to 599"},
+                 {"header:header=Content-Length", "not the server's own"}};
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        const char *const faults[] = {asked[i].fault, NULL};
+        struct mock_config config = {.faults = faults};
+        struct mock *m = NULL;
+        struct note note = {""};
+        enum err e = mock_start(&config, &m, &note);
+        CLAIM(e == ERR_INVALID && strstr(note.text, asked[i].note) != NULL, "%s: %s", asked[i].fault, note.text);
+        mock_stop(m);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
         {"every fault does what its row says", every_fault_does_what_its_row_says},
-        {"no fault is without a test", no_fault_is_without_a_test},
         {"a cut without its last chunk is told apart from an end",
          a_cut_without_its_last_chunk_is_told_apart_from_an_end},
         {"faults add up in their order", faults_add_up_in_their_order},
         {"faults for everybody last until reset", faults_for_everybody_last_until_reset},
         {"refuses faults it does not know", refuses_faults_it_does_not_know},
+        {"a rate replays bit for bit", a_rate_replays_bit_for_bit},
+        {"an id draws the same in any order", an_id_draws_the_same_in_any_order},
+        {"faults for everybody may match and have a rate", faults_for_everybody_may_match_and_have_a_rate},
+        {"a header is read when the mock was told to", a_header_is_read_when_the_mock_was_told_to},
+        {"a header is ignored and noted otherwise", a_header_is_ignored_and_noted_otherwise},
+        {"the command line gives faults that stay", the_command_line_gives_faults_that_stay},
+        {"a wrong fault does not start", a_wrong_fault_does_not_start},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_fault", tests);
