@@ -16,6 +16,8 @@
 
 #define FILE_BYTES_MAX    ((size_t)8 << 20)
 #define FIELDS_MAX        24
+#define KEYS_MAX          64
+#define KEYS_TEXT_MAX     sizeof ENTITIES
 #define NUMBER_MAX        1e9
 #define ROWS_OF_LIST_MAX  10000 /* as many words as the service allows */
 #define PATTERN_BYTES_MAX 500   /* as the API model has it */
@@ -31,7 +33,7 @@ struct field {
     const char *key;
     enum kind kind;
     bool required;
-    const char *choices;     /* of CHOICE, apart by '|' */
+    const char *choices;     /* of CHOICE, and the keys of MAP, apart by '|' */
     const struct form *form; /* of OBJECT, OBJECTS, and each member of MAP */
 };
 struct form {
@@ -49,7 +51,17 @@ struct form {
 #define BLOCK_OR_NONE "BLOCK|NONE"
 #define PII_ACTIONS   "BLOCK|ANONYMIZE|NONE"
 #define STRENGTHS     "NONE|LOW|MEDIUM|HIGH"
-#define FILTERS       "HATE|INSULTS|SEXUAL|VIOLENCE|MISCONDUCT|PROMPT_ATTACK"
+/* The names of the API model, so that what is told is of its shape. */
+#define ENTITIES                                                                                                       \
+    "ADDRESS|AGE|AWS_ACCESS_KEY|AWS_SECRET_KEY|CA_HEALTH_NUMBER|CA_SOCIAL_INSURANCE_NUMBER|"                           \
+    "CREDIT_DEBIT_CARD_CVV|CREDIT_DEBIT_CARD_EXPIRY|CREDIT_DEBIT_CARD_NUMBER|DRIVER_ID|EMAIL|"                         \
+    "INTERNATIONAL_BANK_ACCOUNT_NUMBER|IP_ADDRESS|LICENSE_PLATE|MAC_ADDRESS|NAME|PASSWORD|PHONE|PIN|"                  \
+    "SWIFT_CODE|UK_NATIONAL_HEALTH_SERVICE_NUMBER|UK_NATIONAL_INSURANCE_NUMBER|"                                       \
+    "UK_UNIQUE_TAXPAYER_REFERENCE_NUMBER|URL|USERNAME|US_BANK_ACCOUNT_NUMBER|US_BANK_ROUTING_NUMBER|"                  \
+    "US_INDIVIDUAL_TAX_IDENTIFICATION_NUMBER|US_PASSPORT_NUMBER|US_SOCIAL_SECURITY_NUMBER|"                            \
+    "VEHICLE_IDENTIFICATION_NUMBER"
+#define LISTS   FILTERS "|JAILBREAK|PROMPT_INJECTION|PROMPT_LEAKAGE"
+#define FILTERS "HATE|INSULTS|SEXUAL|VIOLENCE|MISCONDUCT|PROMPT_ATTACK"
 
 static const struct field tier_fields[] = {{"tierName", CHOICE, true, "CLASSIC|STANDARD", NULL}};
 FORM(tier);
@@ -79,7 +91,7 @@ static const struct field words_fields[] = {{"words", OBJECTS, false, NULL, &wor
                                             {"managedWordLists", OBJECTS, false, NULL, &managed}};
 FORM(words);
 static const struct field entity_fields[] = {
-    {"type", TEXT, true, NULL, NULL}, {"action", CHOICE, true, PII_ACTIONS, NULL}, SIDES(PII_ACTIONS)};
+    {"type", CHOICE, true, ENTITIES, NULL}, {"action", CHOICE, true, PII_ACTIONS, NULL}, SIDES(PII_ACTIONS)};
 FORM(entity);
 static const struct field regex_fields[] = {{"name", TEXT, true, NULL, NULL},
                                             {"description", TEXT, false, NULL, NULL},
@@ -119,8 +131,9 @@ static const struct field pii_fields[] = {{"patterns", PATTERNS, false, NULL, NU
                                           {"near", TEXTS, false, NULL, NULL},
                                           {"check", CHOICE, false, "luhn|iban", NULL}};
 FORM(pii);
-static const struct field lists_fields[] = {
-    {"profanity", TEXTS, false, NULL, NULL}, {"content", MAP, false, NULL, &levels}, {"pii", MAP, false, NULL, &pii}};
+static const struct field lists_fields[] = {{"profanity", TEXTS, false, NULL, NULL},
+                                            {"content", MAP, false, LISTS, &levels},
+                                            {"pii", MAP, false, ENTITIES, &pii}};
 FORM(lists);
 static const struct field setting_fields[] = {{"unit_characters", NUMBER, false, NULL, NULL},
                                               {"apply_units_max", NUMBER, false, NULL, NULL},
@@ -216,8 +229,26 @@ static enum err check_number(const cJSON *item, double most, const char *where, 
                : note_set(note, ERR_INVALID, "%s: expected a number from 0 to %.0f", where, most);
 }
 
+/* The keys of a map, with the nearest for one that is none. */
+static enum err check_keys(const cJSON *map, const char *choices, const char *where, struct note *note)
+{
+    const char *known[KEYS_MAX];
+    char text[KEYS_TEXT_MAX];
+    size_t n = 0, size = strlen(choices);
+    memcpy(text, choices, size + 1);
+    for (char *at = text; at != NULL && n < KEYS_MAX;) {
+        char *bar = strchr(at, '|');
+        known[n++] = at;
+        if (bar != NULL)
+            *bar++ = '\0';
+        at = bar;
+    }
+    return json_only_keys(map, known, n, where, note);
+}
+
 static enum err check_field(const cJSON *item, const struct field *f, const char *where, struct note *note)
 {
+    enum err e;
     bool list = f->kind == TEXTS || f->kind == PATTERNS || f->kind == OBJECTS;
     if (list && !cJSON_IsArray(item))
         return note_set(note, ERR_INVALID, "%s: expected a list, found %s", where, json_type_name(item));
@@ -241,8 +272,10 @@ static enum err check_field(const cJSON *item, const struct field *f, const char
         return check_pattern(item, where, note);
     case PATTERNS:
         return check_each(item, pattern_item, NULL, where, note);
-    case OBJECTS:
     case MAP:
+        e = check_keys(item, f->choices, where, note);
+        return e == OK ? check_each(item, check_object, f->form, where, note) : e;
+    case OBJECTS:
         return check_each(item, check_object, f->form, where, note);
     case OBJECT:
         return check_object(item, f->form, where, note);

@@ -16,7 +16,7 @@
 
 /* One text, or a stretch of it. */
 struct guardrail_part {
-    struct span text;
+    struct span text;   /* of a string with a NUL at its end: patterns want that */
     bool guarded;       /* to be checked; else it only counts as there */
     bool source, query; /* what an answer is to stand on, and speak of */
     struct span seen;   /* set by scan_init: what is looked at */

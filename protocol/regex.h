@@ -28,7 +28,8 @@ struct regex;
 const struct regex *regex_get(const char *ecma, int flags, struct note *note);
 bool regex_matches(const struct regex *regex, const char *text);
 /* The first place at or behind `from` where it holds, the longest that begins there; what stands before `from` is seen
- * by \b. The expression was got with REGEX_PLACES and not with REGEX_WHOLE. */
+ * by \b. The text is a stretch of a string that ends with a NUL
+ * somewhere. The expression was got with REGEX_PLACES and not with REGEX_WHOLE. */
 bool regex_find(const struct regex *regex, struct span text, size_t from, size_t *at, size_t *n);
 /* The translation alone. */
 enum err regex_translate(const char *ecma, int flags, struct buf *out, struct note *note) MUST_USE;

@@ -26,6 +26,12 @@ seeds() {
     printf '\x07\0\0\x06\x01\x04\0\0\0\x01\x83\x86\x84\x41\x01h\0\0\x04\0\x01\0\0\0\x01body' > "$2/post"
     printf '\x43\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01h\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08' > "$2/reset"
   }
+  [ "$1" != guardrail ] || {
+    echo '{"guardrails":[{"guardrailId":"a","name":"n","blockedInputMessaging":"i","blockedOutputsMessaging":"o","wordPolicy":{"words":[{"text":"x"}]},"sensitiveInformationPolicy":{"regexes":[{"name":"r","pattern":"[a-z]+@","action":"ANONYMIZE"}]}}]}
+Mail jane@example.com, x, card 4111 1111 1111 1111' > "$2/rail"
+    echo '{"lists":{"pii":{"PIN":{"near":["p"],"patterns":["[0-9]+"],"words":["w"],"check":"luhn"}},"content":{"HATE":{"LOW":["l"]}}},"settings":{"unit_characters":3}}
+mohs:hate:high p 1234, darn, a stock tip in DE89 3704 0044 0532 0130 00' > "$2/lists"
+  }
   [ "$1" != script ] || {
     ! command -v jq > /dev/null || for file in suites/cases/*/*/*.json; do # the replies of a case are those of a script
       jq -c '{replies: [.steps[].upstream[]?.reply // empty | {reply: .}]}' "$file" > "$2/$(echo "$file" | tr / _)" 2> /dev/null

@@ -854,6 +854,10 @@ static void mistakes_are_told_with_their_place(void)
         {"{\"guardrails\":[{\"guardrailId\":\"A-b\",\"name\":\"n\",\"blockedInputMessaging\":\"i\","
          "\"blockedOutputsMessaging\":\"o\"}]}",
          "/guardrails/0/guardrailId"},
+        {RAIL(",\"sensitiveInformationPolicy\":{\"piiEntities\":[{\"type\":\"EMAILS\",\"action\":\"BLOCK\"}]}"),
+         "/piiEntities/0/type: expected one of"},
+        {"{\"lists\":{\"pii\":{\"E_MAIL\":{}}}}", "did you mean \"EMAIL\""},
+        {"{\"lists\":{\"content\":{\"HAT\":{}}}}", "/lists/content/HAT"},
         {"{\"settings\":{\"unit_characters\":-1}}", "/settings/unit_characters"},
         {"{\"settings\":{\"system_prompts\":1}}", "expected true or false"},
         {"{\"lists\":{\"profanity\":[1]}}", "/lists/profanity/0: expected a text"},
