@@ -32,6 +32,8 @@ Mail jane@example.com, x, card 4111 1111 1111 1111' > "$2/rail"
     echo '{"lists":{"pii":{"PIN":{"near":["p"],"patterns":["[0-9]+"],"words":["w"],"check":"luhn"}},"content":{"HATE":{"LOW":["l"]}}},"settings":{"unit_characters":3}}
 mohs:hate:high p 1234, darn, a stock tip in DE89 3704 0044 0532 0130 00' > "$2/lists"
   }
+  [ "$1" != query ] || printf '\0Version=2011-06-15&Action=AssumeRole&RoleArn=arn%%3Aaws%%3Aiam%%3A%%3A123456789012%%3Arole%%2Fx&RoleSessionName=ab&Tags.member.1.Key=a&Tags.member.1.Value=b&DurationSeconds=900&TransitiveTagKeys.member.1=x' > "$2/role"
+  [ "$1" != policy ] || awk '/^```json/ { inside = 1; next } /^```/ { inside = 0 } inside' docs/identity.md > "$2/manual"
   [ "$1" != script ] || {
     ! command -v jq > /dev/null || for file in suites/cases/*/*/*.json; do # the replies of a case are those of a script
       jq -c '{replies: [.steps[].upstream[]?.reply // empty | {reply: .}]}' "$file" > "$2/$(echo "$file" | tr / _)" 2> /dev/null

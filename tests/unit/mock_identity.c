@@ -1,4 +1,6 @@
 /* Who asks: the clock, the key store, long- and short-term API keys. */
+#include <pthread.h>
+
 #include "mock/clock.h"
 #include "mock/keys.h"
 #include "mock_rig.h"
@@ -147,6 +149,44 @@ static void the_store_is_bounded_and_the_expired_go_first(void)
     CU_ASSERT_FALSE(keys_find(k, span_of(first.access_key), &f));
     CU_ASSERT(keys_find(k, span_of(third.access_key), &f));
     CU_ASSERT(keys_find(k, span_of(last.access_key), &f));
+    CU_ASSERT_EQUAL(keys_issued(k), KEYS_ISSUED_MAX);
+}
+
+struct issuer {
+    pthread_t thread;
+    struct keys *keys;
+    int wrong;
+};
+
+static void *issue_many(void *ctx)
+{
+    struct issuer *i = ctx;
+    struct key_found f = {0};
+    struct key_issue key;
+    for (int n = 0; n < 2000; n++) {
+        i->wrong += keys_issue(i->keys, &session, 0, 1000, &key) != OK;
+        i->wrong += !keys_find(i->keys, span_of(key.access_key), &f) || strcmp(f.secret, key.secret) != 0 ||
+                    strcmp(f.principal.arn, session.arn) != 0;
+        i->wrong += !keys_find(i->keys, SPAN_LIT(MOCK_DEFAULT_ACCESS_KEY), &f);
+    }
+    return NULL;
+}
+
+static void many_threads_issue_and_find(void)
+{
+    struct mock_config config = {.seed = 3};
+    CLEANUP(drop_keys) struct keys *k = NULL;
+    struct issuer issuers[4];
+    CU_ASSERT_EQUAL_FATAL(keys_new(&config, &k, NULL), OK);
+    for (size_t i = 0; i < COUNT_OF(issuers); i++) {
+        issuers[i] = (struct issuer){.keys = k};
+        if (pthread_create(&issuers[i].thread, NULL, issue_many, &issuers[i]) != 0)
+            abort();
+    }
+    for (size_t i = 0; i < COUNT_OF(issuers); i++) {
+        (void)pthread_join(issuers[i].thread, NULL);
+        CLAIM(issuers[i].wrong == 0, "thread %zu: %d wrong", i, issuers[i].wrong);
+    }
     CU_ASSERT_EQUAL(keys_issued(k), KEYS_ISSUED_MAX);
 }
 
@@ -360,6 +400,7 @@ int main(void)
         {"offsets are read as people write them", offsets_are_read_as_people_write_them},
         {"keys are issued, found and repeatable", keys_are_issued_found_and_repeatable},
         {"the store is bounded, and the expired go first", the_store_is_bounded_and_the_expired_go_first},
+        {"many threads issue and find", many_threads_issue_and_find},
         {"wrong keys do not start a mock", wrong_keys_do_not_start_a_mock},
         {"long-term API keys expire", long_term_api_keys_expire},
         {"each way of not being anybody has its words", each_way_of_not_being_anybody_has_its_words},
