@@ -27,6 +27,9 @@ struct mock_options {
     bool parent_watch, no_cache, fault_headers;
     const char *cache_scope, *quota;
     struct identity_options tls;
+    const char *session_by;
+    struct option_list fixtures;
+    bool watch, strict;
 };
 
 #define AT(member) offsetof(struct mock_options, member)
@@ -89,6 +92,15 @@ static const struct option_row rows[] = {
     {"rule", 0, "ID", OPTION_LIST, AT(rules_on),
      .help = "Switch a semantic rule on; may be repeated. mohs list --rules shows them."},
     {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
+    {"fixtures", 'f', "FILE|DIR", OPTION_LIST, AT(fixtures),
+     .help = "Answers kept in files, and in the *.json of directories at every depth; may be repeated (docs/fixtures.md)."},
+    {"watch", 'w', NULL, OPTION_FLAG, AT(watch),
+     .help = "Load the fixtures again when a file changes. One with a mistake changes nothing, and the log says where it is."},
+    {"strict", 0, NULL, OPTION_FLAG, AT(strict),
+     .help = "A call of a model that neither a script nor a fixture answers is an error, MohsFixtureMiss, which names the "
+             "nearest fixture and why it missed."},
+    {"session-by", 0, "WHAT", OPTION_STRING, AT(session_by), .fallback = "header", .choices = "header|access-key",
+     .help = "What tells parallel tests apart: the header x-mohs-session alone, or without it the access key id, too."},
     {"guardrails", 0, "FILE", OPTION_STRING, AT(guardrails),
      .help = "Guardrails, word lists and settings laid over the built-in ones (docs/guardrails.md)."},
     {"quota", 0, "FILE", OPTION_STRING, AT(quota),
@@ -232,6 +244,11 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .no_cache = o->no_cache,
         .cache_by_id = choice(o->cache_scope, "model|id") == 1,
         .fault_headers = o->fault_headers,
+        .fixtures = o->fixtures.items,
+        .fixture_count = o->fixtures.count,
+        .watch = o->watch,
+        .strict = o->strict,
+        .session_by = (enum mock_session_by)choice(o->session_by, "header|access-key"),
         .log = serve_log,
         .log_ctx = prefix,
     };

@@ -42,6 +42,8 @@ static const struct admin_table *const tables[] = {
     &mock_admin_cache,
     &mock_admin_control,
     &mock_admin_quotas,
+    &mock_admin_sessions,
+    &mock_admin_fixtures,
 };
 /* clang-format on */
 
@@ -68,10 +70,26 @@ static enum err read_keep(const cJSON *body, bool *keep, struct note *note)
     return OK;
 }
 
+static bool keeps(void *ctx, const char *memory)
+{
+    const bool *keep = ctx;
+    for (size_t i = 0; i < COUNT_OF(tables); i++)
+        if (tables[i]->memory != NULL && strcmp(tables[i]->memory, memory) == 0)
+            return keep[i];
+    return false;
+}
+
 static enum err post_reset(struct admin_call *c, struct note *note)
 {
-    bool keep[COUNT_OF(tables)] = {false};
+    bool keep[COUNT_OF(tables)] = {false}, said = false;
+    char session[SESSION_NAME_MAX + 1];
     enum err e = read_keep(c->body, keep, note);
+    if (e == OK)
+        e = admin_session_name(c, &said, session, note);
+    if (e == OK && said) {
+        buf_adds(&c->out, "{\"ok\":true}");
+        return admin_session_reset(c->mock, session, keeps, keep, note);
+    }
     for (size_t i = 0; e == OK && i < COUNT_OF(tables); i++)
         if (!keep[i] && tables[i]->forget != NULL)
             tables[i]->forget(c->mock);

@@ -37,6 +37,17 @@ extern const struct admin_table mock_admin_clock;
 extern const struct admin_table mock_admin_cache;
 extern const struct admin_table mock_admin_control;
 extern const struct admin_table mock_admin_quotas;
+extern const struct admin_table mock_admin_sessions, mock_admin_fixtures;
+
+/* admin_session.c: what a request of the admin API says of the session it means: "session" in the body of a POST, else
+ * ?session=. False, and no error: it says nothing. Empty: the main one. */
+enum err admin_session_name(const struct admin_call *c, bool *said, char name[SESSION_NAME_MAX + 1],
+                            struct note *note) MUST_USE;
+/* That session, or the main one, held. `make`: begin it when nobody has. Drop it. */
+enum err admin_session(const struct admin_call *c, bool make, struct session **out, struct note *note) MUST_USE;
+/* POST /reset with a session: forget what it holds, but for the memories that keep[] says by name. */
+enum err admin_session_reset(struct mock *m, const char *name, bool (*keeps)(void *ctx, const char *memory), void *ctx,
+                             struct note *note) MUST_USE;
 
 /* A plan of a JSON body. */
 struct plan *admin_plan(int status, const struct buf *body);

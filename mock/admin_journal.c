@@ -15,6 +15,7 @@ struct waiter {
     struct mock *mock;
     struct exchange *exchange;
     bool answered, gone, called;
+    char session[SESSION_NAME_MAX + 1];
     struct waiter *prev, *next;
 };
 
@@ -34,7 +35,7 @@ static void waiter_answer(void *ctx)
     w->answered = true;
     timer_cancel(&w->timer);
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
-    journal_print(w->mock->journal, w->wait.since, &out);
+    journal_print(w->mock->journal, w->wait.since, w->wait.session, &out);
     exchange_reply(w->exchange, admin_plan(200, &out));
 }
 
@@ -85,7 +86,8 @@ static enum err query_number(struct span query, const char *name, uint64_t *out,
     return OK;
 }
 
-static enum err wait_for_journal(struct admin_call *c, uint64_t since, uint64_t count, uint64_t timeout_ms, struct note *note)
+static enum err wait_for_journal(struct admin_call *c, uint64_t since, const char *session, uint64_t count,
+                                 uint64_t timeout_ms, struct note *note)
 {
     struct waiter *w = calloc(1, sizeof *w);
     if (w == NULL)
@@ -94,6 +96,10 @@ static enum err wait_for_journal(struct admin_call *c, uint64_t since, uint64_t 
     w->exchange = c->exchange;
     w->wait = (struct journal_wait){
         .since = since, .count = (size_t)count, .loop = exchange_loop(c->exchange), .ready = waiter_ready, .ctx = w};
+    if (session != NULL) {
+        memcpy(w->session, session, strlen(session) + 1);
+        w->wait.session = w->session;
+    }
     w->next = c->mock->waiters;
     if (w->next != NULL)
         w->next->prev = w;
@@ -110,7 +116,11 @@ static enum err wait_for_journal(struct admin_call *c, uint64_t since, uint64_t 
 static enum err get_journal(struct admin_call *c, struct note *note)
 {
     uint64_t since = 0, count = 0, timeout_ms = 10000;
-    enum err e = query_number(c->request->query, "since", &since, note);
+    char session[SESSION_NAME_MAX + 1];
+    bool said = false;
+    enum err e = admin_session_name(c, &said, session, note);
+    if (e == OK)
+        e = query_number(c->request->query, "since", &since, note);
     if (e == OK)
         e = query_number(c->request->query, "count", &count, note);
     if (e == OK)
@@ -120,14 +130,14 @@ static enum err get_journal(struct admin_call *c, struct note *note)
     if (e != OK)
         return e;
     if (count > 0 && timeout_ms > 0)
-        return wait_for_journal(c, since, count, timeout_ms, note);
-    journal_print(c->mock->journal, since, &c->out);
+        return wait_for_journal(c, since, said ? session : NULL, count, timeout_ms, note);
+    journal_print(c->mock->journal, since, said ? session : NULL, &c->out);
     return OK;
 }
 
 static void forget(struct mock *m)
 {
-    journal_reset(m->journal);
+    journal_reset(m->journal, NULL);
 }
 
 static const struct admin_row rows[] = {{"GET", "/journal", get_journal}};

@@ -5,17 +5,23 @@
 static enum err post_script(struct admin_call *c, struct note *note)
 {
     size_t queued = 0;
-    enum err e = script_append(c->mock->script, c->body, &queued, note);
+    CLEANUP(session_drop) struct session *session = NULL;
+    enum err e = admin_session(c, true, &session, note);
+    if (e == OK)
+        e = script_append(session_script(session), c->body, &queued, note);
     buf_addf(&c->out, "{\"queued\":%zu}", queued);
     return e;
 }
 
 static enum err get_faults(struct admin_call *c, struct note *note)
 {
-    (void)note;
     const struct mock_fault_row *rows;
     size_t n = mock_faults_list(&rows);
-    CLEANUP(shared_drop) struct shared *active = script_faults(c->mock->script);
+    CLEANUP(session_drop) struct session *session = NULL;
+    enum err e = admin_session(c, false, &session, note);
+    if (e != OK)
+        return e;
+    CLEANUP(shared_drop) struct shared *active = script_faults(session_script(session));
     buf_adds(&c->out, "{\"faults\":[");
     for (size_t i = 0; i < n; i++) {
         buf_addf(&c->out, "%s{\"id\":\"%s\",\"code\":\"%s\",\"does\":", i > 0 ? "," : "", rows[i].id, rows[i].code);
@@ -38,7 +44,10 @@ static enum err get_faults(struct admin_call *c, struct note *note)
 
 static enum err post_faults(struct admin_call *c, struct note *note)
 {
-    enum err e = script_set_faults(c->mock->script, c->body, note);
+    CLEANUP(session_drop) struct session *session = NULL;
+    enum err e = admin_session(c, true, &session, note);
+    if (e == OK)
+        e = script_set_faults(session_script(session), c->body, note);
     buf_adds(&c->out, "{\"ok\":true}");
     return e;
 }
@@ -82,18 +91,27 @@ static void forget_gates(struct mock *m)
 {
     gates_reset(m->gates);
 }
+/* Of every session: POST /reset with a "session" goes another way (admin_session.c). */
+static void forget_in(void *ctx, struct session *s)
+{
+    void (*const *forget)(struct script *) = ctx;
+    (*forget)(session_script(s));
+}
 static void forget_replies(struct mock *m)
 {
-    script_forget_replies(m->script);
+    void (*forget)(struct script *) = script_forget_replies;
+    sessions_each(m->sessions, forget_in, &forget);
 }
 static void forget_faults(struct mock *m)
 {
-    script_forget_faults(m->script);
+    void (*forget)(struct script *) = script_forget_faults;
+    sessions_each(m->sessions, forget_in, &forget);
     atomic_store(&m->numbers, 0);
 }
 static void forget_canaries(struct mock *m)
 {
-    script_forget_canaries(m->script);
+    void (*forget)(struct script *) = script_forget_canaries;
+    sessions_each(m->sessions, forget_in, &forget);
 }
 
 static const struct admin_row script_rows[] = {{"POST", "/script", post_script}};

@@ -13,7 +13,7 @@
 
 #include "mock/fault_parts.h"
 #include "mock/refusal.h"
-#include "protocol/match.h"
+#include "mock/subject.h"
 
 static const struct mock_fault_row *find_row(const char *name)
 {
@@ -101,23 +101,9 @@ static enum err check_rate(const cJSON *item, const char *where, struct note *no
 
 static enum err check_match(const cJSON *m, const char *where, struct note *note)
 {
-    static const char *const known[] = {"operation", "model", "method", "target", "headers", "body"};
-    char at[300];
+    char at[256];
     (void)snprintf(at, sizeof at, "%s/match", where);
-    if (!cJSON_IsObject(m))
-        return note_set(note, ERR_INVALID, "%s: expected an object", at);
-    const cJSON *item;
-    cJSON_ArrayForEach(item, m)
-    {
-        bool found = item->string[0] == '$';
-        for (size_t i = 0; i < COUNT_OF(known); i++)
-            found = found || strcmp(known[i], item->string) == 0;
-        const char *near = found ? NULL : nearest_word(item->string, known, COUNT_OF(known));
-        if (!found)
-            return note_set(note, ERR_INVALID, "%s/%s: no such member%s%s", at, item->string,
-                            near != NULL ? "; did you mean " : "", near != NULL ? near : "");
-    }
-    return match_validate(m, at, note);
+    return subject_check(m, NULL, at, note);
 }
 
 static enum err check_member(const cJSON *item, const struct mock_fault_row *row, bool matching, const char *where,
@@ -213,7 +199,7 @@ static bool happens(const cJSON *fault, size_t i, const struct fault_scene *scen
 {
     const cJSON *rate = cJSON_GetObjectItemCaseSensitive(fault, "rate");
     const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(fault, "match");
-    if (wanted != NULL && (scene->subject == NULL || !match(wanted, scene->subject, NULL, NULL)))
+    if (wanted != NULL && (scene->subject == NULL || !subject_matches(wanted, NULL, scene->subject)))
         return false;
     if (rate == NULL)
         return true;

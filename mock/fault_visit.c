@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "mock/fault_parts.h"
+#include "mock/subject.h"
 
 /* ---- the seed ---- */
 
@@ -72,7 +73,7 @@ enum err faults_read_options(const char *const *options, struct shared **out, st
 static struct plan *apply_list(struct visit *v, struct plan *take, const cJSON *list, const struct fault_scene *scene)
 {
     struct fault_scene here = *scene;
-    CLEANUP(json_free) cJSON *subject = faults_want_subject(list) ? visit_subject(v) : NULL;
+    CLEANUP(json_free) cJSON *subject = faults_want_subject(list) ? subject_new(v) : NULL;
     here.subject = subject;
     here.seed = faults_want_seed(list) ? visit_seed(v) : 0;
     return faults_apply(take, list, &here);
@@ -130,7 +131,7 @@ struct plan *visit_faults(struct visit *v, struct plan *take, const struct fault
         take = apply_header(v, take, scene, source);
     if (v->mock->standing_faults != NULL)
         take = apply_list(v, take, shared_tree(v->mock->standing_faults), scene);
-    CLEANUP(shared_drop) struct shared *everywhere = script_faults(v->mock->script);
+    CLEANUP(shared_drop) struct shared *everywhere = script_faults(session_script(v->session));
     if (everywhere != NULL)
         take = apply_list(v, take, shared_tree(everywhere), scene);
     return take;

@@ -35,6 +35,9 @@ enum {
     PIECE_CANARIES,
     PIECE_REFUSAL,
     PIECE_FAULTS,
+    PIECE_SESSION,
+    PIECE_FIXTURE,
+    PIECE_MISS,
     PIECE_COUNT
 };
 
@@ -77,6 +80,11 @@ struct journal *journal_new(size_t limit)
 bool journal_is_on(const struct journal *j)
 {
     return j->limit != SIZE_MAX;
+}
+
+static struct span text(const struct entry *e, struct piece p)
+{
+    return (struct span){(const unsigned char *)e->bytes + p.at, p.n};
 }
 
 /* ---- lists; the lock is held ---- */
@@ -123,13 +131,37 @@ void journal_free(struct journal *j)
     free(j);
 }
 
-void journal_reset(struct journal *j)
+static bool is_of(const struct entry *e, const char *session)
+{
+    return session == NULL || span_is(text(e, e->pieces[PIECE_SESSION]), session);
+}
+
+/* The list of the ended, without those of a session. */
+static void forget_ended(struct journal *j, const char *session)
+{
+    struct entry *e = j->oldest, **at = &j->oldest;
+    j->newest = NULL;
+    for (struct entry *later; e != NULL; e = later) {
+        later = e->later;
+        if (is_of(e, session))
+            continue;
+        *at = j->newest = e;
+        at = &e->later;
+    }
+    *at = NULL;
+}
+
+void journal_reset(struct journal *j, const char *session)
 {
     (void)pthread_mutex_lock(&j->lock);
-    while (j->first != NULL)
-        unlist(j, j->first);
-    j->oldest = j->newest = NULL;
-    j->dropped = 0;
+    forget_ended(j, session);
+    for (struct entry *e = j->first, *next; e != NULL; e = next) {
+        next = e->next;
+        if (is_of(e, session))
+            unlist(j, e);
+    }
+    if (session == NULL)
+        j->dropped = 0;
     (void)pthread_mutex_unlock(&j->lock);
 }
 
@@ -237,6 +269,9 @@ static void collect(const struct journal_record *r, struct piece *pieces, struct
     pieces[PIECE_CANARIES] = add_text(out, r->canaries);
     pieces[PIECE_REFUSAL] = add_text(out, r->refusal);
     pieces[PIECE_FAULTS] = add_text(out, span_of(r->faults));
+    pieces[PIECE_SESSION] = add_text(out, span_of(r->session));
+    pieces[PIECE_FIXTURE] = add_text(out, r->fixture);
+    pieces[PIECE_MISS] = add_text(out, r->miss);
     for (size_t i = 0; i < q->field_count; i++) {
         headers[2 * i] = add_text(out, q->fields[i].name);
         from = out->len;
@@ -303,11 +338,11 @@ struct entry *journal_begin(struct journal *j, const struct journal_record *reco
     return e;
 }
 
-static void tell(struct journal *j, uint64_t seq)
+static void tell(struct journal *j, const struct entry *e)
 {
     for (struct journal_wait **at = &j->waits; *at != NULL;) {
         struct journal_wait *w = *at;
-        if (seq > w->since && ++w->have >= w->count) {
+        if (e->seq > w->since && is_of(e, w->session) && ++w->have >= w->count) {
             w->waiting = false;
             w->posted = loop_post(w->loop, w->ready, w->ctx) == OK;
             if (w->posted) {
@@ -330,7 +365,7 @@ void journal_end(struct journal *j, struct entry *e, const struct delivery *d)
     if (e->listed) {
         *(j->newest != NULL ? &j->newest->later : &j->oldest) = e;
         j->newest = e;
-        tell(j, e->seq);
+        tell(j, e);
         make_room(j);
     }
     unref(e);
@@ -345,7 +380,7 @@ bool journal_pass(struct journal *j, struct journal_wait *w)
     w->have = 0;
     w->posted = false;
     for (const struct entry *e = j->last; e != NULL && e->seq > w->since; e = e->prev)
-        w->have += e->ended;
+        w->have += e->ended && is_of(e, w->session);
     bool enough = w->have >= w->count;
     w->waiting = !enough;
     if (!enough) {
@@ -372,11 +407,6 @@ bool journal_forget(struct journal *j, struct journal_wait *w)
 }
 
 /* ---- printing ---- */
-
-static struct span text(const struct entry *e, struct piece p)
-{
-    return (struct span){(const unsigned char *)e->bytes + p.at, p.n};
-}
 
 static bool is_utf8(struct span bytes)
 {
@@ -471,6 +501,7 @@ static void print_entry(const struct entry *e, const struct delivery *d, bool en
     quote(out, "target", text(e, e->pieces[PIECE_TARGET]));
     quote_or_null(out, "operation", text(e, e->pieces[PIECE_OPERATION]));
     quote_or_null(out, "model", text(e, e->pieces[PIECE_MODEL]));
+    quote_or_null(out, "session", text(e, e->pieces[PIECE_SESSION]));
     print_headers(e, out);
     print_body(e, hasher, out);
     print_raw(out, "signature", text(e, e->pieces[PIECE_SIGNATURE]), "null");
@@ -482,6 +513,8 @@ static void print_entry(const struct entry *e, const struct delivery *d, bool en
     print_raw(out, "faults", text(e, e->pieces[PIECE_FAULTS]), "[]");
     if (e->ignored != NULL)
         quote(out, "ignored", span_of(e->ignored));
+    quote_or_null(out, "fixture", text(e, e->pieces[PIECE_FIXTURE]));
+    print_raw(out, "miss", text(e, e->pieces[PIECE_MISS]), "null");
     buf_addf(out, "},\"http\":\"%s\",\"connection\":%llu,\"on_connection\":%llu", e->http_version == 20 ? "2" : "1.1",
              (unsigned long long)e->connection, (unsigned long long)e->on_connection);
     print_delivery(d, ended, out);
@@ -495,7 +528,7 @@ struct snapshot {
 };
 
 /* References to all entries behind `since`; *n of them. NULL and *n > 0: out of memory. */
-static struct snapshot *take_snapshot(struct journal *j, uint64_t since, size_t *n, uint64_t *next, uint64_t *dropped)
+static struct snapshot *take_snapshot(struct journal *j, uint64_t since, const char *session, size_t *n, uint64_t *next, uint64_t *dropped)
 {
     struct snapshot *s = NULL;
     (void)pthread_mutex_lock(&j->lock);
@@ -503,7 +536,7 @@ static struct snapshot *take_snapshot(struct journal *j, uint64_t since, size_t 
     *n = 0;
     for (struct entry *e = j->last; e != NULL && e->seq > since; e = e->prev) {
         from = e;
-        ++*n;
+        *n += is_of(e, session);
     }
     *next = j->seq;
     *dropped = j->dropped;
@@ -511,6 +544,8 @@ static struct snapshot *take_snapshot(struct journal *j, uint64_t since, size_t 
         s = calloc(*n, sizeof *s);
     size_t i = 0;
     for (struct entry *e = from; s != NULL && e != NULL; e = e->next) {
+        if (!is_of(e, session))
+            continue;
         e->refs++;
         s[i++] = (struct snapshot){e, e->delivery, e->ended};
     }
@@ -518,11 +553,11 @@ static struct snapshot *take_snapshot(struct journal *j, uint64_t since, size_t 
     return s;
 }
 
-void journal_print(struct journal *j, uint64_t since, struct buf *out)
+void journal_print(struct journal *j, uint64_t since, const char *session, struct buf *out)
 {
     size_t n;
     uint64_t next, dropped;
-    struct snapshot *s = take_snapshot(j, since, &n, &next, &dropped);
+    struct snapshot *s = take_snapshot(j, since, session, &n, &next, &dropped);
     CLEANUP(sigv4_free_ptr) struct sigv4 *hasher = sigv4_new();
     buf_adds(out, "{\"entries\":[");
     for (size_t i = 0; s != NULL && hasher != NULL && i < n; i++) {

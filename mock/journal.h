@@ -27,7 +27,10 @@ struct journal_record {
     struct span canaries;          /* JSON objects joined by commas */
     struct span refusal;           /* a JSON object; empty: the request is valid */
     bool unjudged;                 /* it was refused before anybody looked at its body */
-    const char *source;            /* "script", "default", "refusal" */
+    const char *source;            /* "script", "fixture", "default", "refusal", "miss", "error" */
+    const char *session;           /* NULL: the main one */
+    struct span fixture;           /* its label; empty: none */
+    struct span miss;              /* JSON list of near misses; empty: none */
     const char *faults;            /* JSON array; NULL: none */
     const char *ignored;           /* a static sentence on what the request asked in vain; NULL: nothing */
     int status;
@@ -36,15 +39,17 @@ struct journal_record {
 struct entry *journal_begin(struct journal *j, const struct journal_record *record, struct buf *scratch);
 /* Once for each entry that journal_begin gave; it belongs to the journal from then on. NULL is fine. */
 void journal_end(struct journal *j, struct entry *entry, const struct delivery *d);
-void journal_reset(struct journal *j); /* entries that run vanish too; numbers go on */
+/* Entries that run vanish too; numbers go on. `session`: only its entries ("": those of the main one); NULL: all. */
+void journal_reset(struct journal *j, const char *session);
 
-/* Append {"entries":[...],"next":N,"dropped":n} of all entries behind `since`. */
-void journal_print(struct journal *j, uint64_t since, struct buf *out);
+/* Append {"entries":[...],"next":N,"dropped":n} of all entries behind `since`, of that session or of all (NULL). */
+void journal_print(struct journal *j, uint64_t since, const char *session, struct buf *out);
 
 /* Somebody who waits until `count` entries behind `since` have ended. Owned by the waiter, in place while it waits. */
 struct journal_wait {
     uint64_t since;
     size_t count;
+    const char *session; /* count its entries; NULL: all */
     struct loop *loop;
     void (*ready)(void *ctx); /* once, on `loop` */
     void *ctx;

@@ -12,6 +12,7 @@
 
 #include "mock/control.h"
 #include "mock/cache.h"
+#include "mock/fixtures.h"
 #include "mock/guardrail.h"
 #include "mock/policy.h"
 #include "mock/fault_visit.h"
@@ -51,7 +52,7 @@ static enum err load_data(struct mock *m, const struct mock_config *c, struct no
 static enum err make_state(struct mock *m, const struct mock_config *c, struct note *note)
 {
     m->region = c->region == NULL ? NULL : strdup(c->region);
-    m->script = script_new();
+    m->sessions = sessions_new();
     m->journal = journal_new(c->journal_bytes == 0 ? MOCK_JOURNAL_BYTES : c->journal_bytes);
     m->gates = gates_new();
     m->quotas = quotas_new();
@@ -59,7 +60,7 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
     if (m->quotas == NULL || (m->cache == NULL && !c->no_cache))
         return note_set(note, ERR_NOMEM, "out of memory");
     m->control = control_new();
-    if ((c->region != NULL && m->region == NULL) || m->script == NULL || m->journal == NULL || m->gates == NULL ||
+    if ((c->region != NULL && m->region == NULL) || m->sessions == NULL || m->journal == NULL || m->gates == NULL ||
         m->control == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
     return OK;
@@ -74,6 +75,13 @@ static enum err read_quotas(struct mock *m, const struct mock_config *c, struct 
     if (e != OK)
         note_prefix(note, "quotas");
     return e;
+}
+
+static enum err load_fixtures(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    const struct fixtures_config f = {
+        .paths = c->fixtures, .count = c->fixture_count, .watch = c->watch, .log = server_log, .log_ctx = m};
+    return fixtures_new(&f, &m->fixtures, note);
 }
 
 static enum err start_bedrock(struct mock *m, const struct mock_config *c, struct note *note)
@@ -126,6 +134,8 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     if (e == OK)
         e = faults_read_options(config->faults, &m->standing_faults, note);
     if (e == OK)
+        e = load_fixtures(m, config, note);
+    if (e == OK)
         e = start_bedrock(m, config, note);
     if (e == OK)
         e = start_admin(m, config, note);
@@ -146,11 +156,12 @@ void mock_stop(struct mock *m)
     admin_release(m);
     gates_free(m->gates);
     journal_free(m->journal);
-    script_free(m->script);
     cache_free(m->cache);
     control_free(m->control);
     quotas_free(m->quotas);
     shared_drop(&m->standing_faults);
+    fixtures_free(m->fixtures);
+    sessions_free(m->sessions);
     free(m->rules);
     guardrails_free(m->guardrails);
     policy_free(m->policy);

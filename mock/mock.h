@@ -34,6 +34,11 @@ enum mock_models {
     MOCK_MODELS_KNOWN /* only those of the catalogue, and their profiles from the Regions that have them */
 };
 
+enum mock_session_by {
+    MOCK_SESSION_HEADER,    /* x-mohs-session says whose test a request is */
+    MOCK_SESSION_ACCESS_KEY /* so it does; without one, the access key id */
+};
+
 struct mock_key {
     const char *access_key;
     const char *secret;
@@ -82,6 +87,11 @@ struct mock_config {
     unsigned probe_deltas;    /* deltas of a stream that answers a probe (protocol/probe.h); 0: by maxTokens, else 16 */
     size_t max_body;          /* bytes; 0: 32 MiB */
     unsigned idle_timeout_ms; /* 0: the server's own */
+    const char *const *fixtures; /* files and directories (docs/fixtures.md) */
+    size_t fixture_count;
+    bool watch;  /* load them again when they change */
+    bool strict; /* what neither script nor fixture answers is an error */
+    enum mock_session_by session_by;
     const char *guardrails_file; /* laid over the built-in guardrails (mock/guardrail.h); NULL: none */
     struct tls *tls;          /* of the Bedrock port, until mock_stop() (net/tls.h); NULL: cleartext */
     const char *const *rules_on,

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "mock/choose.h"
 #include "mock/control.h"
 #include "mock/converse.h"
 #include "mock/fault_visit.h"
@@ -176,57 +177,11 @@ static struct plan *route(struct visit *v)
     return lost;
 }
 
-/* ---- scripts ---- */
-
-static void add_string(cJSON *object, const char *key, struct span value)
-{
-    CLEANUP(free_ptr) char *text = span_dup(value);
-    if (text != NULL)
-        (void)cJSON_AddStringToObject(object, key, text);
-}
-
-static cJSON *subject_headers(const struct http_request *r)
-{
-    cJSON *headers = cJSON_CreateObject();
-    for (size_t i = 0; headers != NULL && i < r->field_count; i++) {
-        CLEANUP(free_ptr) char *name = span_dup(r->fields[i].name);
-        for (char *p = name; p != NULL && *p != '\0'; p++)
-            *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
-        if (name != NULL && cJSON_GetObjectItemCaseSensitive(headers, name) == NULL)
-            add_string(headers, name, r->fields[i].value);
-    }
-    return headers;
-}
-
-cJSON *visit_subject(const struct visit *v)
-{
-    cJSON *subject = cJSON_CreateObject();
-    if (subject == NULL)
-        return NULL;
-    if (v->operation != NULL)
-        add_string(subject, "operation", span_of(v->operation));
-    if (v->model_id != NULL)
-        add_string(subject, "model", span_of(v->model_id));
-    add_string(subject, "method", v->request->method);
-    add_string(subject, "target", v->request->target);
-    (void)cJSON_AddItemToObject(subject, "headers", subject_headers(v->request));
-    if (v->body != NULL)
-        (void)cJSON_AddItemReferenceToObject(subject, "body", v->body);
-    return subject;
-}
-
-static struct shared *take_script(const struct visit *v)
-{
-    if (!script_waits(v->mock->script))
-        return NULL;
-    CLEANUP(json_free) cJSON *subject = visit_subject(v);
-    return script_take(v->mock->script, subject);
-}
-
 /* ---- the answer ---- */
 
 struct outcome {
     struct plan *plan;
+    struct choice choice;
     const char *source;
     struct buf faults;
 };
@@ -240,17 +195,21 @@ static struct plan *answer(struct visit *v, const cJSON *reply, const struct fau
 
 static void serve(struct visit *v, struct outcome *out)
 {
-    CLEANUP(shared_drop) struct shared *scripted = v->refuse || v->surface->unscripted ? NULL : take_script(v);
     struct fault_scene scene = {.request_id = v->request_id, .rng = &v->worker->rng, .happened = &out->faults};
-    const cJSON *reply = cJSON_GetObjectItemCaseSensitive(shared_tree(scripted), "reply");
+    if (!v->refuse && !v->surface->unscripted)
+        choose_reply(v, &out->choice);
+    const cJSON *reply = out->choice.reply;
     if (reply != NULL)
         scene.seed = visit_seed(v);
     if (v->refuse) {
         out->source = v->refusal.layer == REFUSAL_THROTTLE ? "quota" : "refusal";
         if (out->plan == NULL)
             out->plan = v->surface->refusal(v);
+    } else if (out->choice.plan != NULL) {
+        out->source = out->choice.source;
+        out->plan = out->choice.plan;
     } else {
-        out->source = reply != NULL ? "script" : "default";
+        out->source = reply != NULL ? out->choice.source : "default";
         out->plan = answer(v, reply, &scene);
     }
     if (reply != NULL)
@@ -323,7 +282,7 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
     print_refusal(v, text);
     size_t refusal = text->len - signature;
     CLEANUP(buf_release) struct buf canaries = BUF_INIT(BUF_ANY);
-    script_find_canaries(m->script, v->request, &canaries);
+    script_find_canaries(session_script(v->session), v->request, &canaries);
     struct span all = buf_span(text);
     struct journal_record record = {.request = v->request,
                                     .operation = v->operation,
@@ -333,6 +292,9 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .unjudged = v->refusal.layer == REFUSAL_AUTH || v->refusal.layer == REFUSAL_POLICY,
                                     .canaries = buf_span(&canaries),
                                     .source = o->source,
+                                    .session = session_name(v->session),
+                                    .fixture = buf_span(&o->choice.fixture),
+                                    .miss = buf_span(&o->choice.miss),
                                     .faults = o->faults.len > 0 ? buf_text(&o->faults) : NULL,
                                     .ignored = visit_ignores(v),
                                     .status = o->plan != NULL ? o->plan->status : 500};
@@ -364,6 +326,7 @@ void operations_handle(void *ctx, struct exchange *x)
     rng_uuid(&v.worker->rng, v.request_id);
     o.plan = route(&v);
     visit_authenticate(&v);
+    choose_session(&v);
     if (v.row != NULL && !v.refuse) {
         parse_body(&v);
         if (v.row->read != NULL)
@@ -376,6 +339,8 @@ void operations_handle(void *ctx, struct exchange *x)
     serve(&v, &o);
     on_end(&v, o.plan, keep(&v, &o));
     exchange_reply(x, o.plan);
+    choice_release(&o.choice);
+    session_drop(&v.held_session);
     native_request_release(&v.native);
     guardrail_use_free(&v.guardrail);
     json_free(&v.body);

@@ -9,7 +9,7 @@
 
 #include "mock/fault.h"
 #include "mock/scripted.h"
-#include "protocol/match.h"
+#include "mock/subject.h"
 
 struct shared {
     atomic_uint refs;
@@ -132,18 +132,6 @@ static enum err known_members(const cJSON *object, const char *const *known, siz
     return OK;
 }
 
-static enum err check_match(const cJSON *m, const char *where, struct note *note)
-{
-    static const char *const known[] = {"operation", "model", "method", "target", "headers", "body"};
-    if (m == NULL)
-        return OK;
-    if (!cJSON_IsObject(m))
-        return note_set(note, ERR_INVALID, "%s: expected an object", where);
-    const char *first = m->child == NULL ? "" : m->child->string;
-    enum err e = first[0] == '$' ? OK : known_members(m, known, COUNT_OF(known), where, note);
-    return e == OK ? match_validate(m, where, note) : e;
-}
-
 static enum err check_item(const cJSON *item, size_t i, int64_t *times, struct note *note)
 {
     static const char *const known[] = {"match", "times", "reply"};
@@ -156,7 +144,7 @@ static enum err check_item(const cJSON *item, size_t i, int64_t *times, struct n
         e = read_times(item, where, times, note);
     (void)snprintf(inner, sizeof inner, "%s/match", where);
     if (e == OK)
-        e = check_match(cJSON_GetObjectItemCaseSensitive(item, "match"), inner, note);
+        e = subject_check(cJSON_GetObjectItemCaseSensitive(item, "match"), NULL, inner, note);
     (void)snprintf(inner, sizeof inner, "%s/reply", where);
     return e == OK ? scripted_check(cJSON_GetObjectItemCaseSensitive(item, "reply"), inner, note) : e;
 }
@@ -216,7 +204,7 @@ static void add_canaries(struct script *s, const cJSON *canaries)
 
 enum err script_append(struct script *s, const cJSON *body, size_t *queued, struct note *note)
 {
-    static const char *const known[] = {"replies", "canaries"};
+    static const char *const known[] = {"replies", "canaries", "session"};
     const cJSON *replies = cJSON_GetObjectItemCaseSensitive(body, "replies");
     const cJSON *canaries = cJSON_GetObjectItemCaseSensitive(body, "canaries");
     if (!cJSON_IsObject(body) || (replies != NULL && !cJSON_IsArray(replies)))
@@ -312,6 +300,19 @@ bool script_waits(const struct script *s)
     return atomic_load_explicit(&s->any_reply, memory_order_acquire);
 }
 
+bool script_is_empty(const struct script *s)
+{
+    return !script_waits(s) && !atomic_load(&s->any_fault) && !atomic_load(&s->any_canary);
+}
+
+size_t script_count(struct script *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    size_t n = s->count;
+    (void)pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
 /* Take *at out of the queue when its times are used up. The lock is held. */
 static struct shared *use(struct script *s, struct queued **at)
 {
@@ -335,7 +336,7 @@ struct shared *script_take(struct script *s, const cJSON *subject)
     (void)pthread_mutex_lock(&s->lock);
     for (struct queued **at = &s->first; *at != NULL && reply == NULL; at = &(*at)->next) {
         const cJSON *m = cJSON_GetObjectItemCaseSensitive((*at)->reply->tree, "match");
-        if (match(m, subject, NULL, NULL)) {
+        if (subject_matches(m, NULL, subject)) {
             reply = use(s, at);
             break;
         }

@@ -23,7 +23,7 @@ struct shared *shared_new(cJSON *take);
 const cJSON *shared_tree(const struct shared *s); /* NULL for NULL */
 void shared_drop(struct shared **pointer);        /* for CLEANUP too */
 
-/* The body of POST /script. All or nothing: a mistake is ERR_INVALID, says where, and changes nothing. */
+/* The body of POST /script; its "session" is the caller's business. All or nothing: a mistake is ERR_INVALID, says where, and changes nothing. */
 enum err script_append(struct script *s, const cJSON *body, size_t *queued, struct note *note) MUST_USE;
 /* The body of POST /faults. */
 enum err script_set_faults(struct script *s, const cJSON *body, struct note *note) MUST_USE;
@@ -32,8 +32,9 @@ void script_forget_faults(struct script *s);
 void script_forget_canaries(struct script *s);
 
 bool script_waits(const struct script *s); /* is there any reply in the queue: makes the subject worth building */
-/* The first reply that matches the subject {operation, model, method, target, headers, body}; one of its times is used
- * up. NULL: none. */
+bool script_is_empty(const struct script *s); /* no reply, no fault, no canary */
+size_t script_count(struct script *s);        /* replies in the queue */
+/* The first reply that matches the subject (mock/subject.h); one of its times is used up. NULL: none. */
 struct shared *script_take(struct script *s, const cJSON *subject);
 struct shared *script_faults(struct script *s); /* the list; NULL: none */
 /* A line of JSON for each of: {"name","where"}, joined by commas; nothing when no canary is in the request. */

@@ -13,6 +13,7 @@
 #include "mock/converse.h"
 #include "mock/native.h"
 #include "mock/refusal.h"
+#include "mock/template.h"
 #include "protocol/eventstream.h"
 
 #define MS              1000000u
@@ -55,6 +56,11 @@ static enum err check_line(const cJSON *item, const char *where, struct note *no
 static enum err check_object(const cJSON *item, const char *where, struct note *note)
 {
     return cJSON_IsObject(item) ? OK : note_set(note, ERR_INVALID, "%s: expected an object", where);
+}
+
+static enum err check_bool(const cJSON *item, const char *where, struct note *note)
+{
+    return cJSON_IsBool(item) ? OK : note_set(note, ERR_INVALID, "%s: expected true or false", where);
 }
 
 static enum err check_any(const cJSON *item, const char *where, struct note *note)
@@ -248,6 +254,7 @@ enum err scripted_check(const cJSON *reply, const char *where, struct note *note
         {"frames", check_frames},  {"stop_reason", check_line}, {"usage", check_object},  {"metrics", check_object},
         {"extra", check_object},   {"latency_ms", check_ms},    {"ttft_ms", check_ms},    {"itl_ms", check_ms},
         {"head_gate", check_line}, {"gates", check_gates},      {"faults", faults_check},
+        {"template", check_bool},
     };
     static const char *const kinds[] = {"text", "content", "error", "raw", "frames"};
     if (reply == NULL)
@@ -256,9 +263,9 @@ enum err scripted_check(const cJSON *reply, const char *where, struct note *note
     size_t given = 0;
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         given += member(reply, kinds[i]) != NULL;
-    return e == OK && given > 1
-               ? note_set(note, ERR_INVALID, "%s: at most one of text, content, error, raw, frames", where)
-               : e;
+    if (e == OK && given > 1)
+        e = note_set(note, ERR_INVALID, "%s: at most one of text, content, error, raw, frames", where);
+    return e == OK && cJSON_IsTrue(member(reply, "template")) ? template_check(reply, where, note) : e;
 }
 
 /* ---- serving ---- */

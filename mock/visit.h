@@ -18,7 +18,7 @@
 #include "mock/native.h"
 #include "mock/quota.h"
 #include "mock/refusal.h"
-#include "mock/script.h"
+#include "mock/session.h"
 #include "net/server.h"
 #include "protocol/shape.h"
 #include "protocol/sigv4.h"
@@ -35,7 +35,8 @@ struct mock {
     struct models *models;
     struct guardrails *guardrails;
     struct control *control; /* what the control plane keeps */
-    struct script *script;
+    struct sessions *sessions;
+    struct fixtures *fixtures;
     struct journal *journal;
     struct gates *gates;
     struct server *server, *admin;
@@ -95,6 +96,7 @@ struct visit {
     struct sigv4_diagnosis diagnosis;
     bool has_diagnosis;
     struct caller caller;   /* who asks; from authentication on */
+    struct session *session, *held_session; /* from authentication on; the second is NULL for the main one */
     struct refusal refusal; /* what a strict Bedrock says; REFUSAL_NONE: the request is good */
     bool refuse;            /* and this mock says it too */
     /* Quotas only: zeroed when none applies. */
@@ -119,10 +121,6 @@ void visit_region(const struct visit *v, struct buf *out);
 const cJSON *visit_asked(const struct visit *v);
 /* Read and write the prompt cache; the answer's input tokens become what is left beside it. */
 void visit_use_cache(const struct visit *v, struct answer *a);
-/* operations.c: what matchers look at, {operation, model, method, target, headers, body}; the body is lent and must
- * outlive it. The caller frees. */
-cJSON *visit_subject(const struct visit *v);
-
 /* quota_visit.c: reserve, which may refuse; take down what an answer used; and what that comes to, to be paid when the
  * delivery is over. */
 struct quota_bill {

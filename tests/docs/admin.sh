@@ -55,7 +55,7 @@ while read -r method path; do
     *) body='{}' ;;
   esac
   if [ "$method" = GET ]; then asks 200 '^\{' GET "$path"; else asks 200 '^\{' "$method" "$path" "$body"; fi
-done < <(grep -oE '`(GET|POST) /[a-z]+`' "$document" | tr -d '`' | sort -u)
+done < <(grep -oE '`(GET|POST) /[a-z/]+`' "$document" | tr -d '`' | sort -u)
 asks 404 message GET /nowhere
 asks 405 message POST /health '{}'
 asks 400 message POST /script '{"replies":[{"reply":{"txt":"x"}}]}'
@@ -94,9 +94,17 @@ takes '{"text":"x","stop_reason":"max_tokens","usage":{"inputTokens":3,"outputTo
 holds '"mark":true'
 takes '{"text":"x","latency_ms":1,"ttft_ms":1,"itl_ms":1}' 200 messageStop converse-stream
 takes '{"faults":[{"id":"ThrottlingException"}]}' 429 message
+takes '{"template":true,"text":"{{operation}}, {{user}}"}' 200 'Converse, hi sk-client'
 asks 200 '"id":"cut-fin"' GET /faults
 asks 200 '"queued":1' POST /script '{"replies":[{"reply":{"faults":[{"id":"cut-fin","at_event":3}],"head_gate":"a","gates":[{"before_event":3,"name":"g"}]}}]}'
 asks 200 '"ok":true' POST /reset '{}'
+
+# ---- sessions: what is said of one is not heard in another ----
+asks 200 '"queued":1' POST /script '{"session":"a","replies":[{"reply":{"text":"for a"}}]}'
+asks 200 '"name":"a","queued":1' GET /sessions
+asks 200 '"entries":\[\]' GET '/journal?session=a'
+asks 200 '"ok":true' POST /reset '{"session":"a"}'
+asks 400 'there is no session a' GET '/faults?session=a'
 
 # ---- the journal: every member that the table names is there ----
 converse converse

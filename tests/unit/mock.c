@@ -373,7 +373,7 @@ static void refuses_scripts_with_mistakes_and_changes_nothing(void)
         {"{\"replies\":[{\"reply\":{\"text\":\"a\",\"raw\":{}}}]}", "/replies/0/reply: at most one of"},
         {"{\"replies\":[{\"times\":0,\"reply\":{}}]}", "/replies/0/times: expected"},
         {"{\"replies\":[{\"match\":{\"opration\":\"x\"},\"reply\":{}}]}",
-         "/replies/0/match/opration: no such member; did you mean operation"},
+         "/replies/0/match/opration: nobody knows this key; did you mean \"operation\""},
         {"{\"replies\":[{\"match\":{\"body\":{\"$contians\":1}},\"reply\":{}}]}", "/replies/0/match"},
         {"{\"replies\":[{\"reply\":{\"content\":[{\"text\":\"a\",\"toolUse\":{}}]}}]}",
          "/replies/0/reply/content/0: a content block has one member"},

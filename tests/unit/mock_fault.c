@@ -175,7 +175,7 @@ static void refuses_faults_it_does_not_know(void)
          "/faults/0/value: expected a string of one line"},
         {"{\"faults\":[{\"id\":\"merge\",\"rate\":1.5}]}", "/faults/0/rate: expected a number from 0 to 1"},
         {"{\"faults\":[{\"id\":\"merge\",\"match\":{\"modle\":\"x\"}}]}",
-         "/faults/0/match/modle: no such member; did you mean model"},
+         "/faults/0/match/modle: nobody knows this key; did you mean \"model\""},
         {"{\"faults\":[{\"id\":\"merge\",\"match\":3}]}", "/faults/0/match: expected an object"},
         {"{\"faults\":[7]}", "/faults/0: expected an object"},
         {"{\"faults\":{}}", "/faults: expected a list"},
