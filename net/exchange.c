@@ -26,6 +26,7 @@
 #define RESET_LOOK     200000U                    /* ns between looks at the send queue before a reset */
 #define RESET_PATIENCE 5000000000U                /* ns until a reset stops waiting for a peer that does not read */
 #define FIELDS_MAX     1024                       /* header fields of a request; more: 431 */
+#define LONG_PAUSE     20000000U                  /* ns until the next piece from which on memory is given back */
 #define CHUNK_FRAME    ((size_t)24)               /* sixteen digits and two line ends */
 
 static const struct server_config *config_of(const struct exchange *x)
@@ -504,13 +505,23 @@ static void frame_batch(struct exchange *x, size_t from, size_t to, size_t bytes
         break_off(x);
 }
 
+/* A paced stream is mostly waiting, beside many others: it need not hold a buffer meanwhile. */
+static void spare(struct exchange *x, uint64_t now)
+{
+    bool long_pause = !x->timer.loop || x->timer.due_ns > now + LONG_PAUSE;
+    if (long_pause && waiting(x) == 0)
+        buf_release(&x->out);
+}
+
 static void pump_plan(struct exchange *x)
 {
     struct plan *plan = x->plan;
     while (x->next_piece < plan->count) {
         uint64_t now = now_ns();
-        if (!piece_is_due(x, now))
+        if (!piece_is_due(x, now)) {
+            spare(x, now);
             return;
+        }
         size_t from = x->next_piece;
         size_t bytes = 0;
         bool alone = plan->pieces[from].alone;
@@ -728,6 +739,8 @@ void exchange_head_sent(struct exchange *x)
 {
     x->phase = PHASE_BODY;
     x->delivery.head_at_ns = now_ns();
+    if (x->plan)
+        http_headers_release(&x->plan->headers); /* they are said; the body may take long */
     if (x->streaming)
         frame_early_writes(x);
 }
