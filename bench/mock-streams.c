@@ -88,6 +88,8 @@ static void take_stamp(struct stream *s, const char *p, uint64_t now)
 
 static void finish(struct stream *s, int whole)
 {
+    struct linger none = {1, 0}; /* ten thousand ports in TIME_WAIT would trouble whoever runs next */
+    setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     close(s->fd);
     s->fd = -1;
     ended++;
