@@ -15,10 +15,10 @@
 #include "mock/mock.h"
 #include "reports/exit.h"
 
-enum { KEYS_MAX = 64, MODELS_FILE_MAX = 16 << 20, QUOTA_FILE_MAX = 1 << 20, SKEW_MAX_S = 7 * 86400 };
+enum { KEYS_MAX = 64, OVERLAY_MAX = 16 << 20, QUOTA_FILE_MAX = 1 << 20, SKEW_MAX_S = 7 * 86400 };
 
 struct mock_options {
-    const char *host, *auth, *validation, *models, *region, *admin_port, *guardrails;
+    const char *host, *auth, *validation, *models, *region, *admin_port, *guardrails, *knowledge;
     const char *clock_offset, *policy, *mismatch, *missing_auth;
     int64_t skew_ns;
     bool signed_payload;
@@ -101,6 +101,8 @@ static const struct option_row rows[] = {
              "nearest fixture and why it missed."},
     {"session-by", 0, "WHAT", OPTION_STRING, AT(session_by), .fallback = "header", .choices = "header|access-key",
      .help = "What tells parallel tests apart: the header x-mohs-session alone, or without it the access key id, too."},
+    {"knowledge", 0, "FILE", OPTION_STRING, AT(knowledge),
+     .help = "Knowledge bases laid over the built-in ones, for Retrieve and RetrieveAndGenerate (docs/knowledge.md)."},
     {"guardrails", 0, "FILE", OPTION_STRING, AT(guardrails),
      .help = "Guardrails, word lists and settings laid over the built-in ones (docs/guardrails.md)."},
     {"quota", 0, "FILE", OPTION_STRING, AT(quota),
@@ -276,17 +278,35 @@ static const char **ended(const struct option_list *list)
     return copy;
 }
 
-/* --models FILE: its text goes to the mock, which judges it. */
-static enum err read_models(const struct mock_options *o, struct buf *text, struct mock_config *config,
-                            struct note *note)
+/* Files whose text goes to the mock, which judges them. */
+struct overlays {
+    struct buf models, knowledge;
+};
+
+static void overlays_release(struct overlays *f)
 {
-    if (strcmp(o->models, "any") == 0 || strcmp(o->models, "known") == 0)
-        return OK;
-    enum err e = file_read(o->models, text, note);
-    if (e != OK)
-        note_prefix(note, "--models: neither any nor known, and not a file that can be read");
-    config->models_overlay = buf_text(text);
-    config->models_name = o->models;
+    buf_release(&f->models);
+    buf_release(&f->knowledge);
+}
+
+static enum err read_overlays(const struct mock_options *o, struct overlays *f, struct mock_config *config,
+                              struct note *note)
+{
+    enum err e = OK;
+    if (strcmp(o->models, "any") != 0 && strcmp(o->models, "known") != 0) {
+        e = file_read(o->models, &f->models, note);
+        if (e != OK)
+            note_prefix(note, "--models: neither any nor known, and not a file that can be read");
+        config->models_overlay = buf_text(&f->models);
+        config->models_name = o->models;
+    }
+    if (e == OK && o->knowledge != NULL) {
+        e = file_read(o->knowledge, &f->knowledge, note);
+        if (e != OK)
+            note_prefix(note, "--knowledge");
+        config->knowledge_overlay = buf_text(&f->knowledge);
+        config->knowledge_name = o->knowledge;
+    }
     return e;
 }
 
@@ -323,9 +343,9 @@ static int run(const void *settings, const struct option_list *operands)
     config.rules_on = on;
     config.rules_off = off;
     config.faults = faults;
-    CLEANUP(buf_release) struct buf models = BUF_INIT(MODELS_FILE_MAX);
+    CLEANUP(overlays_release) struct overlays overlays = {BUF_INIT(OVERLAY_MAX), BUF_INIT(OVERLAY_MAX)};
     if (e == OK)
-        e = read_models(o, &models, &config, &note);
+        e = read_overlays(o, &overlays, &config, &note);
     if (e == OK)
         e = identity_open(&o->tls, o->host, &identity, &note);
     config.tls = identity.tls;

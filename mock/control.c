@@ -412,8 +412,8 @@ static struct plan *answer_put_logging(struct visit *v, const cJSON *reply)
     add_place(v, &place);
     cJSON *config = cJSON_Duplicate(json_member(v->body, "loggingConfig"), true);
     (void)pthread_mutex_lock(&c->lock);
-    bool room = json_member(c->logging, buf_text(&place)) != NULL ||
-                cJSON_GetArraySize(c->logging) < CONTROL_REGIONS_MAX;
+    bool room =
+        json_member(c->logging, buf_text(&place)) != NULL || cJSON_GetArraySize(c->logging) < CONTROL_REGIONS_MAX;
     bool ok = room && json_set(c->logging, buf_text(&place), config) != NULL;
     (void)pthread_mutex_unlock(&c->lock);
     if (!room) {

@@ -1,8 +1,8 @@
 /* control.h: the control plane: what Bedrock keeps about an account, and what its own operations may change.
  *
  * Foundation models and system inference profiles come from the catalogue (models.h), custom, imported and provisioned
- * models, routers and endpoints from its "resources"; nobody can change these. What requests make (application inference
- * profiles, batch jobs, tags, the logging configuration) is kept here, for every account and Region, until
+ * models, routers and endpoints from its "resources"; nobody can change these. What requests make (application
+ * inference profiles, batch jobs, tags, the logging configuration) is kept here, for every account and Region, until
  * POST /reset. Everything has a ceiling. Any thread; one lock, taken by control-plane requests, and by a model request
  * only when it names an ARN of something that is not a foundation model.
  *
@@ -42,17 +42,17 @@ const struct model *control_model_of(const struct visit *v, const char *arn);
 
 /* ---- between the files of the control plane ---- */
 
-/* The answers that are no tree: say no, or nothing at all. The text is a sentence of ours where errors.json has none. */
+/* The answers that are no tree: say no, or nothing at all. The text is a sentence of ours where errors.json has none.
+ */
 struct plan *control_refuse(struct visit *v, const char *type, const char *format, ...) PRINTF_LIKE(3, 4);
 struct plan *control_unknown(struct visit *v, const char *what, const char *id);
-struct plan *control_done(struct visit *v);          /* {} */
+struct plan *control_done(struct visit *v);               /* {} */
 struct plan *control_reply(struct visit *v, cJSON *take); /* the tree, freed */
 
 /* Everything of a kind that this account has in the visit's region, appended to the list as copies of their Get
  * answers. False: out of memory. */
 typedef bool control_gather(struct visit *v, cJSON *list);
-control_gather control_gather_profiles, control_gather_jobs,
-    control_gather_guardrails;
+control_gather control_gather_profiles, control_gather_jobs, control_gather_guardrails;
 /* Copies of the catalogue's resources of that name with region and account filled in. */
 bool control_gather_resources(struct visit *v, const char *name, cJSON *list);
 
@@ -60,6 +60,10 @@ bool control_gather_resources(struct visit *v, const char *name, cJSON *list);
 typedef struct plan *control_answer(struct visit *v, const cJSON *reply);
 control_answer control_list, control_get, control_list_models, control_get_model, control_model_availability,
     control_create_profile, control_delete_profile, control_create_job, control_stop_job;
+
+/* nextToken: where the next page starts. False: not a token of ours; NULL and "" are the beginning. */
+bool control_token_read(const char *token, size_t *at);
+void control_token_add(cJSON *out, size_t next);
 
 /* Tags of a resource that the visit's account has: [{"key","value"}]; merged into those that are there. ERR_LIMIT: too
  * many of them. The caller holds no lock. */

@@ -1,8 +1,8 @@
 /* control_guardrails.c: ListGuardrails and GetGuardrail, of the guardrails that guardrail.h keeps.
  *
  * A guardrail is data in the words of GetGuardrail already, with members of our own in it; what the API model does not
- * have is left out. A list without an identifier names the DRAFT of each, one with an identifier all versions of it; Get
- * without a version is the DRAFT, or the first there is.
+ * have is left out. A list without an identifier names the DRAFT of each, one with an identifier all versions of it;
+ * Get without a version is the DRAFT, or the first there is.
  */
 #include "mock/control.h"
 #include "mock/guardrail.h"

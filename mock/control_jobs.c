@@ -1,5 +1,5 @@
-/* control_jobs.c: batch inference jobs, which nobody runs: a job is what was asked, and when; its state follows from the
- * mock's clock.
+/* control_jobs.c: batch inference jobs, which nobody runs: a job is what was asked, and when; its state follows from
+ * the mock's clock.
  *
  * So a test that moves the clock (POST /clock) sees a job through all its states in milliseconds, and a job costs
  * nothing while nobody looks.
@@ -83,9 +83,10 @@ bool control_gather_jobs(struct visit *v, cJSON *list)
 
 static cJSON *new_job(struct visit *v, const char *id)
 {
-    static const char *const copied[] = {"jobName",          "modelId",   "clientRequestToken",     "roleArn",
-                                         "inputDataConfig",  "vpcConfig", "timeoutDurationInHours", "modelInvocationType",
-                                         "outputDataConfig"};
+    static const char *const copied[] = {
+        "jobName",         "modelId",   "clientRequestToken",     "roleArn",
+        "inputDataConfig", "vpcConfig", "timeoutDurationInHours", "modelInvocationType",
+        "outputDataConfig"};
     CLEANUP(buf_release) struct buf arn = BUF_INIT(BUF_ANY);
     cJSON *out = cJSON_CreateObject();
     int64_t now = clock_ms(&v->mock->clock), hours = number_of(v->body, "timeoutDurationInHours");
@@ -172,6 +173,7 @@ struct plan *control_stop_job(struct visit *v, const cJSON *reply)
     if (job == NULL)
         return control_unknown(v, "the model invocation job", buf_text(&id));
     if (!running)
-        return control_refuse(v, "ConflictException", "The model invocation job is %s and cannot be stopped.", p.status);
+        return control_refuse(v, "ConflictException", "The model invocation job is %s and cannot be stopped.",
+                              p.status);
     return control_done(v);
 }

@@ -1,5 +1,5 @@
-/* control_list.c: the List and Get operations, which are all alike: a collection is a row that says where its items come
- * from, what they are called in the answer, which of their members a summary shows, and what can be asked for.
+/* control_list.c: the List and Get operations, which are all alike: a collection is a row that says where its items
+ * come from, what they are called in the answer, which of their members a summary shows, and what can be asked for.
  *
  * The summary is cut out of the Get answer by the API model, so the two can never disagree. A page's token is the
  * position after it; it means nothing to a caller.
@@ -34,57 +34,113 @@ struct collection {
 };
 
 #define CREATED_FILTERS(member)                                                                                        \
-    {"creationTimeBefore", member, FILTER_BEFORE}, {"creationTimeAfter", member, FILTER_AFTER}
+    {"creationTimeBefore", member, FILTER_BEFORE},                                                                     \
+    {                                                                                                                  \
+        "creationTimeAfter", member, FILTER_AFTER                                                                      \
+    }
 
 static const struct collection collections[] = {
-    {.list = "ListInferenceProfiles", .get = "GetInferenceProfile", .items = "inferenceProfileSummaries",
-     .summary = "InferenceProfileSummary", .label = "inferenceProfileIdentifier", .what = "the inference profile",
-     .ids = {"inferenceProfileArn", "inferenceProfileId"}, .created = "createdAt", .gather = control_gather_profiles,
+    {.list = "ListInferenceProfiles",
+     .get = "GetInferenceProfile",
+     .items = "inferenceProfileSummaries",
+     .summary = "InferenceProfileSummary",
+     .label = "inferenceProfileIdentifier",
+     .what = "the inference profile",
+     .ids = {"inferenceProfileArn", "inferenceProfileId"},
+     .created = "createdAt",
+     .gather = control_gather_profiles,
      .filters = {{"type", "type", FILTER_EQUAL}}},
-    {.list = "ListImportedModels", .get = "GetImportedModel", .items = "modelSummaries",
-     .summary = "ImportedModelSummary", .label = "modelIdentifier", .what = "the imported model",
-     .ids = {"modelArn", "modelName"}, .created = "creationTime", .resource = "importedModels",
+    {.list = "ListImportedModels",
+     .get = "GetImportedModel",
+     .items = "modelSummaries",
+     .summary = "ImportedModelSummary",
+     .label = "modelIdentifier",
+     .what = "the imported model",
+     .ids = {"modelArn", "modelName"},
+     .created = "creationTime",
+     .resource = "importedModels",
      .filters = {CREATED_FILTERS("creationTime"), {"nameContains", "modelName", FILTER_CONTAINS}}},
-    {.list = "ListProvisionedModelThroughputs", .get = "GetProvisionedModelThroughput",
-     .items = "provisionedModelSummaries", .summary = "ProvisionedModelSummary", .label = "provisionedModelId",
-     .what = "the provisioned model", .ids = {"provisionedModelArn", "provisionedModelName"},
-     .created = "creationTime", .resource = "provisionedModels",
+    {.list = "ListProvisionedModelThroughputs",
+     .get = "GetProvisionedModelThroughput",
+     .items = "provisionedModelSummaries",
+     .summary = "ProvisionedModelSummary",
+     .label = "provisionedModelId",
+     .what = "the provisioned model",
+     .ids = {"provisionedModelArn", "provisionedModelName"},
+     .created = "creationTime",
+     .resource = "provisionedModels",
      .filters = {CREATED_FILTERS("creationTime"),
                  {"nameContains", "provisionedModelName", FILTER_CONTAINS},
                  {"statusEquals", "status", FILTER_EQUAL},
                  {"modelArnEquals", "modelArn", FILTER_EQUAL}}},
-    {.list = "ListCustomModels", .get = "GetCustomModel", .items = "modelSummaries", .summary = "CustomModelSummary",
-     .label = "modelIdentifier", .what = "the custom model", .ids = {"modelArn", "modelName"},
-     .created = "creationTime", .resource = "customModels",
+    {.list = "ListCustomModels",
+     .get = "GetCustomModel",
+     .items = "modelSummaries",
+     .summary = "CustomModelSummary",
+     .label = "modelIdentifier",
+     .what = "the custom model",
+     .ids = {"modelArn", "modelName"},
+     .created = "creationTime",
+     .resource = "customModels",
      .filters = {CREATED_FILTERS("creationTime"),
                  {"nameContains", "modelName", FILTER_CONTAINS},
                  {"baseModelArnEquals", "baseModelArn", FILTER_EQUAL},
                  {"foundationModelArnEquals", "baseModelArn", FILTER_EQUAL},
                  {"modelStatus", "modelStatus", FILTER_EQUAL}}},
-    {.list = "ListCustomModelDeployments", .get = "GetCustomModelDeployment", .items = "modelDeploymentSummaries",
-     .summary = "CustomModelDeploymentSummary", .label = "customModelDeploymentIdentifier",
-     .what = "the custom model deployment", .ids = {"customModelDeploymentArn", "modelDeploymentName"},
-     .created = "createdAt", .resource = "customModelDeployments",
+    {.list = "ListCustomModelDeployments",
+     .get = "GetCustomModelDeployment",
+     .items = "modelDeploymentSummaries",
+     .summary = "CustomModelDeploymentSummary",
+     .label = "customModelDeploymentIdentifier",
+     .what = "the custom model deployment",
+     .ids = {"customModelDeploymentArn", "modelDeploymentName"},
+     .created = "createdAt",
+     .resource = "customModelDeployments",
      .filters = {{"createdBefore", "createdAt", FILTER_BEFORE},
                  {"createdAfter", "createdAt", FILTER_AFTER},
                  {"nameContains", "modelDeploymentName", FILTER_CONTAINS},
                  {"statusEquals", "status", FILTER_EQUAL},
                  {"modelArnEquals", "modelArn", FILTER_EQUAL}}},
-    {.list = "ListPromptRouters", .get = "GetPromptRouter", .items = "promptRouterSummaries",
-     .summary = "PromptRouterSummary", .label = "promptRouterArn", .what = "the prompt router",
-     .ids = {"promptRouterArn"}, .created = "createdAt", .resource = "promptRouters",
+    {.list = "ListPromptRouters",
+     .get = "GetPromptRouter",
+     .items = "promptRouterSummaries",
+     .summary = "PromptRouterSummary",
+     .label = "promptRouterArn",
+     .what = "the prompt router",
+     .ids = {"promptRouterArn"},
+     .created = "createdAt",
+     .resource = "promptRouters",
      .filters = {{"type", "type", FILTER_EQUAL}}},
-    {.list = "ListMarketplaceModelEndpoints", .get = "GetMarketplaceModelEndpoint",
-     .items = "marketplaceModelEndpoints", .summary = "MarketplaceModelEndpointSummary",
-     .wrapper = "marketplaceModelEndpoint", .label = "endpointArn", .what = "the endpoint", .ids = {"endpointArn"},
-     .created = "createdAt", .resource = "marketplaceModelEndpoints",
+    {.list = "ListMarketplaceModelEndpoints",
+     .get = "GetMarketplaceModelEndpoint",
+     .items = "marketplaceModelEndpoints",
+     .summary = "MarketplaceModelEndpointSummary",
+     .wrapper = "marketplaceModelEndpoint",
+     .label = "endpointArn",
+     .what = "the endpoint",
+     .ids = {"endpointArn"},
+     .created = "createdAt",
+     .resource = "marketplaceModelEndpoints",
      .filters = {{"modelSourceIdentifier", "modelSourceIdentifier", FILTER_EQUAL}}},
-    {.list = "ListGuardrails", .get = "GetGuardrail", .items = "guardrails", .summary = "GuardrailSummary",
-     .label = "guardrailIdentifier", .what = "the guardrail", .ids = {"guardrailArn", "guardrailId"},
-     .created = "createdAt", .gather = control_gather_guardrails, .filters = {{NULL, NULL, FILTER_EQUAL}}},
-    {.list = "ListModelInvocationJobs", .get = "GetModelInvocationJob", .items = "invocationJobSummaries",
-     .summary = "ModelInvocationJobSummary", .label = "jobIdentifier", .what = "the model invocation job",
-     .ids = {"jobArn"}, .created = "submitTime", .gather = control_gather_jobs,
+    {.list = "ListGuardrails",
+     .get = "GetGuardrail",
+     .items = "guardrails",
+     .summary = "GuardrailSummary",
+     .label = "guardrailIdentifier",
+     .what = "the guardrail",
+     .ids = {"guardrailArn", "guardrailId"},
+     .created = "createdAt",
+     .gather = control_gather_guardrails,
+     .filters = {{NULL, NULL, FILTER_EQUAL}}},
+    {.list = "ListModelInvocationJobs",
+     .get = "GetModelInvocationJob",
+     .items = "invocationJobSummaries",
+     .summary = "ModelInvocationJobSummary",
+     .label = "jobIdentifier",
+     .what = "the model invocation job",
+     .ids = {"jobArn"},
+     .created = "submitTime",
+     .gather = control_gather_jobs,
      .filters = {{"submitTimeBefore", "submitTime", FILTER_BEFORE},
                  {"submitTimeAfter", "submitTime", FILTER_AFTER},
                  {"nameContains", "jobName", FILTER_CONTAINS},
@@ -216,23 +272,22 @@ static bool sort_items(const struct visit *v, const struct collection *c, cJSON 
     return true;
 }
 
-/* Where the page starts. False: not a token of ours. */
-static bool page_start(const struct visit *v, size_t *at)
+bool control_token_read(const char *token, size_t *at)
 {
-    CLEANUP(buf_release) struct buf token = BUF_INIT(BUF_ANY), plain = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf plain = BUF_INIT(BUF_ANY);
     unsigned long n;
     char rest;
     *at = 0;
-    if (*control_query(v, "nextToken", &token) == '\0')
+    if (token == NULL || *token == '\0')
         return true;
-    if (buf_add_unbase64(&plain, buf_span(&token)) != OK ||
+    if (buf_add_unbase64(&plain, span_of(token)) != OK ||
         sscanf(buf_text(&plain), TOKEN_PREFIX "%lu%c", &n, &rest) != 1)
         return false;
     *at = n;
     return true;
 }
 
-static void add_token(cJSON *out, size_t next)
+void control_token_add(cJSON *out, size_t next)
 {
     CLEANUP(buf_release) struct buf plain = BUF_INIT(64), token = BUF_INIT(128);
     buf_addf(&plain, TOKEN_PREFIX "%08zu", next); /* 18 bytes: no '=' that somebody forgets to escape */
@@ -255,8 +310,8 @@ static const char *detail_name(const char *summary_name)
 static void add_base_name(const struct visit *v, cJSON *item)
 {
     const char *arn = json_str(item, "baseModelArn");
-    struct model_ref ref = arn != NULL ? models_resolve(v->mock->models, arn, true)
-                                       : (struct model_ref){MODEL_ID_INVALID, NULL, NULL};
+    struct model_ref ref =
+        arn != NULL ? models_resolve(v->mock->models, arn, true) : (struct model_ref){MODEL_ID_INVALID, NULL, NULL};
     CLEANUP(free_ptr) char *name = strdup(ref.row != NULL ? ref.row->id : "custom.model");
     if (name != NULL)
         name[strcspn(name, ":")] = '\0';
@@ -283,7 +338,8 @@ struct plan *control_list(struct visit *v, const cJSON *reply)
     (void)reply;
     const struct collection *c = find_collection(v->operation);
     size_t at, i = 0, shown = 0;
-    if (!page_start(v, &at))
+    CLEANUP(buf_release) struct buf token = BUF_INIT(BUF_ANY);
+    if (!control_token_read(control_query(v, "nextToken", &token), &at))
         return control_refuse(v, "ValidationException", "The provided nextToken is invalid.");
     CLEANUP(buf_release) struct buf most = BUF_INIT(BUF_ANY);
     size_t page = (size_t)strtoul(control_query(v, "maxResults", &most), NULL, 10);
@@ -304,6 +360,6 @@ struct plan *control_list(struct visit *v, const cJSON *reply)
         shown++;
     }
     if (at + shown < total)
-        add_token(out, at + shown);
+        control_token_add(out, at + shown);
     return control_reply(v, out);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define DESTINATIONS_MAX 5 /* models of a profile, as the API model says */
+#define DESTINATIONS_MAX 5                      /* models of a profile, as the API model says */
 #define PROFILES_SINCE   "2024-08-26T00:00:00Z" /* of those whose model has no date */
 
 static void region_of(const struct visit *v, struct buf *out)
@@ -35,7 +35,8 @@ static bool has_word(const cJSON *list, const char *word)
 static bool is_listed(const struct visit *v, const struct model *m, const char *region)
 {
     const cJSON *regions = json_member(m->row, "regions");
-    return models_alive(v->mock->models, m, clock_ms(&v->mock->clock)) && (regions == NULL || has_word(regions, region));
+    return models_alive(v->mock->models, m, clock_ms(&v->mock->clock)) &&
+           (regions == NULL || has_word(regions, region));
 }
 
 static void add_arn(cJSON *object, const char *key, const char *region, const char *id)
@@ -51,9 +52,9 @@ static cJSON *modality_list(const struct visit *v, const cJSON *words, const cha
     const struct shape *known = api_shape(v->mock->api, "ModelModality");
     cJSON *out = cJSON_CreateArray();
     for (size_t i = 0; known != NULL && i < known->value_count; i++)
-        if (words != NULL ? has_word(words, known->values[i])
-                          : strcmp(known->values[i], otherwise) == 0 ||
-                                (images && strcmp(known->values[i], "IMAGE") == 0))
+        if (words != NULL
+                ? has_word(words, known->values[i])
+                : strcmp(known->values[i], otherwise) == 0 || (images && strcmp(known->values[i], "IMAGE") == 0))
             (void)cJSON_AddItemToArray(out, cJSON_CreateString(known->values[i]));
     return out;
 }
@@ -389,8 +390,8 @@ struct plan *control_create_profile(struct visit *v, const cJSON *reply)
     struct model_ref ref = models_resolve(v->mock->models, from, true);
     CLEANUP(buf_release) struct buf region = BUF_INIT(BUF_ANY), arn = BUF_INIT(BUF_ANY);
     region_of(v, &region);
-    cJSON *models = ref.row != NULL && ref.row->id[0] != '\0' ? models_of_source(v, from, ref.row, buf_text(&region))
-                                                              : NULL;
+    cJSON *models =
+        ref.row != NULL && ref.row->id[0] != '\0' ? models_of_source(v, from, ref.row, buf_text(&region)) : NULL;
     if (models == NULL)
         return control_refuse(v, "ValidationException", "The provided model identifier is invalid.");
     if (cJSON_GetArraySize(json_member(v->body, "tags")) > CONTROL_TAGS_MAX) {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mock/control.h"
+#include "mock/agent.h"
 #include "mock/cache.h"
 #include "mock/fixtures.h"
 #include "mock/guardrail.h"
@@ -44,6 +44,8 @@ static enum err load_data(struct mock *m, const struct mock_config *c, struct no
     if (m->api == NULL)
         return ERR_INVALID;
     enum err e = models_load(&m->models, m->api, span_of(c->models_overlay), c->models_name, note);
+    if (e == OK)
+        e = knowledge_load(&m->knowledge, m->api, span_of(c->knowledge_overlay), c->knowledge_name, note);
     if (e == OK)
         e = guardrails_new(c->guardrails_file, &m->guardrails, note);
     return e == OK ? rules_init(c, m->api, &m->rules, note) : e;
@@ -162,6 +164,7 @@ void mock_stop(struct mock *m)
     shared_drop(&m->standing_faults);
     fixtures_free(m->fixtures);
     sessions_free(m->sessions);
+    knowledge_free(m->knowledge);
     free(m->rules);
     guardrails_free(m->guardrails);
     policy_free(m->policy);

@@ -65,6 +65,8 @@ struct mock_config {
     enum mock_validation validation;
     enum mock_models models;
     const char *models_overlay; /* JSON laid over the catalogue (docs/models.md); NULL: none */
+    const char *knowledge_overlay; /* JSON laid over the knowledge bases (docs/knowledge.md); NULL: none */
+    const char *knowledge_name;
     const char *models_name;    /* what messages call it: the file's name */
     const struct mock_key *keys; /* SigV4 keys it knows; none: MOCK_DEFAULT_ACCESS_KEY with MOCK_DEFAULT_SECRET */
     size_t key_count;

@@ -46,7 +46,10 @@ struct member_row {
     size_t word_count;
     size_t at; /* FLAG: in struct model */
 };
-#define FLAG_AT(name) {#name, FLAG, NULL, 0, offsetof(struct model, name)}
+#define FLAG_AT(name)                                                                                                  \
+    {                                                                                                                  \
+#name, FLAG, NULL, 0, offsetof(struct model, name)                                                             \
+    }
 static const struct member_row members[] = {
     {"id", TEXT, NULL, 0, 0},
     {"provider", TEXT, NULL, 0, 0},
@@ -219,8 +222,8 @@ static enum err check_file(const cJSON *tree, struct note *note)
     static const struct {
         const char *key;
         bool list;
-    } holders[] = {{"defaults", false}, {"providers", false}, {"geographies", false}, {"resources", false},
-                   {"models", true},    {"remove", true}};
+    } holders[] = {{"defaults", false},  {"providers", false}, {"geographies", false},
+                   {"resources", false}, {"models", true},     {"remove", true}};
     if (!cJSON_IsObject(tree))
         return note_set(note, ERR_INVALID, "expected an object, found %s", json_type_name(tree));
     enum err e = json_only_keys(tree, file_keys, COUNT_OF(file_keys), "", note);

@@ -30,20 +30,20 @@ struct model {
     bool one_sampler; /* refuses temperature together with topP */
     bool tools, system, images, documents, video, stop_sequences, tools_streaming;
     bool count_tokens;
-    uint64_t context, max_output; /* tokens; 0: not known */
-    uint64_t cache_min;           /* tokens of a prefix worth caching */
-    bool cache_tools, cache_hour; /* a cache point among the tools counts; one may ask for an hour */
-    uint64_t burndown;            /* what an output token costs of a quota; at least 1 */
-    const char *refuse;           /* id of the errors.json text that every call is answered with; NULL: none */
+    uint64_t context, max_output;        /* tokens; 0: not known */
+    uint64_t cache_min;                  /* tokens of a prefix worth caching */
+    bool cache_tools, cache_hour;        /* a cache point among the tools counts; one may ask for an hour */
+    uint64_t burndown;                   /* what an output token costs of a quota; at least 1 */
+    const char *refuse;                  /* id of the errors.json text that every call is answered with; NULL: none */
     int64_t start_ms, legacy_ms, end_ms; /* of its life; 0, and MODEL_FOREVER for the latter two: not known */
-    uint32_t geographies; /* bit i: there is a profile in the i-th geography */
-    const cJSON *row;     /* the rest of it, for the control plane: input, output, customizations, regions */
+    uint32_t geographies;                /* bit i: there is a profile in the i-th geography */
+    const cJSON *row; /* the rest of it, for the control plane: input, output, customizations, regions */
 };
 
 /* Where a system inference profile sends requests. */
 struct geography {
-    const char *prefix; /* "us" */
-    const char *name;   /* "US" */
+    const char *prefix;   /* "us" */
+    const char *name;     /* "US" */
     const cJSON *regions; /* strings; none: any region */
 };
 
@@ -64,14 +64,14 @@ const char *models_provider(const struct models *m, const char *provider);
  * still in its texts. NULL: none. */
 const cJSON *models_resources(const struct models *m, const char *list);
 const struct model *models_unknown(const struct models *m); /* the one to which everything is allowed */
-bool models_refuse_unknown(const struct models *m); /* the overlay says "unknown": "refuse" */
+bool models_refuse_unknown(const struct models *m);         /* the overlay says "unknown": "refuse" */
 /* May be asked at that time: always, unless the catalogue says retire_by_date. */
 bool models_alive(const struct models *m, const struct model *model, int64_t at_ms);
 
 enum model_id_kind { MODEL_ID_PLAIN, MODEL_ID_PROFILE, MODEL_ID_ARN, MODEL_ID_PROMPT, MODEL_ID_INVALID };
 struct model_ref {
     enum model_id_kind kind;
-    const struct model *row; /* never NULL unless INVALID */
+    const struct model *row;           /* never NULL unless INVALID */
     const struct geography *geography; /* of a profile, when the catalogue knows it; or NULL */
 };
 /* `known_only`: an id that is not in the catalogue is INVALID, even of a known provider; and so is a profile that the

@@ -53,7 +53,7 @@ void native_read(struct native_request *r, const char *model_id);
 /* ---- readers (native_read.c) ---- */
 
 typedef void native_reader(const struct native_family *f, const cJSON *body, cJSON *asked);
-native_reader read_anthropic, read_nova, read_prompt, read_chat, read_command_r, read_embedding;
+native_reader read_anthropic, read_nova, read_prompt, read_chat, read_command_r, read_embedding, read_rerank;
 
 /* ---- one answer on its way out (native_write.c) ---- */
 
@@ -115,7 +115,7 @@ native_writer write_llama, write_mistral, write_mistral_chat, write_command_r, w
 native_streamer stream_llama, stream_mistral, stream_mistral_chat, stream_command_r, stream_command, stream_jamba,
     stream_deepseek, stream_gpt, stream_imported;
 native_writer write_titan_embed_v1, write_titan_embed_v2, write_titan_embed_image, write_cohere_embed_v3,
-    write_cohere_embed_v4, write_nova_embed;
+    write_cohere_embed_v4, write_nova_embed, write_rerank;
 
 struct http_request;
 /* The whole reply. `a` is spent. NULL when out of memory. */

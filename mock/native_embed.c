@@ -37,7 +37,8 @@ static uint64_t count_texts(const cJSON *value)
 
 uint64_t native_embed_tokens(const cJSON *body)
 {
-    static const char *const places[] = {"/inputText", "/texts", "/singleEmbeddingParams/text/value"};
+    static const char *const places[] = {"/inputText", "/texts", "/singleEmbeddingParams/text/value",
+                                         "/query", "/documents"};
     uint64_t sum = 0;
     for (size_t i = 0; i < COUNT_OF(places); i++)
         sum += count_texts(json_at(body, places[i]));

@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
+#include "mock/agent.h"
 #include "mock/choose.h"
-#include "mock/control.h"
 #include "mock/converse.h"
 #include "mock/fault_visit.h"
 #include "mock/guardrail_apply.h"
@@ -95,6 +95,9 @@ const struct operation_row *operation_find(const char *name)
     for (size_t i = 0; i < mock_control_count; i++)
         if (strcmp(mock_control_rows[i].name, name) == 0)
             return &mock_control_rows[i];
+    for (size_t i = 0; i < mock_agent_count; i++)
+        if (strcmp(mock_agent_rows[i].name, name) == 0)
+            return &mock_agent_rows[i];
     return NULL;
 }
 

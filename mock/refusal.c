@@ -42,6 +42,11 @@ static const struct error_type table[] = {
      "internalServerException"},
     {"ServiceUnavailableException", 503, SUFFIX_SERVICE, "Bedrock is unable to process your request.",
      "serviceUnavailableException"},
+    {"TooManyTagsException", 400, SUFFIX_SERVICE, "The request has more tags than a resource can have.", NULL},
+    {"DependencyFailedException", 424, SUFFIX_SERVICE, "A dependency of the request failed.",
+     "dependencyFailedException"},
+    {"BadGatewayException", 502, SUFFIX_SERVICE, "There was an issue with a dependency. Try your request again.",
+     "badGatewayException"},
     {"UnrecognizedClientException", 403, SUFFIX_AUTH, "The security token included in the request is invalid.", NULL},
     {"InvalidSignatureException", 403, SUFFIX_AUTH,
      "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "

@@ -24,6 +24,7 @@
 #include "protocol/sigv4.h"
 
 struct control;
+struct knowledge;
 
 struct mock {
     struct mock_config config; /* its pointers are not to be used after mock_start, but for log */
@@ -35,6 +36,7 @@ struct mock {
     struct models *models;
     struct guardrails *guardrails;
     struct control *control; /* what the control plane keeps */
+    struct knowledge *knowledge;
     struct sessions *sessions;
     struct fixtures *fixtures;
     struct journal *journal;

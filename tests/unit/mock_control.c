@@ -4,9 +4,9 @@
 
 #include "mock/control.h"
 
-#define ACCOUNT "123456789012"
+#define ACCOUNT       "123456789012"
 #define ARN(kind, id) "arn:aws:bedrock:us-east-1:" ACCOUNT ":" kind "/" id
-#define HAIKU_ARN "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-haiku-20240307-v1:0"
+#define HAIKU_ARN     "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-haiku-20240307-v1:0"
 #define PROFILE(name, from, more)                                                                                      \
     "{\"inferenceProfileName\":\"" name "\",\"modelSource\":{\"copyFrom\":\"" from "\"}" more "}"
 #define JOB(name)                                                                                                      \
@@ -41,11 +41,12 @@ static const struct step steps[] = {
     {"GetFoundationModel", "GET", "/foundation-models/anthropic.claude-9", "", 404, "/message", NO_MODEL},
     {"GetFoundationModelAvailability", "GET", "/foundation-model-availability/" HAIKU, "", 200, "/authorizationStatus",
      "AUTHORIZED"},
-    {"GetFoundationModelAvailability", "GET", "/foundation-model-availability/meta.llama9-8b", "", 404, "/message", NO_MODEL},
+    {"GetFoundationModelAvailability", "GET", "/foundation-model-availability/meta.llama9-8b", "", 404, "/message",
+     NO_MODEL},
     {"ListInferenceProfiles", "GET", "/inference-profiles?type=SYSTEM_DEFINED", "", 200,
      "/inferenceProfileSummaries/0/inferenceProfileName", "US Anthropic Claude 3 Haiku"},
-    {"ListInferenceProfiles", "GET", "/inference-profiles?type=APPLICATION", "", 200, "/inferenceProfileSummaries/0/type",
-     ""},
+    {"ListInferenceProfiles", "GET", "/inference-profiles?type=APPLICATION", "", 200,
+     "/inferenceProfileSummaries/0/type", ""},
     {"ListInferenceProfiles", "GET", "/inference-profiles?nextToken=nonsense", "", 400, "/message",
      "The provided nextToken is invalid."},
     {"GetInferenceProfile", "GET", "/inference-profiles/us.anthropic.claude-haiku-4-5-20251001-v1%3A0", "", 200,
@@ -69,7 +70,8 @@ static const struct step steps[] = {
      "/inferenceProfileSummaries/0/inferenceProfileName", "Team A"},
     {"ListTagsForResource", "POST", "/listTagsForResource", "{\"resourceARN\":\"$P\"}", 200, "/tags/0/value", "a"},
     {"TagResource", "POST", "/tagResource",
-     "{\"resourceARN\":\"$P\",\"tags\":[{\"key\":\"team\",\"value\":\"z\"},{\"key\":\"x\",\"value\":\"y\"}]}", 200, NULL, NULL},
+     "{\"resourceARN\":\"$P\",\"tags\":[{\"key\":\"team\",\"value\":\"z\"},{\"key\":\"x\",\"value\":\"y\"}]}", 200,
+     NULL, NULL},
     {"ListTagsForResource", "POST", "/listTagsForResource", "{\"resourceARN\":\"$P\"}", 200, "/tags/0/value", "z"},
     {"UntagResource", "POST", "/untagResource", "{\"resourceARN\":\"$P\",\"tagKeys\":[\"team\"]}", 200, NULL, NULL},
     {"ListTagsForResource", "POST", "/listTagsForResource", "{\"resourceARN\":\"$P\"}", 200, "/tags/0/value", "y"},
@@ -106,8 +108,8 @@ static const struct step steps[] = {
      "AVAILABLE"},
     {"ListPromptRouters", "GET", "/prompt-routers?type=custom", "", 200, "/promptRouterSummaries/0/status", ""},
     {"GetPromptRouter", "GET",
-     "/prompt-routers/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Adefault-prompt-router%2Famazon.nova%3A1", "", 200,
-     "/type", "default"},
+     "/prompt-routers/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Adefault-prompt-router%2Famazon.nova%3A1", "",
+     200, "/type", "default"},
     {"ListGuardrails", "GET", "/guardrails", "", 200, "/guardrails/0/id", "gr1234567890"},
     {"ListGuardrails", "GET", "/guardrails?guardrailIdentifier=gr1234567890", "", 200, "/guardrails/0/status", "READY"},
     {"ListGuardrails", "GET", "/guardrails?guardrailIdentifier=nobody", "", 200, "/guardrails/0/id", ""},
@@ -117,8 +119,8 @@ static const struct step steps[] = {
     {"ListMarketplaceModelEndpoints", "GET", "/marketplace-model/endpoints", "", 200,
      "/marketplaceModelEndpoints/0/status", "REGISTERED"},
     {"GetMarketplaceModelEndpoint", "GET",
-     "/marketplace-model/endpoints/arn%3Aaws%3Asagemaker%3Aus-east-1%3A123456789012%3Aendpoint%2Fexample-marketplace", "",
-     200, "/marketplaceModelEndpoint/endpointStatus", "InService"},
+     "/marketplace-model/endpoints/arn%3Aaws%3Asagemaker%3Aus-east-1%3A123456789012%3Aendpoint%2Fexample-marketplace",
+     "", 200, "/marketplaceModelEndpoint/endpointStatus", "InService"},
     {"CreateModelInvocationJob", "POST", "/model-invocation-job", JOB("nightly"), 200, NULL, NULL},
     {"CreateModelInvocationJob", "POST", "/model-invocation-job", JOB("nightly"), 200, NULL, NULL},
     {"GetModelInvocationJob", "GET", "/model-invocation-job/$J", "", 200, "/status", "Submitted"},
@@ -130,7 +132,8 @@ static const struct step steps[] = {
      "The model invocation job is Stopping and cannot be stopped."},
     {"GetModelInvocationJob", "GET", "/model-invocation-job/$J", "", 200, "/status", "Stopping"},
     {"GetModelInvocationJob", "GET", "/model-invocation-job/abcdefghijkl", "", 404, NULL, NULL},
-    {"GetModelInvocationLoggingConfiguration", "GET", "/logging/modelinvocations", "", 200, "/loggingConfig/s3Config", ""},
+    {"GetModelInvocationLoggingConfiguration", "GET", "/logging/modelinvocations", "", 200, "/loggingConfig/s3Config",
+     ""},
     {"PutModelInvocationLoggingConfiguration", "PUT", "/logging/modelinvocations",
      "{\"loggingConfig\":{\"s3Config\":{\"bucketName\":\"logs\"},\"textDataDeliveryEnabled\":true}}", 200, NULL, NULL},
     {"GetModelInvocationLoggingConfiguration", "GET", "/logging/modelinvocations", "", 200,
@@ -277,13 +280,15 @@ static void an_application_profile_answers_as_its_model(void)
 {
     CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.models = MOCK_MODELS_KNOWN});
     char arn[256];
-    make_profile(m, PROFILE("llamas", "arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-8b-instruct-v1:0", ""), arn);
+    make_profile(m, PROFILE("llamas", "arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-8b-instruct-v1:0", ""),
+                 arn);
     CLEANUP(reply_release) struct reply said = converse(m, arn);
     CLAIM(said.status == 200 && strstr(buf_text(&said.body), "Llama 3 8B") != NULL, "%s", buf_text(&said.body));
     CLEANUP(reply_release) struct reply other = converse(m, ARN("application-inference-profile", "abcdefghijkl"));
     CLAIM(other.status == 400, "an unknown profile answers %d", other.status);
     CLEANUP(reply_release) struct reply bought = converse(m, ARN("provisioned-model", "pmt987654321"));
-    CLAIM(bought.status == 200 && strstr(buf_text(&bought.body), "Claude 3 Haiku") != NULL, "%s", buf_text(&bought.body));
+    CLAIM(bought.status == 200 && strstr(buf_text(&bought.body), "Claude 3 Haiku") != NULL, "%s",
+          buf_text(&bought.body));
     CLEANUP(reply_release) struct reply tuned = converse(m, ARN("custom-model-deployment", "dep0123456ab"));
     CLAIM(tuned.status == 200 && strstr(buf_text(&tuned.body), "Nova Micro") != NULL, "%s", buf_text(&tuned.body));
     CLEANUP(reply_release) struct reply reset = admin(m, "POST", "/reset", "{\"keep\":[\"control\"]}");
