@@ -12,7 +12,7 @@
 
 struct node {
     struct cache_entry entry;
-    struct node *next;           /* in its bucket */
+    struct node *next;          /* in its bucket */
     struct node *newer, *older; /* by last use */
 };
 

@@ -1,23 +1,23 @@
 /* cache.h: the prompt cache: what of a prompt the model has seen before, and what that does to the usage.
  *
  * A prompt is a row of places: each tool, then each block of the system list, then each content block of the messages,
- * in that order (the order in which Bedrock processes them). A cache point ends a prefix at the place before it. A prefix
- * is known by the SHA-256 of account, region, model and every block up to there, as the client spelled them: a member
- * in another order is another prompt. Cache points themselves are no part of it, so a point that wanders to the end of a
- * growing conversation still finds what it wrote a turn earlier.
+ * in that order (the order in which Bedrock processes them). A cache point ends a prefix at the place before it. A
+ * prefix is known by the SHA-256 of account, region, model and every block up to there, as the client spelled them: a
+ * member in another order is another prompt. Cache points themselves are no part of it, so a point that wanders to the
+ * end of a growing conversation still finds what it wrote a turn earlier.
  *
  *   - A point counts when its prefix has the model's cache_min tokens; below it is silently ignored. [D]
- *   - What is found is read: the longest prefix that lives, at a point, or (Claude) at one of the CACHE_LOOK_BACK places
- *     up to a point. [D]; the exact number is "about 20".
+ *   - What is found is read: the longest prefix that lives, at a point, or (Claude) at one of the CACHE_LOOK_BACK
+ * places up to a point. [D]; the exact number is "about 20".
  *   - What lies between that and the last point is written, each stretch with the time to live of the point that ends
  *     it. What lies behind the last point is input. So read + write + input are always the tokens of the request.
- *   - An entry lives for 5 minutes or an hour, from its last use on, by the mock's clock. It keeps the time to live that it
- *     was written with.
+ *   - An entry lives for 5 minutes or an hour, from its last use on, by the mock's clock. It keeps the time to live
+ * that it was written with.
  *   - At most CACHE_POINTS points count; that a fifth is refused for Claude is a rule of mock/rules.c.
  *
- * Decided here, since nobody has measured it [U]: a model and its inference profiles share their entries (scope `model`;
- * scope `id` keeps them apart); an hour asked of a model that the catalogue gives no cache_hour is five minutes; an
- * entry is there from the instant at which its request is answered.
+ * Decided here, since nobody has measured it [U]: a model and its inference profiles share their entries (scope
+ * `model`; scope `id` keeps them apart); an hour asked of a model that the catalogue gives no cache_hour is five
+ * minutes; an entry is there from the instant at which its request is answered.
  *
  * Texts are not kept. A store has a ceiling in bytes, and forgets what was used longest ago. Any thread; one lock, held
  * for at most some hundred look-ups.
@@ -29,13 +29,13 @@
 #include "protocol/json.h"
 #include "protocol/sigv4.h"
 
-#define CACHE_POINTS       4
-#define CACHE_LOOK_BACK    20
-#define CACHE_BYTES        ((size_t)8 << 20) /* of a mock: some 30,000 entries */
-#define CACHE_MINUTES_MS   ((int64_t)5 * 60 * 1000)
-#define CACHE_HOUR_MS      ((int64_t)60 * 60 * 1000)
-#define CACHE_HASH         33 /* 128 bits in hex, and the NUL */
-#define CACHE_NAME         96 /* of a model id that is listed; longer ones are cut there, and whole in the hash */
+#define CACHE_POINTS     4
+#define CACHE_LOOK_BACK  20
+#define CACHE_BYTES      ((size_t)8 << 20) /* of a mock: some 30,000 entries */
+#define CACHE_MINUTES_MS ((int64_t)5 * 60 * 1000)
+#define CACHE_HOUR_MS    ((int64_t)60 * 60 * 1000)
+#define CACHE_HASH       33 /* 128 bits in hex, and the NUL */
+#define CACHE_NAME       96 /* of a model id that is listed; longer ones are cut there, and whole in the hash */
 
 /* Whose entries: NUL-ended, borrowed. */
 struct cache_owner {
@@ -52,7 +52,7 @@ struct cache_terms {
 
 struct cache_use {
     uint64_t read;
-    uint64_t written; /* in all */
+    uint64_t written;      /* in all */
     uint64_t written_hour; /* of these, for an hour */
 };
 
@@ -67,7 +67,8 @@ bool cache_asked(const cJSON *converse);
 enum err cache_serve(struct cache *c, struct sigv4 *s, const cJSON *converse, const struct cache_owner *owner,
                      const struct cache_terms *terms, int64_t now_ms, struct cache_use *out) MUST_USE;
 
-/* Entries that live, most recently used first, at most `most` of them; under the lock: `each` must not come back here. */
+/* Entries that live, most recently used first, at most `most` of them; under the lock: `each` must not come back here.
+ */
 struct cache_entry {
     char hash[CACHE_HASH];
     char account[16], region[32], model[CACHE_NAME];

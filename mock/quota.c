@@ -331,8 +331,7 @@ static enum quota_verdict judge(const struct row *r, struct count *c, int64_t to
     for (size_t i = 0; i < LIMITS; i++)
         refill(r, i, &c->gauges[i], now_ms);
     for (size_t i = 0; i < LIMITS; i++)
-        if (r->limit[i] != NO_LIMIT &&
-            c->gauges[i].level < (limits[i].tokens ? tokens : 1) * limits[i].window_ms)
+        if (r->limit[i] != NO_LIMIT && c->gauges[i].level < (limits[i].tokens ? tokens : 1) * limits[i].window_ms)
             return limits[i].verdict;
     return QUOTA_PASS;
 }
@@ -345,8 +344,8 @@ static enum quota_verdict admit(struct quotas *q, const struct quota_ask *ask, i
     struct count *c = r == NULL ? NULL : find_count(q, at, ask, now_ms);
     if (c == NULL)
         return QUOTA_PASS;
-    uint64_t reserved = at_most(at_most(ask->input, QUOTA_SPENT_MAX) + at_most(ask->most_output, QUOTA_SPENT_MAX),
-                                QUOTA_SPENT_MAX);
+    uint64_t reserved =
+        at_most(at_most(ask->input, QUOTA_SPENT_MAX) + at_most(ask->most_output, QUOTA_SPENT_MAX), QUOTA_SPENT_MAX);
     enum quota_verdict verdict = judge(r, c, (int64_t)reserved, now_ms);
     c->used_ms = now_ms;
     if (verdict != QUOTA_PASS)

@@ -1,8 +1,8 @@
 /* quota.h: how much one caller may ask of one model: requests and tokens, per minute and per day.
  *
  * Rows say who has what (docs/cache-and-quotas.md); the first row whose globs match has the request, and a request that
- * no row matches is not counted. Each row counts apart for every principal (or account), region and model id it meets. A
- * model's inference profile has another id, hence another count, as it has with Bedrock. [D]
+ * no row matches is not counted. Each row counts apart for every principal (or account), region and model id it meets.
+ * A model's inference profile has another id, hence another count, as it has with Bedrock. [D]
  *
  * Tokens are reserved when a request comes in and settled when it is over [D, user guide]:
  *   reserved  input (cached or not) + maxTokens; without maxTokens the most that the model can say
@@ -24,11 +24,11 @@
 
 #include "protocol/json.h"
 
-#define QUOTA_ROWS_MAX    256
-#define QUOTA_COUNTS_MAX  1024 /* principals x regions x models at once; the one that rested longest makes room */
-#define QUOTA_LIMIT_MAX   1000000000
-#define QUOTA_SPENT_MAX   ((uint64_t)10000000000) /* tokens of one request */
-#define QUOTA_OUTPUT      4096                    /* of a model whose most is not known */
+#define QUOTA_ROWS_MAX     256
+#define QUOTA_COUNTS_MAX   1024 /* principals x regions x models at once; the one that rested longest makes room */
+#define QUOTA_LIMIT_MAX    1000000000
+#define QUOTA_SPENT_MAX    ((uint64_t)10000000000) /* tokens of one request */
+#define QUOTA_OUTPUT       4096                    /* of a model whose most is not known */
 #define QUOTA_BURNDOWN_MAX 1000
 
 struct quotas;
@@ -38,7 +38,8 @@ void quotas_free(struct quotas *q); /* NULL is fine */
 bool quotas_on(const struct quotas *q);
 
 /* {"quotas":[{"principal","region","model","per","rpm","tpm","rpd","tpd","burndown","refill"}]}: replaces all rows and
- * forgets all counts. ERR_INVALID with pointer and reason changes nothing. `keep`: they come back with quotas_forget. */
+ * forgets all counts. ERR_INVALID with pointer and reason changes nothing. `keep`: they come back with quotas_forget.
+ */
 enum err quotas_set(struct quotas *q, const cJSON *body, bool keep, struct note *note) MUST_USE;
 /* Counts are full again, and the rows those that were kept. */
 void quotas_forget(struct quotas *q);

@@ -63,7 +63,8 @@ static void check_usage(const struct step *s, size_t i, const cJSON *usage)
     CLAIM(strcmp(details, s->details == NULL ? "null" : s->details) == 0, "step %zu: %s", i, details);
     CLAIM(number_at(usage, "/totalTokens") == read + write + input + number_at(usage, "/outputTokens"),
           "step %zu: the total is no sum", i);
-    CLAIM(number_at(usage, "/cacheReadInputTokenCount") == read && number_at(usage, "/cacheWriteInputTokenCount") == write,
+    CLAIM(number_at(usage, "/cacheReadInputTokenCount") == read &&
+              number_at(usage, "/cacheWriteInputTokenCount") == write,
           "step %zu: the twins differ", i);
 }
 
@@ -80,7 +81,8 @@ static void play(struct mock *m, const struct step *steps, size_t n)
 
 /* system @s: 1100 + 3; a message of one word: 4 + 1; the request: 3 */
 #define SYSTEM(point, message)                                                                                         \
-    "{\"system\":[{\"text\":\"@s\"}" point "],\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"" message "\"}]}]}"
+    "{\"system\":[{\"text\":\"@s\"}" point "],\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"" message      \
+    "\"}]}]}"
 #define DETAILS(n, ttl) "[{\"inputTokens\":" n ",\"ttl\":\"" ttl "\"}]"
 
 static void a_prefix_is_written_once_and_read_afterwards(void)
@@ -164,8 +166,8 @@ static void an_hour_comes_before_five_minutes_in_the_details(void)
     };
     PLAY(m, steps);
 #define FOUR                                                                                                           \
-    "{\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"t\",\"description\":\"@t\",\"inputSchema\":{\"json\":{}}}}"   \
-    POINT "]},\"system\":[" T("~s") POINT "],\"messages\":[" U(T("~a") POINT "," T("~b") POINT) "]}"
+    "{\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"t\",\"description\":\"@t\",\"inputSchema\":{\"json\":{}}}"  \
+    "}" POINT "]},\"system\":[" T("~s") POINT "],\"messages\":[" U(T("~a") POINT "," T("~b") POINT) "]}"
     static const struct step four[] = {
         {US_SONNET "/converse", FOUR, 0, 0, 8 + 1 + 1100 + 1 + 203 + 204 + 200, 3, DETAILS("1717", "5m")},
         {US_SONNET "/converse", FOUR, 0, 1717, 0, 3, NULL},
@@ -183,20 +185,20 @@ static void a_prefix_below_the_least_is_silently_ignored(void)
         {US_SONNET "/converse", M(U(T("~a") POINT)), 0, 0, 0, 207, NULL},
         {US_SONNET "/converse", M(U(T("~a") POINT)), 0, 0, 0, 207, NULL},
         /* below it at the first point, above it at the second: one stretch is written */
-        {US_SONNET "/converse", "{\"system\":[" T("~s") POINT "],\"messages\":[" U(T("@a") POINT) "]}", 0, 0, 203 + 1104,
-         3, DETAILS("1307", "5m")},
+        {US_SONNET "/converse", "{\"system\":[" T("~s") POINT "],\"messages\":[" U(T("@a") POINT) "]}", 0, 0,
+         203 + 1104, 3, DETAILS("1307", "5m")},
         {NOVA "/converse", M(U(T("@a") POINT)), 0, 0, 1104, 3, DETAILS("1104", "5m")},
         /* Nova has no point among its tools: they are the message's prefix, and nothing by themselves */
         {NOVA "/converse",
-         "{\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"t\",\"description\":\"@t\",\"inputSchema\":{\"json\":{}}}}" POINT
-         "]},\"messages\":[" U(T("hi")) "]}",
+         "{\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"t\",\"description\":\"@t\",\"inputSchema\":{\"json\":{}"
+         "}}}" POINT "]},\"messages\":[" U(T("hi")) "]}",
          0, 0, 0, 1110 + 8, NULL},
     };
     PLAY(m, steps);
     struct step old = {CONVERSE, M(U(T("@a") POINT)), 0, -1, -1, 1107, NULL}; /* Claude 3 Haiku caches nothing */
     CLEANUP(reply_release) struct reply r = send(m, old.path, old.body);
-    CLAIM(number_at(r.json, "/usage/inputTokens") == 1107 && number_at(r.json, "/usage/cacheReadInputTokens") == -1, "%s",
-          buf_text(&r.body));
+    CLAIM(number_at(r.json, "/usage/inputTokens") == 1107 && number_at(r.json, "/usage/cacheReadInputTokens") == -1,
+          "%s", buf_text(&r.body));
 }
 
 /* Blocks of one token in one message; the point moves `by` blocks on from the first. */
@@ -214,7 +216,9 @@ static void claude_looks_twenty_blocks_back_and_nova_none(void)
         const char *path;
         size_t blocks;
         bool found;
-    } rows[] = {{US_SONNET "/converse", 19, true},  {US_SONNET "/converse", 20, false}, {NOVA "/converse", 0, true},
+    } rows[] = {{US_SONNET "/converse", 19, true},
+                {US_SONNET "/converse", 20, false},
+                {NOVA "/converse", 0, true},
                 {NOVA "/converse", 1, false}};
     struct mock_config config = {.auth = MOCK_AUTH_NONE};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
@@ -244,7 +248,8 @@ static void regions_and_ids_are_apart(void)
     far.region = "eu-west-1";
     CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
     expand(SYSTEM(POINT, "one"), &body);
-    CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", US_SONNET "/converse", buf_text(&body), NULL, &far);
+    CLEANUP(reply_release)
+    struct reply r = fetch(mock_port(m), "POST", US_SONNET "/converse", buf_text(&body), NULL, &far);
     check_usage(&(struct step){"", "", 0, 0, 1103, 8, DETAILS("1103", "5m")}, 99, json_at(r.json, "/usage"));
     struct mock_config off = {.no_cache = true};
     CLEANUP(rig_stop) struct mock *none = rig_start(&off);
@@ -257,7 +262,8 @@ static void regions_and_ids_are_apart(void)
 /* ---- every operation ---- */
 
 #define NATIVE(system, more)                                                                                           \
-    "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":20," more "\"system\":[{\"type\":\"text\",\"text\":\"@s\"," \
+    "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":20," more                                            \
+    "\"system\":[{\"type\":\"text\",\"text\":\"@s\","                                                                  \
     "\"cache_control\":{\"type\":\"ephemeral\"" system "}}],\"messages\":[{\"role\":\"user\",\"content\":\"one\"}]}"
 
 static void native_bodies_share_the_cache_and_say_it_in_their_words(void)
@@ -267,7 +273,8 @@ static void native_bodies_share_the_cache_and_say_it_in_their_words(void)
     CLEANUP(reply_release) struct reply w = send(m, US_SONNET "/invoke", NATIVE(",\"ttl\":\"1h\"", ""));
     CLEANUP(free_ptr) char *usage = json_text(json_at(w.json, "/usage"), JSON_COMPACT);
     CLAIM(strncmp(usage,
-                  "{\"input_tokens\":8,\"cache_creation_input_tokens\":1103,\"cache_read_input_tokens\":0,\"cache_creation\":{"
+                  "{\"input_tokens\":8,\"cache_creation_input_tokens\":1103,\"cache_read_input_tokens\":0,\"cache_"
+                  "creation\":{"
                   "\"ephemeral_5m_input_tokens\":0,\"ephemeral_1h_input_tokens\":1103},",
                   150) == 0,
           "%s", usage);

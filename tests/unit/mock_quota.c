@@ -10,8 +10,10 @@
 #define REQUESTS_TEXT "Too many requests, please wait before trying again."
 #define TOKENS_TEXT   "Too many tokens, please wait before trying again."
 #define DAY_TEXT      "Too many tokens per day, please wait before trying again."
-#define MOST(n)       "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hello\"}]}],\"inferenceConfig\":{\"maxTokens\":" n "}}"
-#define INPUT         8 /* of HELLO */
+#define MOST(n)                                                                                                        \
+    "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hello\"}]}],\"inferenceConfig\":{\"maxTokens\":" n "}" \
+                                                                                                                   "}"
+#define INPUT 8 /* of HELLO */
 
 static struct mock *start(const char *quotas)
 {
@@ -22,7 +24,8 @@ static struct mock *start(const char *quotas)
 static bool is_throttled(const struct reply *r, const char *text)
 {
     return r->status == 429 && strcmp(text_at(r->json, "/message"), text) == 0 &&
-           strncmp(header(r, "x-amzn-ErrorType"), "ThrottlingException", 19) == 0 && header(r, "Retry-After")[0] == '\0';
+           strncmp(header(r, "x-amzn-ErrorType"), "ThrottlingException", 19) == 0 &&
+           header(r, "Retry-After")[0] == '\0';
 }
 
 static void passes(struct mock *m, const char *path, const char *body)
@@ -81,7 +84,8 @@ static void ten_pass_and_the_eleventh_waits_a_minute(void)
     clock_advance_ms(&m->clock, MINUTE / 10); /* a tenth of the time, a tenth of the requests */
     passes(m, CONVERSE, HELLO);
     refuses(m, CONVERSE, HELLO, REQUESTS_TEXT);
-    CLEANUP(reply_release) struct reply counted = ask(m, "/model/" HAIKU "/count-tokens", "{\"input\":{\"converse\":" HELLO "}}");
+    CLEANUP(reply_release)
+    struct reply counted = ask(m, "/model/" HAIKU "/count-tokens", "{\"input\":{\"converse\":" HELLO "}}");
     CLAIM(counted.status == 200, "counting is free: %d", counted.status);
 }
 
@@ -107,9 +111,9 @@ static void what_was_reserved_too_much_is_given_back(void)
     say(m, "{\"outputTokens\":3}");
     passes(m, STREAM, MOST("900"));
     used_is(m, "/counts/0/tpm/used", 2 * INPUT + 2 + 3);
-    refuses(m, CONVERSE, MOST("980"), TOKENS_TEXT); /* 1000 - 21 are left */
+    refuses(m, CONVERSE, MOST("980"), TOKENS_TEXT);      /* 1000 - 21 are left */
     used_is(m, "/counts/0/tpm/used", 2 * INPUT + 2 + 3); /* and a refusal takes none */
-    refuses(m, CONVERSE, HELLO, TOKENS_TEXT); /* without maxTokens it is 4096 for Claude 3 Haiku */
+    refuses(m, CONVERSE, HELLO, TOKENS_TEXT);            /* without maxTokens it is 4096 for Claude 3 Haiku */
     clock_advance_ms(&m->clock, MINUTE);
     used_is(m, "/counts/0/tpm/used", 0);
 }
@@ -152,12 +156,15 @@ static void what_runs_holds_what_it_reserved(void)
 
 static void output_burns_down_by_the_models_rate(void)
 {
-    CLEANUP(rig_stop) struct mock *m =
-        start("{\"quotas\":[{\"model\":\"*nova*\",\"tpm\":100000,\"burndown\":3,\"refill\":\"window\"},{\"tpm\":100000,\"refill\":\"window\"}]}");
+    CLEANUP(rig_stop)
+    struct mock *m = start("{\"quotas\":[{\"model\":\"*nova*\",\"tpm\":100000,\"burndown\":3,\"refill\":\"window\"},{"
+                           "\"tpm\":100000,\"refill\":\"window\"}]}");
     static const struct {
         const char *path;
         double used;
-    } rows[] = {{SONNET "/converse", INPUT + 5 * 10}, {CONVERSE, INPUT + 10}, {"/model/amazon.nova-lite-v1%3A0/converse", INPUT + 3 * 10}};
+    } rows[] = {{SONNET "/converse", INPUT + 5 * 10},
+                {CONVERSE, INPUT + 10},
+                {"/model/amazon.nova-lite-v1%3A0/converse", INPUT + 3 * 10}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char pointer[64];
         say(m, "{\"outputTokens\":10}");
@@ -181,7 +188,8 @@ static void what_the_cache_gives_is_reserved_and_then_free(void)
     buf_adds(&body, "{\"system\":[{\"text\":\"s");
     for (int i = 1; i < 1100; i++)
         buf_adds(&body, " word");
-    buf_adds(&body, "\"},{\"cachePoint\":{\"type\":\"default\"}}],\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hello\"}]}],"
+    buf_adds(&body, "\"},{\"cachePoint\":{\"type\":\"default\"}}],\"messages\":[{\"role\":\"user\",\"content\":[{"
+                    "\"text\":\"hello\"}]}],"
                     "\"inferenceConfig\":{\"maxTokens\":1}}");
     passes(m, SONNET "/converse", buf_text(&body));
     used_is(m, "/counts/0/tpm/used", 1103 + INPUT + 5); /* written: as input */
@@ -213,21 +221,24 @@ static void a_day_has_its_own_words(void)
 static void each_model_profile_region_and_principal_counts_apart(void)
 {
     CLEANUP(rig_stop) struct mock *m = start("{\"quotas\":[{\"rpm\":1}]}");
-    static const char *const paths[] = {"/model/us.amazon.nova-pro-v1%3A0/converse", "/model/amazon.nova-pro-v1%3A0/converse",
+    static const char *const paths[] = {"/model/us.amazon.nova-pro-v1%3A0/converse",
+                                        "/model/amazon.nova-pro-v1%3A0/converse",
                                         "/model/eu.amazon.nova-pro-v1%3A0/converse", CONVERSE};
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         passes(m, paths[i], HELLO);
         refuses(m, paths[i], HELLO, REQUESTS_TEXT);
     }
     /* an ARN is what it names */
-    refuses(m, "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A%3Afoundation-model%2Famazon.nova-pro-v1%3A0/converse", HELLO, REQUESTS_TEXT);
+    refuses(m, "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A%3Afoundation-model%2Famazon.nova-pro-v1%3A0/converse", HELLO,
+            REQUESTS_TEXT);
     struct key far = usual_key, other = usual_key;
     far.region = "eu-west-1";
     other.access = "AKIAOTHEREXAMPLEKEY1";
     CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &far);
     CLEANUP(reply_release) struct reply s = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &other);
     CLAIM(r.status == 200 && s.status == 200, "region %d, principal %d", r.status, s.status);
-    CLEANUP(reply_release) struct reply set = admin(m, "POST", "/quotas", "{\"quotas\":[{\"rpm\":1,\"per\":\"account\"}]}");
+    CLEANUP(reply_release)
+    struct reply set = admin(m, "POST", "/quotas", "{\"quotas\":[{\"rpm\":1,\"per\":\"account\"}]}");
     passes(m, CONVERSE, HELLO);
     CLEANUP(reply_release) struct reply t = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &other);
     CLAIM(is_throttled(&t, REQUESTS_TEXT), "two principals, one account: %d", t.status);
@@ -235,8 +246,9 @@ static void each_model_profile_region_and_principal_counts_apart(void)
 
 static void the_first_row_that_matches_has_the_request(void)
 {
-    CLEANUP(rig_stop) struct mock *m =
-        start("{\"quotas\":[{\"model\":\"us.*\"},{\"region\":\"eu-*\",\"rpm\":0},{\"principal\":\"*:user/*EXAMPLE\",\"rpm\":1},{\"rpm\":0}]}");
+    CLEANUP(rig_stop)
+    struct mock *m = start("{\"quotas\":[{\"model\":\"us.*\"},{\"region\":\"eu-*\",\"rpm\":0},{\"principal\":\"*:user/"
+                           "*EXAMPLE\",\"rpm\":1},{\"rpm\":0}]}");
     for (int i = 0; i < 3; i++)
         passes(m, SONNET "/converse", HELLO); /* a row without limits lets pass */
     struct key far = usual_key, other = usual_key;
@@ -252,7 +264,8 @@ static void the_first_row_that_matches_has_the_request(void)
 static void a_refusal_takes_no_reply_and_an_error_gives_its_tokens_back(void)
 {
     CLEANUP(rig_stop) struct mock *m = start("{\"quotas\":[{\"tpm\":1000,\"refill\":\"window\"}]}");
-    script(m, "{\"replies\":[{\"reply\":{\"error\":{\"type\":\"InternalServerException\"}}},{\"reply\":{\"text\":\"second\"}}]}");
+    script(m, "{\"replies\":[{\"reply\":{\"error\":{\"type\":\"InternalServerException\"}}},{\"reply\":{\"text\":"
+              "\"second\"}}]}");
     refuses(m, CONVERSE, MOST("2000"), TOKENS_TEXT);
     CLEANUP(reply_release) struct reply failed = ask(m, CONVERSE, MOST("500"));
     CU_ASSERT_EQUAL(failed.status, 500);
@@ -274,7 +287,8 @@ static void leave(struct mock *m, const char *path, const char *body, unsigned m
     http_headers_init(&h);
     http_headers_add(&h, "Content-Type", "application/json");
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", mock_port(m), path);
-    struct client_request request = {.method = "POST", .url = url, .headers = &h, .body = span_of(body), .timeout_ms = ms};
+    struct client_request request = {
+        .method = "POST", .url = url, .headers = &h, .body = span_of(body), .timeout_ms = ms};
     CU_ASSERT_EQUAL(client_fetch(&request, &response, NULL), ERR_TIMEOUT);
     client_response_release(&response);
     http_headers_release(&h);
@@ -284,7 +298,8 @@ static void a_client_that_leaves_pays_for_what_it_got(void)
 {
     CLEANUP(rig_stop) struct mock *m = start("{\"quotas\":[{\"tpm\":10000,\"refill\":\"window\"}]}");
     /* 20 deltas of a token; start, block stop, message stop and metadata around them: 24 events, of which 12 come */
-    script(m, "{\"replies\":[{\"reply\":{\"text\":\"a b c d e f g h i j k l m n o p q r s t\",\"faults\":[{\"id\":\"stall\",\"at_event\":12}]}},"
+    script(m, "{\"replies\":[{\"reply\":{\"text\":\"a b c d e f g h i j k l m n o p q r s "
+              "t\",\"faults\":[{\"id\":\"stall\",\"at_event\":12}]}},"
               "{\"reply\":{\"text\":\"x\",\"usage\":{\"outputTokens\":500},\"latency_ms\":60000}}]}");
     leave(m, STREAM, MOST("900"), 200);
     used_is(m, "/counts/0/tpm/used", INPUT + 10);
@@ -401,7 +416,8 @@ int main(void)
         {"output burns down by the model's rate", output_burns_down_by_the_models_rate},
         {"what the cache gives is reserved and then free", what_the_cache_gives_is_reserved_and_then_free},
         {"a day has its own words", a_day_has_its_own_words},
-        {"each model, profile, region and principal counts apart", each_model_profile_region_and_principal_counts_apart},
+        {"each model, profile, region and principal counts apart",
+         each_model_profile_region_and_principal_counts_apart},
         {"the first row that matches has the request", the_first_row_that_matches_has_the_request},
         {"a refusal takes no reply and an error gives its tokens back",
          a_refusal_takes_no_reply_and_an_error_gives_its_tokens_back},
