@@ -150,6 +150,18 @@ static void what_is_new_is_written_and_the_rest_is_read(void)
         {US_SONNET "/converse", M(U(T("@a") "," T("~b") POINT)), 0, 1104, 200, 3, DETAILS("200", "5m")},
     };
     PLAY(m, steps);
+    cache_forget(m->cache);
+    /* who says it, where a message ends and what kind of block it is: each makes another prompt of the same words */
+    static const struct step others[] = {
+        {US_SONNET "/converse", M(U(T("@a")) "," U(T("~b") POINT)), 0, 0, 1308, 3, DETAILS("1308", "5m")},
+        {US_SONNET "/converse", M(U(T("@a") "," T("~b") POINT)), 0, 0, 1304, 3, DETAILS("1304", "5m")},
+        {US_SONNET "/converse", M(U(T("@a")) ",{\"role\":\"assistant\",\"content\":[" T("~b") POINT "]}," U(T("hi"))),
+         0, 0, 1308, 8, DETAILS("1308", "5m")},
+        {US_SONNET "/converse", M(U("{\"guardContent\":{\"text\":{\"text\":\"@a\"}}}") "," U(T("~b") POINT)), 0, 0,
+         1308, 3, DETAILS("1308", "5m")},
+        {US_SONNET "/converse", M(U(T("@a")) "," U(T("~b") POINT)), 0, 1308, 0, 3, NULL},
+    };
+    PLAY(m, others);
 }
 
 static void an_hour_comes_before_five_minutes_in_the_details(void)
@@ -327,7 +339,8 @@ static void scripts_win_and_refusals_write_nothing(void)
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     script(m, "{\"replies\":[{\"reply\":{\"error\":{\"type\":\"ThrottlingException\"}}},"
               "{\"reply\":{\"text\":\"x\",\"usage\":{\"inputTokens\":7}}},"
-              "{\"reply\":{\"text\":\"x\",\"usage\":{\"cacheReadInputTokens\":5}}}]}");
+              "{\"reply\":{\"text\":\"x\",\"usage\":{\"cacheReadInputTokens\":5}}},"
+              "{\"reply\":{\"text\":\"x\",\"usage\":{\"inputTokens\":7}}}]}");
     CLEANUP(reply_release) struct reply refused = send(m, US_SONNET "/converse", SYSTEM(POINT, "one"));
     size_t bytes;
     CLAIM(refused.status == 429 && cache_count(m->cache, &bytes) == 0, "%d", refused.status);
@@ -336,6 +349,8 @@ static void scripts_win_and_refusals_write_nothing(void)
     CLAIM(cache_count(m->cache, &bytes) == 1, "an answer writes, whatever its usage says");
     CLEANUP(reply_release) struct reply part = send(m, US_SONNET "/converse", SYSTEM(POINT, "one"));
     check_usage(&(struct step){"", "", 0, 5, 0, 8, NULL}, 1, json_at(part.json, "/usage"));
+    CLEANUP(reply_release) struct reply third = send(m, US_SONNET "/converse", SYSTEM(POINT, "one"));
+    check_usage(&(struct step){"", "", 0, 0, 0, 7, NULL}, 2, json_at(third.json, "/usage"));
     cache_forget(m->cache);
     CLEANUP(reply_release)
     struct reply counted =
@@ -405,6 +420,61 @@ static void *hammer(void *ctx)
     return NULL;
 }
 
+/* The store alone, so that hands meet in it all the time. */
+enum { GRABS = 4000, THINGS = 300 };
+struct grabber {
+    pthread_t thread;
+    struct cache *cache;
+    unsigned number, wrong, written[THINGS];
+};
+
+static void *grab(void *ctx)
+{
+    struct grabber *g = ctx;
+    CLEANUP(sigv4_free_ptr) struct sigv4 *s = sigv4_new();
+    for (unsigned i = 0; i < GRABS; i++) {
+        unsigned which = (i / 2) % THINGS;
+        struct cache_use use;
+        if (serve_text(g->cache, s, which, 1000, &use) != OK || (use.read == 0) == (use.written == 0))
+            g->wrong++;
+        g->written[which] += use.written > 0;
+    }
+    return NULL;
+}
+
+static unsigned grab_all(size_t bytes, unsigned *wrong, size_t *held)
+{
+    struct cache *c = cache_new(bytes);
+    struct grabber *hands = calloc(HANDS, sizeof *hands);
+    unsigned written = 0;
+    for (unsigned i = 0; i < HANDS; i++) {
+        hands[i].cache = c;
+        if (pthread_create(&hands[i].thread, NULL, grab, &hands[i]) != 0)
+            abort();
+    }
+    for (unsigned i = 0; i < HANDS; i++) {
+        (void)pthread_join(hands[i].thread, NULL);
+        *wrong += hands[i].wrong;
+        for (unsigned k = 0; k < THINGS; k++)
+            written += hands[i].written[k];
+    }
+    *held = cache_count(c, &bytes);
+    free(hands);
+    cache_free(c);
+    return written;
+}
+
+static void the_store_is_whole_under_many_hands(void)
+{
+    unsigned wrong = 0;
+    size_t held = 0;
+    unsigned written = grab_all(CACHE_BYTES, &wrong, &held);
+    CLAIM(wrong == 0 && written == THINGS && held == THINGS, "%u wrong, %u written, %zu held", wrong, written, held);
+    written = grab_all(4096, &wrong, &held); /* and when nearly each of them drives another out */
+    CLAIM(wrong == 0 && written > THINGS && held > 0 && held < 40, "%u wrong, %u written, %zu held", wrong, written,
+          held);
+}
+
 static void of_many_at_once_one_writes_and_the_others_read(void)
 {
     struct mock_config config = {.workers = 4};
@@ -467,6 +537,7 @@ int main(void)
         {"scripts win and refusals write nothing", scripts_win_and_refusals_write_nothing},
         {"the store keeps what was used last within its bytes", the_store_keeps_what_was_used_last_within_its_bytes},
         {"of many at once one writes and the others read", of_many_at_once_one_writes_and_the_others_read},
+        {"the store is whole under many hands", the_store_is_whole_under_many_hands},
         {"the admin api shows hashes and no text", the_admin_api_shows_hashes_and_no_text},
         CU_TEST_INFO_NULL,
     };

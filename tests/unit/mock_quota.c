@@ -12,7 +12,7 @@
 #define DAY_TEXT      "Too many tokens per day, please wait before trying again."
 #define MOST(n)                                                                                                        \
     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hello\"}]}],\"inferenceConfig\":{\"maxTokens\":" n "}" \
-                                                                                                                   "}"
+    "}"
 #define INPUT 8 /* of HELLO */
 
 static struct mock *start(const char *quotas)
@@ -200,6 +200,13 @@ static void what_the_cache_gives_is_reserved_and_then_free(void)
     passes(m, SONNET "/converse", MOST("3000"));
     used_is(m, "/counts/0/running", 0);
     refuses(m, SONNET "/converse", MOST("3900"), TOKENS_TEXT);
+}
+
+static void an_embedding_reserves_no_output(void)
+{
+    CLEANUP(rig_stop) struct mock *m = start("{\"quotas\":[{\"tpm\":10,\"refill\":\"window\"}]}");
+    passes(m, "/model/amazon.titan-embed-text-v2%3A0/invoke", "{\"inputText\":\"one two three\"}");
+    used_is(m, "/counts/0/tpm/used", 3);
 }
 
 static void a_day_has_its_own_words(void)
@@ -415,6 +422,7 @@ int main(void)
         {"what runs holds what it reserved", what_runs_holds_what_it_reserved},
         {"output burns down by the model's rate", output_burns_down_by_the_models_rate},
         {"what the cache gives is reserved and then free", what_the_cache_gives_is_reserved_and_then_free},
+        {"an embedding reserves no output", an_embedding_reserves_no_output},
         {"a day has its own words", a_day_has_its_own_words},
         {"each model, profile, region and principal counts apart",
          each_model_profile_region_and_principal_counts_apart},
