@@ -159,6 +159,10 @@ void guardrail_read(struct visit *v)
     CLEANUP(guardrail_set_drop) struct guardrail_set *set = guardrails_hold(v->mock->guardrails);
     const struct guardrail *rail = w.id != NULL && w.version != NULL ? guardrail_find(set, w.id, w.version) : NULL;
     const char *fault = fault_of(&w, rail);
+    /* A recording mock is somebody's judge: which guardrails it has itself must not count. */
+    if (rail == NULL && w.id != NULL && w.version != NULL && !w.wrong_type &&
+        v->mock->config.validation == MOCK_VALIDATION_RECORD)
+        return;
     if (fault != NULL) {
         refusal_set(&v->refusal, REFUSAL_SEMANTIC, "ValidationException", "%s", fault);
         return;

@@ -1,6 +1,8 @@
 /* mock_guardrail.c: guardrails over the wire: every policy, action and mode, the traces, and the mistakes of a file. */
 #include "mock_rig.h"
 
+#include <pthread.h>
+
 #include "mock/guardrail_use.h"
 #include "protocol/shape.h"
 
@@ -512,6 +514,64 @@ static void what_is_wrong_with_a_guardrail_is_told(void)
     CU_ASSERT_PTR_NULL(json_at(none.json, "/trace"));
 }
 
+static void a_recording_mock_does_not_judge_by_its_own_guardrails(void)
+{
+    CLEANUP(rig_stop)
+    struct mock *m = rig_start(&(struct mock_config){.seed = 1, .validation = MOCK_VALIDATION_RECORD});
+    CLEANUP(reply_release) struct reply r = converse(m, "a stock tip", "nobody", ",\"trace\":\"enabled\"");
+    CLEANUP(reply_release) struct reply known = converse(m, "a stock tip", "topics000001", "");
+    CLEANUP(reply_release) struct reply journal = admin(m, "GET", "/journal?since=0&count=2&timeout_ms=2000", "");
+    CU_ASSERT_STRING_EQUAL(text_at(r.json, "/stopReason"), "end_turn");
+    CU_ASSERT_STRING_EQUAL(text_at(known.json, "/stopReason"), "guardrail_intervened");
+    CU_ASSERT_TRUE(cJSON_IsTrue(json_at(journal.json, "/entries/0/valid")));
+    CLEANUP(reply_release)
+    struct reply half = ask(m, CONVERSE,
+                            "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}],\"guardrailConfig\":{"
+                            "\"guardrailVersion\":\"1\"}}");
+    CLEANUP(reply_release) struct reply then = admin(m, "GET", "/journal?since=0&count=3&timeout_ms=2000", "");
+    CU_ASSERT_EQUAL(half.status, 200);
+    CU_ASSERT_TRUE(cJSON_IsFalse(json_at(then.json, "/entries/2/valid")));
+}
+
+/* Guardrails change while requests are judged by the ones they began with. */
+struct stress {
+    pthread_t thread;
+    struct mock *mock;
+    int wrong;
+};
+
+static void *run_stress(void *ctx)
+{
+    struct stress *s = ctx;
+    for (int i = 0; i < 30; i++) {
+        CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+        request(&body, "a stock tip", "everything01", "");
+        CLEANUP(reply_release) struct reply r = ask(s->mock, CONVERSE, buf_text(&body));
+        s->wrong += strcmp(text_at(r.json, "/stopReason"), "guardrail_intervened") != 0;
+    }
+    return NULL;
+}
+
+static void guardrails_change_under_load(void)
+{
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.workers = 3});
+    struct stress threads[3];
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        threads[i] = (struct stress){.mock = m};
+        if (pthread_create(&threads[i].thread, NULL, run_stress, &threads[i]) != 0)
+            abort();
+    }
+    for (int i = 0; i < 10; i++) {
+        overlay(m, "{\"lists\":{\"profanity\":[\"bother\"]}}");
+        CLEANUP(reply_release) struct reply reset = admin(m, "POST", "/reset", "{}");
+        CU_ASSERT_EQUAL(reset.status, 200);
+    }
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        (void)pthread_join(threads[i].thread, NULL);
+        CLAIM(threads[i].wrong == 0, "%d wrong answers", threads[i].wrong);
+    }
+}
+
 static void scripted_errors_and_raw_replies_are_not_judged(void)
 {
     CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.seed = 1});
@@ -966,6 +1026,9 @@ int main(void)
         {"guard_content_says_what_is_checked", guard_content_says_what_is_checked},
         {"grounding_reads_the_source_from_the_request", grounding_reads_the_source_from_the_request},
         {"what_is_wrong_with_a_guardrail_is_told", what_is_wrong_with_a_guardrail_is_told},
+        {"a_recording_mock_does_not_judge_by_its_own_guardrails",
+         a_recording_mock_does_not_judge_by_its_own_guardrails},
+        {"guardrails_change_under_load", guardrails_change_under_load},
         {"scripted_errors_and_raw_replies_are_not_judged", scripted_errors_and_raw_replies_are_not_judged},
         {"a_sync_stream_shows_nothing_that_is_blocked", a_sync_stream_shows_nothing_that_is_blocked},
         {"a_sync_stream_masks", a_sync_stream_masks},
