@@ -1,4 +1,5 @@
-/* Any bytes as a policy file, and any text as a pattern: what is refused has its sentence, what is taken can be asked. */
+/* Any bytes as a policy file, and any text as a pattern: what is refused has its sentence, what is taken can be asked.
+ */
 #include <stdlib.h>
 
 #include "mock/policy.h"

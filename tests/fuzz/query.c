@@ -1,5 +1,5 @@
-/* Any bytes as a form of the query protocol: the first byte chooses an operation of STS. What comes out is a tree that the
- * model can judge, or a sentence; text written as XML holds no markup and no byte that XML forbids. */
+/* Any bytes as a form of the query protocol: the first byte chooses an operation of STS. What comes out is a tree that
+ * the model can judge, or a sentence; text written as XML holds no markup and no byte that XML forbids. */
 #include <stdio.h>
 #include <stdlib.h>
 

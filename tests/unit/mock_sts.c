@@ -313,6 +313,32 @@ static void roles_in_a_chain_last_an_hour(void)
     CU_ASSERT_EQUAL(yes.status, 200);
 }
 
+static void an_api_key_does_not_outlive_its_session(void)
+{
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    struct session s;
+    CLEANUP(reply_release) struct reply r = sts(m, "POST", ASSUME "&DurationSeconds=900", &sts_key);
+    struct key key = take_session(&r, &s);
+    CLEANUP(sigv4_free_ptr) struct sigv4 *signer = sigv4_new();
+    CLEANUP(buf_release) struct buf text = BUF_INIT(SIGV4_API_KEY_MAX);
+    struct sigv4_signing how = {.access_key = span_of(key.access),
+                                .secret = span_of(key.secret),
+                                .session_token = span_of(key.token),
+                                .region = SPAN_LIT("us-east-1"),
+                                .service = SPAN_LIT("bedrock"),
+                                .at_s = (int64_t)time(NULL),
+                                .expires_s = 43200};
+    CU_ASSERT_EQUAL_FATAL(sigv4_api_key_make(signer, &how, &text, NULL), OK);
+    struct key api_key = {.access = buf_text(&text), .bearer = true};
+    CLEANUP(reply_release) struct reply good = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &api_key);
+    CLAIM(good.status == 200, "%s", buf_text(&good.body));
+    CLEANUP(reply_release) struct reply c = admin(m, "POST", "/clock", "{\"advance_ms\":901000}");
+    CLEANUP(reply_release) struct reply gone = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &api_key);
+    CU_ASSERT_EQUAL(gone.status, 403);
+    CU_ASSERT_STRING_EQUAL(text_at(gone.json, "/Message"), "Bearer Token has expired");
+}
+
 static void a_policy_says_who_may_assume_what(void)
 {
     static const char text[] = "{\"statements\":[{\"effect\":\"Allow\",\"actions\":[\"sts:AssumeRole\"],"
@@ -357,6 +383,7 @@ int main(void)
         {"errors are XML with the service's codes", errors_are_xml_with_the_services_codes},
         {"replies for models are not taken by STS", replies_for_models_are_not_taken_by_sts},
         {"roles in a chain last an hour", roles_in_a_chain_last_an_hour},
+        {"an API key does not outlive its session", an_api_key_does_not_outlive_its_session},
         {"a policy says who may assume what", a_policy_says_who_may_assume_what},
         CU_TEST_INFO_NULL,
     };
