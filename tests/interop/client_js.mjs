@@ -397,7 +397,7 @@ const rows = table.rows.flatMap((row) => (Array.isArray(row.operation)
 const wanted = process.argv.slice(2);
 const unserved = await missing();
 for (const row of rows) {
-  if ((row.only && row.only !== "js") || (wanted.length && !wanted.some((w) => row.name.startsWith(w)))) continue;
+  if ((row.only && ![row.only].flat().includes("js")) || (wanted.length && !wanted.some((w) => row.name.startsWith(w)))) continue;
   if (unserved.includes(row.operation)) {
     console.log(`SKIP ${self} ${row.name}: the mock does not serve ${row.operation}`);
     continue;

@@ -3,8 +3,9 @@
 # behaviours.json, then the gateways of gateways.sh. Prints `ok N name` or `not ok N name: why`, and alone on the last line
 # `N passed, N failed, N skipped`. Exit 1 when something failed, 2 when nothing could begin.
 #
-# MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: js,
-# js-h2 (the same SDK with its own default handler, which speaks HTTP/2), boto3 or gateways. Arguments are the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails.
+# MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: one of
+# boto3, js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2), go, java, rust, gateways. Arguments are
+# the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails, RECORD=file all outcomes.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -15,7 +16,7 @@ INTEROP=$(cd "$BUILD/interop" && pwd)
 export INTEROP
 
 # No setting of the caller may lead a client elsewhere.
-unset AWS_PROFILE AWS_BEARER_TOKEN_BEDROCK AWS_ENDPOINT_URL AWS_ENDPOINT_URL_BEDROCK_RUNTIME AWS_MAX_ATTEMPTS AWS_RETRY_MODE
+unset AWS_CA_BUNDLE AWS_REGION AWS_DEFAULT_REGION AWS_PROFILE AWS_BEARER_TOKEN_BEDROCK AWS_ENDPOINT_URL AWS_ENDPOINT_URL_BEDROCK_RUNTIME AWS_MAX_ATTEMPTS AWS_RETRY_MODE
 export AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
 export NODE_NO_WARNINGS=1 NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 
@@ -70,25 +71,46 @@ trial() (
 # lines: whole lines, each in one write: the clients run side by side, and a line glued to another's would not be counted.
 lines() { awk '{ print; fflush() }'; }
 
+# driven NAME COMMAND... -- ROW...: a client that is a driver in another language.
+driven() { local name=$1; trial "$name" python3 -B "$here/client_driver.py" "$@"; }
+
 wants() { [ "${ONLY:-$1}" = "$1" ]; }
 
+# have NAME FILE: the client is wanted, and setup.sh could install it.
+have() { wants "$1" && [ -e "$INTEROP/$2" ]; }
+
 everything() {
-  wants boto3 || wants js || wants js-h2 && "$here/setup.sh"
-  wants boto3 && [ -e "$INTEROP/py/installed.txt" ] && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" | lines &
-  wants js && [ -e "$INTEROP/js/installed.json" ] && trial js node "$here/client_js.mjs" "$@" | lines &
-  wants js-h2 && [ -e "$INTEROP/js/installed.json" ] && trial js-h2 node "$here/client_js.mjs" --handler h2 "$@" | lines &
+  case ${ONLY:-} in
+    '') "$here/setup.sh" ;;
+    gateways) ;;
+    *) "$here/setup.sh" "$ONLY" ;;
+  esac
+  have boto3 py/installed.txt && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" | lines &
+  have js js/installed.json && trial js node "$here/client_js.mjs" "$@" | lines &
+  have js-h2 js/installed.json && trial js-h2 node "$here/client_js.mjs" --handler h2 "$@" | lines &
+  have go go/driver && driven go "$INTEROP/go/driver" -- "$@" | lines &
+  have java java/installed.txt && driven java java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx256m \
+    -cp "$INTEROP/java/classes:$INTEROP/java/lib/*" Driver -- "$@" | lines &
+  have rust rust/driver && driven rust "$INTEROP/rust/driver" -- "$@" | lines &
   wait
   wants gateways && [ -x "$here/gateways.sh" ] && { "$here/gateways.sh" || echo "not ok gateways: gateways.sh ended with $?"; }
 }
 
-# Number what comes, whoever it is from; only the last summary counts.
+# Number what comes, whoever it is from; only the last summary counts. The line before it is the matrix of SDKs.
 everything "$@" | awk '
   /^(not )?ok / {
     good = !/^not/; sub(/^(not )?ok +([0-9]+ +)?/, "")
-    if (good) passed++; else failed++
+    if (good) { passed++; ok[$1]++ } else { failed++; bad[$1]++ }
     print (good ? "ok " : "not ok ") (passed + failed) " " $0; fflush(); next
   }
   /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { next }
   /^SKIP / { skipped++ }
   { print; fflush() }
-  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }'
+  END {
+    n = split("boto3 js js-h2 go java rust", sdk, " ")
+    for (i = 1; i <= n; i++) if (ok[sdk[i]] + bad[sdk[i]])
+      matrix = matrix (matrix ? ", " : "SDKs: ") sdk[i] " " ok[sdk[i]] + 0 " passed" (bad[sdk[i]] ? " " bad[sdk[i]] " failed" : "")
+    if (matrix) print matrix
+    printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+    exit failed > 0
+  }'

@@ -7,6 +7,9 @@
 # from is the business of pip's and npm's own settings. A second run compares a file and is done.
 #
 # System packages (python3-venv, nodejs, npm) are installed by itself only in CI (CI=true); elsewhere it says what to install.
+# The compilers of Go, Java and Rust are never installed: systems that have no use for them skip their SDKs.
+#
+# Arguments: the clients that are wanted (boto3, js, go, java, rust; default: all).
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -67,7 +70,79 @@ js_part() {
   cp "$here/package-lock.json" "$into/js/installed.json"
 }
 
+# stamp FILE...: what a driver is made from; when nothing of it changed it is not made again.
+stamp() { cat "$@" | cksum; }
+made() { [ "$(cat "$into/$1/installed.txt" 2>/dev/null)" = "$2" ]; }
+
+# python3 runs the table for the drivers; it needs no package for that.
+harness_works() { command -v python3 >/dev/null || { skip "$1" "python3 is not here, which runs the table for it"; return 1; }; }
+
+# log COMMAND...: a step that may take some minutes and says nothing.
+log() { timeout 900 "$@" >> "$into/setup.log" 2>&1; }
+
+# Caches in build/, too: a second setup needs no network, and removing build/ removes everything.
+go_part() {
+  local of=$into/go stamp
+  stamp=$(stamp "$here"/go/*)
+  made go "$stamp" && return
+  command -v go >/dev/null || { skip go "go is not here"; return; }
+  harness_works go || return
+  mkdir -p "$of" && cp "$here"/go/*.go "$here"/go/go.mod "$here"/go/go.sum "$of/" || return
+  export GOTOOLCHAIN=local GOFLAGS=-modcacherw GOMODCACHE="$of/modules" GOCACHE="$of/cache" CGO_ENABLED=0
+  { (cd "$of" && log go mod download) && sh "$here/go/unions.sh" "$of" > "$of/unions.go" 2>> "$into/setup.log" &&
+    (cd "$of" && log go build -p 2 -ldflags=-s -o driver .); } ||
+    { skip go "the SDK could not be built: $(last_words)"; rm -f "$of/driver"; return; }
+  echo "$stamp" > "$of/installed.txt"
+}
+
+java_part() {
+  local of=$into/java stamp
+  stamp=$(stamp "$here"/java/*)
+  made java "$stamp" && return
+  command -v javac >/dev/null && command -v mvn >/dev/null || { skip java "javac and mvn are not both here"; return; }
+  harness_works java || return
+  rm -rf "$of/lib" "$of/classes"
+  mkdir -p "$of/classes" && cp "$here"/java/pom.xml "$of/" || return
+  { log mvn -B -q -f "$of/pom.xml" -Dmaven.repo.local="$of/repository" dependency:copy-dependencies -DincludeScope=runtime \
+      -DoutputDirectory="$of/lib" && log javac -nowarn -d "$of/classes" -cp "$of/lib/*" "$here"/java/*.java; } ||
+    { skip java "the SDK could not be built: $(grep -m 1 ERROR "$into/setup.log" | sed 's,[a-z]*://[^ ]*,…,g' | cut -c 1-200)"; rm -rf "$of/classes"; return; }
+  echo "$stamp" > "$of/installed.txt"
+}
+
+# The lock file is kept without the address of the registry, which cargo's own settings know: it is put back here.
+rust_lock() {
+  rm -f Cargo.lock
+  log cargo generate-lockfile || return
+  local source
+  source=$(grep -m 1 '^source = ' Cargo.lock)
+  awk -v source="$source" '/^checksum = / { print source } { print }' "$here/rust/versions.lock" > Cargo.lock
+}
+
+rust_part() {
+  local of=$into/rust stamp types
+  stamp=$(stamp "$here"/rust/*.* "$here"/rust/src/*)
+  made rust "$stamp" && return
+  command -v cargo >/dev/null || { skip rust "cargo is not here"; return; }
+  harness_works rust || return
+  mkdir -p "$of/src" && cp "$here/rust/Cargo.toml" "$of/" && cp "$here"/rust/src/*.rs "$of/src/" || return
+  types='import json, sys; print(next(p["manifest_path"][:-10] + "src" for p in json.load(sys.stdin)["packages"] if p["name"] == "aws-sdk-bedrockruntime"))'
+  { cd "$of" && rust_lock && log cargo fetch --locked &&
+    types=$(cargo metadata --locked --offline --format-version 1 2>> "$into/setup.log" | python3 -c "$types") &&
+    python3 "$here/rust/shapes.py" "$types" > src/shapes.rs 2>> "$into/setup.log" &&
+    log cargo build --locked --offline -q -j 2 && cp target/debug/mohs-interop driver; } ||
+    { skip rust "the SDK could not be built: $(last_words)"; rm -f "$of/driver"; return; }
+  echo "$stamp" > "$of/installed.txt"
+}
+
 : > "$into/setup.log"
-python_part
-js_part
+for part in "${@:-boto3 js go java rust}"; do
+  for name in $part; do
+    case $name in
+      boto3) python_part ;;
+      js | js-h2) js_part ;;
+      go | java | rust) (${name}_part) ;;
+      *) echo "setup.sh: no client is called $name" >&2; exit 2 ;;
+    esac
+  done
+done
 exit 0
