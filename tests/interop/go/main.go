@@ -105,12 +105,13 @@ func configure(q *question) (aws.Config, error) {
 	}
 	skew := time.Duration(c.ClockMs) * time.Millisecond
 	sdkNow = func() time.Time { return time.Now().Add(skew) }
-	transport := awshttp.NewBuildableClient().GetTransport()
+	client := &http.Client{Timeout: timeout, Transport: careless{c.Tamper, awshttp.NewBuildableClient().GetTransport()}}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // as the SDK's own
 	keys := c.Credentials
 	return config.LoadDefaultConfig(context.Background(),
 		config.WithRegion(c.Region), config.WithBaseEndpoint(q.URL),
 		config.WithRetryMode(mode), config.WithRetryMaxAttempts(q.Attempts),
-		config.WithHTTPClient(&http.Client{Timeout: timeout, Transport: careless{c.Tamper, transport}}),
+		config.WithHTTPClient(client),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken)),
 		config.WithAPIOptions([]func(*middleware.Stack) error{func(stack *middleware.Stack) error {
 			if q.Unchecked { // so that the mock's validation is what answers

@@ -208,6 +208,9 @@ func unionMember(pointer reflect.Value) (string, any) {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
+	if !v.IsValid() {
+		return "$unknown", answer{}
+	}
 	if tag := v.FieldByName("Tag"); tag.IsValid() {
 		return "$unknown", answer{"tag": tag.String()}
 	}
