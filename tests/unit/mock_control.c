@@ -340,6 +340,79 @@ static void regions_do_not_see_each_other(void)
     CU_ASSERT(strstr(buf_text(&r.body), "arn:aws:bedrock:eu-west-3:") != NULL);
 }
 
+static void state_has_ceilings(void)
+{
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.journal_bytes = MOCK_JOURNAL_OFF});
+    char body[512];
+    int status = 201;
+    for (int i = 0; i <= CONTROL_PROFILES_MAX && status == 201; i++) {
+        (void)snprintf(body, sizeof body, PROFILE("n%d", HAIKU_ARN, ""), i);
+        CLEANUP(reply_release) struct reply r = ask(m, "/inference-profiles", body);
+        status = r.status;
+        CLAIM(status == (i < CONTROL_PROFILES_MAX ? 201 : 400), "the %dth: %s", i, buf_text(&r.body));
+        if (status != 201)
+            CU_ASSERT(strncmp(header(&r, "x-amzn-ErrorType"), "ServiceQuotaExceededException", 29) == 0);
+    }
+    CLEANUP(reply_release) struct reply all = get(m, "/inference-profiles?type=APPLICATION");
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(json_at(all.json, "/inferenceProfileSummaries")), CONTROL_PROFILES_MAX);
+    CLEANUP(buf_release) struct buf tags = BUF_INIT(BUF_ANY);
+    buf_addf(&tags, "{\"resourceARN\":\"%s\",\"tags\":[",
+             text_at(all.json, "/inferenceProfileSummaries/0/inferenceProfileArn"));
+    for (int i = 0; i <= CONTROL_TAGS_MAX; i++)
+        buf_addf(&tags, "%s{\"key\":\"k%d\",\"value\":\"v\"}", i > 0 ? "," : "", i);
+    buf_adds(&tags, "]}");
+    CLEANUP(reply_release) struct reply many = ask(m, "/tagResource", buf_text(&tags));
+    CU_ASSERT(many.status == 400 && strncmp(header(&many, "x-amzn-ErrorType"), "TooManyTagsException", 20) == 0);
+}
+
+struct stress {
+    struct mock *mock;
+    pthread_t thread;
+    int number, wrong;
+};
+
+/* Makes, uses and deletes profiles while others do the same. */
+static void *run_stress(void *p)
+{
+    struct stress *s = p;
+    for (int i = 0; i < 25; i++) {
+        char body[512], arn[256];
+        struct arns a = {"", ""};
+        (void)snprintf(body, sizeof body, PROFILE("t%d-%d", HAIKU_ARN, ",\"tags\":[{\"key\":\"a\",\"value\":\"b\"}]"),
+                       s->number, i);
+        CLEANUP(reply_release) struct reply made = ask(s->mock, "/inference-profiles", body);
+        (void)snprintf(arn, sizeof arn, "%s", text_at(made.json, "/inferenceProfileArn"));
+        (void)snprintf(a.profile, sizeof a.profile, "%s", arn);
+        CLEANUP(reply_release) struct reply said = converse(s->mock, arn);
+        CLEANUP(reply_release) struct reply list = get(s->mock, "/inference-profiles?type=APPLICATION");
+        CLEANUP(buf_release) struct buf path = BUF_INIT(BUF_ANY);
+        fill("/inference-profiles/$P", &a, true, &path);
+        CLEANUP(reply_release)
+        struct reply gone = fetch(mock_port(s->mock), "DELETE", buf_text(&path), "", NULL, &usual_key);
+        CLEANUP(reply_release) struct reply after = converse(s->mock, arn);
+        s->wrong +=
+            made.status != 201 || said.status != 200 || list.status != 200 || gone.status != 200 || after.status != 400;
+    }
+    return NULL;
+}
+
+static void workers_share_the_state(void)
+{
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.workers = 2, .models = MOCK_MODELS_KNOWN});
+    struct stress threads[4];
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        threads[i] = (struct stress){.mock = m, .number = (int)i};
+        if (pthread_create(&threads[i].thread, NULL, run_stress, &threads[i]) != 0)
+            abort();
+    }
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        (void)pthread_join(threads[i].thread, NULL);
+        CLAIM(threads[i].wrong == 0, "%d wrong answers", threads[i].wrong);
+    }
+    CLEANUP(reply_release) struct reply r = get(m, "/inference-profiles?type=APPLICATION");
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(json_at(r.json, "/inferenceProfileSummaries")), 0);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -349,6 +422,8 @@ int main(void)
         {"an application profile answers as its model", an_application_profile_answers_as_its_model},
         {"a job goes through its states by the clock", a_job_goes_through_its_states_by_the_clock},
         {"regions do not see each other", regions_do_not_see_each_other},
+        {"state has ceilings", state_has_ceilings},
+        {"workers share the state", workers_share_the_state},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_control", tests);
