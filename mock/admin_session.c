@@ -1,6 +1,7 @@
 /* admin_session.c: sessions and fixtures over the admin API.
  */
 #include "mock/admin.h"
+#include "mock/cache.h"
 #include "mock/fixtures.h"
 #include "protocol/shape.h"
 
@@ -62,6 +63,8 @@ enum err admin_session_reset(struct mock *m, const char *name, bool (*keeps)(voi
         return e;
     if (!keeps(ctx, "journal"))
         journal_reset(m->journal, name);
+    if (!keeps(ctx, "cache") && m->cache != NULL)
+        cache_forget_session(m->cache, name);
     if (e == ERR_UNKNOWN) /* nobody has been there */
         return OK;
     if (!keeps(ctx, "script"))

@@ -99,6 +99,18 @@ void cache_forget(struct cache *c)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
+void cache_forget_session(struct cache *c, const char *session)
+{
+    uint64_t hash = rng_hash(0, span_of(session));
+    (void)pthread_mutex_lock(&c->lock);
+    for (struct node *n = c->newest, *older; n != NULL; n = older) {
+        older = n->older;
+        if (n->entry.session == hash)
+            drop(c, n);
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
 /* ---- entries ---- */
 
 static struct node *find(struct cache *c, const char *hash, int64_t now_ms)
@@ -133,6 +145,7 @@ static void add(struct cache *c, const struct cache_place *place, bool hour, con
     (void)snprintf(e->account, sizeof e->account, "%s", owner->account);
     (void)snprintf(e->region, sizeof e->region, "%s", owner->region);
     (void)snprintf(e->model, sizeof e->model, "%s", owner->model);
+    e->session = rng_hash(0, span_of(owner->session));
     e->tokens = place->tokens;
     e->hour = hour;
     struct node **bucket = bucket_of(c, e->hash);

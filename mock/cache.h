@@ -2,9 +2,9 @@
  *
  * A prompt is a row of places: each tool, then each block of the system list, then each content block of the messages,
  * in that order (the order in which Bedrock processes them). A cache point ends a prefix at the place before it. A
- * prefix is known by the SHA-256 of account, region, model and every block up to there, as the client spelled them: a
- * member in another order is another prompt. Cache points themselves are no part of it, so a point that wanders to the
- * end of a growing conversation still finds what it wrote a turn earlier.
+ * prefix is known by the SHA-256 of session, account, region, model and every block up to there, as the client spelled
+ * them: a member in another order is another prompt. Cache points themselves are no part of it, so a point that wanders
+ * to the end of a growing conversation still finds what it wrote a turn earlier.
  *
  *   - A point counts when its prefix has the model's cache_min tokens; below it is silently ignored. [D]
  *   - What is found is read: the longest prefix that lives, at a point, or (Claude) at one of the CACHE_LOOK_BACK
@@ -40,6 +40,7 @@
 /* Whose entries: NUL-ended, borrowed. */
 struct cache_owner {
     const char *account, *region, *model;
+    const char *session; /* of the test that asks (mock/session.h); NULL: the main one */
 };
 
 /* What the model allows (fixtures/models.json). */
@@ -60,6 +61,7 @@ struct cache;
 struct cache *cache_new(size_t max_bytes); /* NULL when out of memory */
 void cache_free(struct cache *c);          /* NULL is fine */
 void cache_forget(struct cache *c);
+void cache_forget_session(struct cache *c, const char *session); /* NULL or empty: the main one's entries */
 
 /* True when the Converse request has a cache point anywhere; the cheap question before all others. */
 bool cache_asked(const cJSON *converse);
@@ -73,6 +75,7 @@ struct cache_entry {
     char hash[CACHE_HASH];
     char account[16], region[32], model[CACHE_NAME];
     uint64_t tokens, reads;
+    uint64_t session; /* a hash of its name */
     bool hour;
     int64_t expires_ms;
 };

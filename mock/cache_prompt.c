@@ -185,7 +185,8 @@ enum err cache_prompt_read(struct cache_prompt *p, struct sigv4 *s, const cJSON 
     static const struct section system = {"system", NULL, token_count_block, TOKENS_OF_SYSTEM, false};
     *p = (struct cache_prompt){NULL, 0, 0};
     struct walk w = {.prompt = p, .s = s, .text = BUF_INIT(BUF_ANY), .points_in_all = points_of(converse)};
-    buf_addf(&w.text, "%s\n%s\n%s", owner->account, owner->region, owner->model);
+    buf_addf(&w.text, "%s\n%s\n%s\n%s", owner->session == NULL ? "" : owner->session, owner->account, owner->region,
+             owner->model);
     sigv4_sha256_hex(s, buf_span(&w.text), w.hash);
     walk_list(&w, tools_of(converse), &tools);
     walk_list(&w, json_member(converse, "system"), &system);

@@ -20,6 +20,7 @@ void visit_use_cache(const struct visit *v, struct answer *a)
         return;
     struct cache_owner owner = {.account = visit_account(v),
                                 .region = v->caller.region,
+                                .session = session_name(v->session),
                                 .model = v->mock->config.cache_by_id && v->model_id != NULL ? v->model_id : row->id};
     struct cache_terms terms = {row->cache_min, row->cache_tools, row->cache_hour, row->claude};
     struct cache_use use;

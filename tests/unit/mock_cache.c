@@ -361,7 +361,7 @@ static void scripts_win_and_refusals_write_nothing(void)
 
 /* ---- the store by itself ---- */
 
-static const struct cache_owner me = {"123456789012", "us-east-1", "m"};
+static const struct cache_owner me = {"123456789012", "us-east-1", "m", NULL};
 static const struct cache_terms any_terms = {1, true, true, true};
 
 static enum err serve_text(struct cache *c, struct sigv4 *s, unsigned n, int64_t now_ms, struct cache_use *use)
@@ -500,6 +500,38 @@ static void of_many_at_once_one_writes_and_the_others_read(void)
               written[k], read[k]);
 }
 
+static struct reply in_session(struct mock *m, const char *name)
+{
+    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+    struct http_headers h;
+    http_headers_init(&h);
+    http_headers_add(&h, "x-mohs-session", name);
+    expand(SYSTEM(POINT, "one"), &body);
+    struct reply r = fetch(mock_port(m), "POST", US_SONNET "/converse", buf_text(&body), &h, NULL);
+    http_headers_release(&h);
+    return r;
+}
+
+static void a_session_has_a_cache_of_its_own(void)
+{
+    struct mock_config config = {.auth = MOCK_AUTH_NONE};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    static const struct {
+        const char *session;
+        bool reset; /* of a, before */
+        int64_t read;
+    } rows[] = {{"a", false, 0}, {"a", false, 1103}, {"b", false, 0}, {"a", true, 0}, {"b", false, 1103}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (rows[i].reset) {
+            CLEANUP(reply_release) struct reply reset = admin(m, "POST", "/reset", "{\"session\":\"a\"}");
+            CU_ASSERT_EQUAL(reset.status, 200);
+        }
+        CLEANUP(reply_release) struct reply r = in_session(m, rows[i].session);
+        CLAIM((int64_t)number_at(r.json, "/usage/cacheReadInputTokens") == rows[i].read, "row %zu: %.300s", i,
+              buf_text(&r.body));
+    }
+}
+
 static void the_admin_api_shows_hashes_and_no_text(void)
 {
     struct mock_config config = {.auth = MOCK_AUTH_NONE};
@@ -538,6 +570,7 @@ int main(void)
         {"the store keeps what was used last within its bytes", the_store_keeps_what_was_used_last_within_its_bytes},
         {"of many at once one writes and the others read", of_many_at_once_one_writes_and_the_others_read},
         {"the store is whole under many hands", the_store_is_whole_under_many_hands},
+        {"a session has a cache of its own", a_session_has_a_cache_of_its_own},
         {"the admin api shows hashes and no text", the_admin_api_shows_hashes_and_no_text},
         CU_TEST_INFO_NULL,
     };
