@@ -200,6 +200,11 @@ static void secure_free(struct secure *s)
     connection_gone(w);
 }
 
+static uint64_t idle_limit(const struct worker *w)
+{
+    return (uint64_t)w->server->config.idle_timeout_ms * 1000000U;
+}
+
 static void farewell_over(void *ctx)
 {
     secure_free(ctx);
@@ -234,6 +239,8 @@ static void farewell_event(void *ctx, uint32_t events)
     struct secure *s = ctx;
     (void)events;
     say_rest(s);
+    if (!s->said) /* it reads, if slowly: its time begins anew */
+        timer_set(s->worker->loop, &s->timer, now_ns() + idle_limit(s->worker), farewell_over, s);
     if (drain(s))
         secure_free(s);
 }
@@ -250,8 +257,7 @@ void secure_end(struct connection *c)
         secure_free(s);
         return;
     }
-    uint64_t limit = (uint64_t)w->server->config.idle_timeout_ms * 1000000U;
-    timer_set(w->loop, &s->timer, now_ns() + limit, farewell_over, s);
+    timer_set(w->loop, &s->timer, now_ns() + idle_limit(w), farewell_over, s);
     say_rest(s);
     s->watch = (struct watch){.fd = s->fd, .ready = farewell_event, .ctx = s};
     s->next = w->farewells;

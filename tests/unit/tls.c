@@ -239,6 +239,33 @@ static void a_slow_reader_gets_everything(void)
     stop();
 }
 
+/* What HTTP is done with, and closed, is still on its way to a peer that does not read yet. */
+static void a_slow_reader_gets_everything_of_a_connection_that_closes(void)
+{
+    enum { BODY = 6000000 };
+    start_with((struct server_config){.idle_timeout_ms = 5000, .max_body = BODY});
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
+    struct peer p = peer_dial(TLS1_3_VERSION);
+    buf_addf(&out, "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", BODY);
+    for (size_t i = 0; i < BODY; i++)
+        buf_addc(&out, (char)('a' + i % 26));
+    CU_ASSERT_EQUAL(SSL_write(p.ssl, out.data, (int)out.len), (int)out.len);
+    usleep(100000);
+    while (in.len < BODY - 1000000) { /* slowly at first; then not at all for a while, with the end on its way */
+        char part[16384];
+        int got = SSL_read(p.ssl, part, sizeof part);
+        if (got <= 0)
+            break;
+        buf_add(&in, (struct span){(unsigned char *)part, (size_t)got});
+    }
+    usleep(300000);
+    CU_ASSERT_EQUAL(hear(&p, &in, NULL), NOTIFIED);
+    CLAIM(in.len > BODY && memcmp(in.data + in.len - 1000, out.data + out.len - 1000, 1000) == 0, "%zu bytes", in.len);
+    peer_free(&p);
+    stop();
+}
+
 /* ---- requests ---- */
 
 static void requests_come_whole_however_they_are_cut(void)
@@ -705,6 +732,8 @@ int main(void)
         {"every end of an answer is that of the connection", every_end_of_an_answer_is_that_of_the_connection},
         {"pieces that are alone are records of their own", pieces_that_are_alone_are_records_of_their_own},
         {"a slow reader gets everything", a_slow_reader_gets_everything},
+        {"a slow reader gets everything of a connection that closes",
+         a_slow_reader_gets_everything_of_a_connection_that_closes},
         {"requests come whole however they are cut", requests_come_whole_however_they_are_cut},
         {"a flood of requests waits for its answers", a_flood_of_requests_waits_for_its_answers},
         {"too much is refused with its status and a goodbye", too_much_is_refused_with_its_status_and_a_goodbye},
