@@ -73,7 +73,7 @@ void help_program(FILE *out)
     (void)fprintf(out, "mohs %s: scratch-tests gateways in front of Amazon Bedrock\n\nUsage: mohs VERB [options]\n\n",
                   MOHS_VERSION);
     for (size_t i = 0; verbs[i] != NULL; i++)
-        (void)fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+        (void)fprintf(out, "  %-11s %s\n", verbs[i]->name, verbs[i]->summary);
     (void)fputs("\nmohs VERB --help tells more. Every option is also MOHS_NAME in the environment and a key of "
                 "--config FILE.\n",
                 out);

@@ -13,7 +13,7 @@
 #include "reports/exit.h"
 
 const struct verb *const verbs[] = {
-    &verb_demo, &verb_check,  &verb_mock, &verb_gateway, &verb_bench,  &verb_selftest, &verb_list, &verb_show,
+    &verb_demo, &verb_check,  &verb_mock, &verb_import, &verb_gateway, &verb_bench,  &verb_selftest, &verb_list, &verb_show,
     &verb_cost, &verb_report, &verb_sign, &verb_verify,  &verb_frames, &verb_help,     NULL,
 };
 
@@ -62,6 +62,10 @@ int main(int argc, char **argv)
         (void)printf("mohs %s\n", MOHS_VERSION);
         return EXIT_HELD;
     }
+    char words[64]; /* some verbs are two words */
+    (void)snprintf(words, sizeof words, "%.30s %.30s", argv[1], argc > 2 ? argv[2] : "");
+    if (verb_find(words) != NULL)
+        return run_verb(verb_find(words), argc - 3, argv + 3);
     const struct verb *verb = verb_find(argv[1]);
     return verb == NULL ? unknown_verb(argv[1]) : run_verb(verb, argc - 2, argv + 2);
 }

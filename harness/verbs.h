@@ -11,6 +11,7 @@ extern const struct verb verb_demo;
 extern const struct verb verb_frames;
 extern const struct verb verb_gateway;
 extern const struct verb verb_help;
+extern const struct verb verb_import;
 extern const struct verb verb_list;
 extern const struct verb verb_mock;
 extern const struct verb verb_report;

@@ -247,19 +247,29 @@ static enum err check_gates(const cJSON *item, const char *where, struct note *n
     return check_each(item, check_gate, where, note);
 }
 
+static const struct member_row reply_rows[] = {
+    {"text", check_text},      {"content", check_content},  {"error", check_error},   {"raw", check_raw},
+    {"frames", check_frames},  {"stop_reason", check_line}, {"usage", check_object},  {"metrics", check_object},
+    {"extra", check_object},   {"latency_ms", check_ms},    {"ttft_ms", check_ms},    {"itl_ms", check_ms},
+    {"head_gate", check_line}, {"gates", check_gates},      {"faults", faults_check},
+    {"template", check_bool},
+};
+
+size_t scripted_members(const char *const **out)
+{
+    static const char *names[COUNT_OF(reply_rows)];
+    for (size_t i = 0; i < COUNT_OF(reply_rows); i++)
+        names[i] = reply_rows[i].key;
+    *out = names;
+    return COUNT_OF(reply_rows);
+}
+
 enum err scripted_check(const cJSON *reply, const char *where, struct note *note)
 {
-    static const struct member_row rows[] = {
-        {"text", check_text},      {"content", check_content},  {"error", check_error},   {"raw", check_raw},
-        {"frames", check_frames},  {"stop_reason", check_line}, {"usage", check_object},  {"metrics", check_object},
-        {"extra", check_object},   {"latency_ms", check_ms},    {"ttft_ms", check_ms},    {"itl_ms", check_ms},
-        {"head_gate", check_line}, {"gates", check_gates},      {"faults", faults_check},
-        {"template", check_bool},
-    };
     static const char *const kinds[] = {"text", "content", "error", "raw", "frames"};
     if (reply == NULL)
         return note_set(note, ERR_INVALID, "%s: must be given", where);
-    enum err e = check_members(reply, rows, COUNT_OF(rows), where, note);
+    enum err e = check_members(reply, reply_rows, COUNT_OF(reply_rows), where, note);
     size_t given = 0;
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         given += member(reply, kinds[i]) != NULL;

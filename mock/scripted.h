@@ -9,6 +9,9 @@
 /* Everything that could be wrong with a reply; `where` is its JSON pointer. */
 enum err scripted_check(const cJSON *reply, const char *where, struct note *note) MUST_USE;
 
+/* The names of its members, for the schema's test. */
+size_t scripted_members(const char *const **out);
+
 /* True: the reply says what the model says (or leaves that to the default), so it becomes an answer. */
 bool scripted_is_answer(const cJSON *reply);
 /* Put the reply's blocks and overrides into an answer. `a` comes with input tokens and timing; false when the reply has
