@@ -43,10 +43,10 @@ static const struct error_type table[] = {
     {"ServiceUnavailableException", 503, SUFFIX_SERVICE, "Bedrock is unable to process your request.",
      "serviceUnavailableException"},
     {"TooManyTagsException", 400, SUFFIX_SERVICE, "The request has more tags than a resource can have.", NULL},
-    {"DependencyFailedException", 424, SUFFIX_SERVICE, "A dependency of the request failed.",
-     "dependencyFailedException"},
+    /* of the agent runtime, whose streams are not those of models: the fault `exception` sends them by name */
+    {"DependencyFailedException", 424, SUFFIX_SERVICE, "A dependency of the request failed.", NULL},
     {"BadGatewayException", 502, SUFFIX_SERVICE, "There was an issue with a dependency. Try your request again.",
-     "badGatewayException"},
+     NULL},
     {"UnrecognizedClientException", 403, SUFFIX_AUTH, "The security token included in the request is invalid.", NULL},
     {"InvalidSignatureException", 403, SUFFIX_AUTH,
      "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
