@@ -22,7 +22,8 @@ struct mock_options {
     const char *clock_offset, *policy, *mismatch, *missing_auth;
     int64_t skew_ns;
     bool signed_payload;
-    int64_t port, workers, seed, journal, latency_ms, ttft_ms, itl_ms, probe_deltas, max_body, ready_fd;
+    const char *latency, *ttft, *itl, *load_factor, *tempo;
+    int64_t port, workers, seed, journal, ttft_per_token, load_full, probe_deltas, max_body, ready_fd;
     struct option_list keys, principals, bearer_keys, rules_on, rules_off, faults;
     bool parent_watch, no_cache, fault_headers;
     const char *cache_scope, *quota;
@@ -78,9 +79,25 @@ static const struct option_row rows[] = {
              "by it; POST /clock of the admin API moves it on."},
     {"region", 0, "REGION", OPTION_STRING, AT(region),
      .help = "The only region whose signatures hold; any when not given."},
-    {"latency", 'l', "MS", OPTION_MS, AT(latency_ms), .help = "Wait before each answer."},
-    {"ttft", 0, "MS", OPTION_MS, AT(ttft_ms), .help = "Wait before the first delta of a stream."},
-    {"itl", 0, "MS", OPTION_MS, AT(itl_ms), .help = "Wait between the deltas of a stream."},
+    {"latency", 'l', "TIME", OPTION_STRING, AT(latency), .fallback = "0",
+     .help = "Wait before each answer: milliseconds (20, 1.5s) or a law, drawn from --seed and the number of the "
+             "request (or "
+             "its header x-mohs-id): normal:20,5; lognormal:20,0.6 or lognormal:p50=20,p99=200; "
+             "table:p50=20,p90=60,p99=200; "
+             "trace:FILE."},
+    {"ttft", 0, "TIME", OPTION_STRING, AT(ttft), .fallback = "0",
+     .help = "Wait before the first delta of a stream; as --latency."},
+    {"itl", 0, "TIME", OPTION_STRING, AT(itl), .fallback = "0",
+     .help = "Wait between the deltas of a stream; as --latency, drawn for each."},
+    {"ttft-per-token", 0, "US", OPTION_INT, AT(ttft_per_token), .max = 1000000,
+     .help = "Microseconds more before the first delta for each token of input."},
+    {"load-factor", 0, "F", OPTION_STRING, AT(load_factor),
+     .help = "All these waits grow with the requests at once, up to F times with --load-full of them."},
+    {"load-full", 0, "N", OPTION_INT, AT(load_full), .fallback = "100", .min = 2, .max = 1000000,
+     .help = "Requests at once that make the waits --load-factor times as long."},
+    {"tempo", 0, "POINTS", OPTION_STRING, AT(tempo),
+     .help = "Factors over the time of the run, lines between them, a step where two are at one instant: "
+             "\"0s=1,60s=3,60s=1\"; or the file of them."},
     {"probe-deltas", 0, "N", OPTION_INT, AT(probe_deltas), .max = 1000000,
      .help = "Deltas of a stream that answers a load probe; 0: as many as maxTokens says, else 16."},
     {"seed", 0, "N", OPTION_INT, AT(seed), .fallback = "1",
@@ -122,11 +139,13 @@ static const struct option_row rows[] = {
      .help = "Write that CA there, and leave it there. Default: a new file of $XDG_RUNTIME_DIR, $TMPDIR or /tmp, "
              "removed in the end."},
     {"fault", 0, "ID[:P=V,...][@RATE]", OPTION_LIST, AT(faults),
-     .help = "A fault for every reply, or for that part of them: --fault EVS-02:at_event=3@5%. May be repeated. mohs list "
-             "--faults shows them. Chance comes from --seed and the number of the request, or its header x-mohs-id."},
+     .help =
+         "A fault for every reply, or for that part of them: --fault EVS-02:at_event=3@5%. May be repeated. mohs list "
+         "--faults shows them. Chance comes from --seed and the number of the request, or its header x-mohs-id."},
     {"fault-headers", 0, NULL, OPTION_FLAG, AT(fault_headers),
-     .help = "Take faults from the header x-mohs-fault of a request, too: \"EVS-01;at_event=2, slow-head\". It need not "
-             "be signed."},
+     .help =
+         "Take faults from the header x-mohs-fault of a request, too: \"EVS-01;at_event=2, slow-head\". It need not "
+         "be signed."},
     {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
      .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
     {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), .help = "Stop when standard input ends."},
@@ -232,9 +251,13 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .bearer_key_count = o->bearer_keys.count,
         .journal_bytes = o->journal == 0 ? MOCK_JOURNAL_OFF : (size_t)o->journal,
         .seed = (uint64_t)o->seed,
-        .latency_ms = (unsigned)o->latency_ms,
-        .ttft_ms = (unsigned)o->ttft_ms,
-        .itl_ms = (unsigned)o->itl_ms,
+        .latency = o->latency,
+        .ttft = o->ttft,
+        .itl = o->itl,
+        .ttft_per_token_us = (unsigned)o->ttft_per_token,
+        .load_factor = o->load_factor,
+        .load_full = (unsigned)o->load_full,
+        .tempo = o->tempo,
         .probe_deltas = (unsigned)o->probe_deltas,
         .max_body = (size_t)o->max_body,
         .guardrails_file = o->guardrails,
@@ -371,9 +394,11 @@ const struct verb verb_mock = {
         "error texts,\n"
         "signatures verified, and an admin API to say what it answers and how it misbehaves (docs/mock-admin.md).\n\n"
         "It runs until it is interrupted. Without a script it answers by itself, always the same for the same request.",
-    .examples = "mohs mock\tBedrock on port 9555, the admin API on 9556.\n"
-                "mohs mock --auth strict --ttft 200 --itl 20\tOnly signed requests, at the pace of a real model.\n"
-                "mohs mock --tls-self-signed --tls-ca-out ca.pem\tOver https, for clients that trust ca.pem.\n",
+    .examples =
+        "mohs mock\tBedrock on port 9555, the admin API on 9556.\n"
+        "mohs mock --auth strict --ttft 200 --itl 20\tOnly signed requests, at the pace of a real model.\n"
+        "mohs mock --ttft lognormal:p50=300,p99=2000 --itl normal:20,5 --fault ThrottlingException@2%\tA bad day.\n"
+        "mohs mock --tls-self-signed --tls-ca-out ca.pem\tOver https, for clients that trust ca.pem.\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct mock_options),

@@ -12,6 +12,7 @@
 
 #include "mock/converse.h"
 #include "mock/scripted.h"
+#include "mock/pace.h"
 #include "protocol/eventstream.h"
 #include "protocol/token.h"
 
@@ -202,20 +203,20 @@ static struct plan *tell_at_once(struct visit *v, const struct said *s)
     return control_reply(v, out);
 }
 
-static void emit(struct plan *plan, const char *event, cJSON *take, uint64_t after_ms, size_t *events)
+static void emit(struct plan *plan, const char *event, cJSON *take, uint64_t after_ns, size_t *events)
 {
     CLEANUP(buf_release) struct buf payload = BUF_INIT(BUF_ANY), frame = BUF_INIT(BUF_ANY);
     json_print(take, JSON_COMPACT, &payload);
     if (take == NULL || buf_error(&payload) != OK || es_encode_event(&frame, event, buf_span(&payload)) != ES_OK)
         plan->failed = true;
     else
-        (void)plan_add(plan, buf_span(&frame), after_ms * 1000000u, (*events)++);
+        (void)plan_add(plan, buf_span(&frame), after_ns, (*events)++);
     json_free(&take);
 }
 
-static void stream_part(const struct visit *v, const struct said *s, size_t i, struct plan *plan, size_t *events)
+/* `pace`: an answer without blocks, for its waits. */
+static void stream_part(struct answer *pace, const struct said *s, size_t i, struct plan *plan, size_t *events)
 {
-    const struct mock_config *c = &v->mock->config;
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     buf_addf(&text, "%s%s", i > 0 ? " " : "", s->parts[i].text);
     struct span all = buf_span(&text);
@@ -224,7 +225,7 @@ static void stream_part(const struct visit *v, const struct said *s, size_t i, s
         CLEANUP(free_ptr) char *piece = span_dup(span_cut(all, at, n));
         cJSON *output = cJSON_CreateObject();
         (void)json_set_string(output, "text", piece);
-        emit(plan, "output", output, *events == 0 ? c->ttft_ms : c->itl_ms, events);
+        emit(plan, "output", output, *events == 0 ? pace->ttft_ns : answer_itl(pace), events);
     }
     cJSON *cited = citation(s, i), *event = cJSON_Duplicate(cited, true);
     (void)json_set(event, "citation", cited);
@@ -240,9 +241,13 @@ static struct plan *tell_as_stream(struct visit *v, const struct said *s)
     plan_header(plan, "Content-Type", EVENTSTREAM_TYPE);
     plan_header(plan, "x-amzn-RequestId", v->request_id);
     plan_header(plan, SESSION_NAME, s->session);
-    plan->head_after_ns = v->mock->config.latency_ms * 1000000u;
+    struct answer pace;
+    answer_init(&pace, 0);
+    visit_times(v, &pace);
+    plan->head_after_ns = pace.latency_ns;
     for (size_t i = 0; i < s->count; i++)
-        stream_part(v, s, i, plan, &events);
+        stream_part(&pace, s, i, plan, &events);
+    answer_release(&pace);
     if (s->guarded) {
         cJSON *guardrail = cJSON_CreateObject();
         (void)json_set_string(guardrail, "action", "NONE");

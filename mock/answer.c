@@ -32,10 +32,36 @@ void answer_release(struct answer *a)
     for (size_t i = 0; i < a->count; i++)
         block_release(&a->blocks[i]);
     free(a->blocks);
+    if (a->draws.own != NULL)
+        time_law_release(a->draws.own);
+    free(a->draws.own);
+    a->draws = (struct answer_draws){.law = NULL};
     cJSON_Delete(a->guardrail_trace);
     a->guardrail_trace = NULL;
     a->blocks = NULL;
     a->count = a->cap = 0;
+}
+
+uint64_t answer_itl(struct answer *a)
+{
+    uint64_t ns = a->itl_ns;
+    if (a->draws.law != NULL)
+        ns = (uint64_t)((double)time_law_draw(a->draws.law, &a->draws.rng, a->draws.n++) * a->draws.factor + 0.5);
+    a->itl_spent_ns += ns;
+    return ns;
+}
+
+void answer_own_law(struct answer *a, struct time_law *take)
+{
+    struct time_law *own = malloc(sizeof *own);
+    if (own == NULL) {
+        time_law_release(take);
+        a->failed = true;
+        return;
+    }
+    *own = *take;
+    *take = (struct time_law){.kind = TIME_CONSTANT};
+    a->draws = (struct answer_draws){.law = own, .own = own, .factor = 1};
 }
 
 struct block *answer_add(struct answer *a, enum block_kind kind)

@@ -7,7 +7,7 @@
 #ifndef MOHS_MOCK_ANSWER_H
 #define MOHS_MOCK_ANSWER_H
 
-#include "mock/rng.h"
+#include "mock/time.h"
 #include "protocol/json.h"
 
 enum block_kind {
@@ -32,6 +32,15 @@ struct block {
 
 #define ANSWER_BLOCKS_MAX 1024
 
+/* Waits between deltas that follow a law. */
+struct answer_draws {
+    const struct time_law *law; /* NULL: itl_ns, always */
+    struct time_law *own;       /* that law, when it is the answer's */
+    struct rng rng;
+    uint64_t n;
+    double factor;
+};
+
 struct answer {
     struct block *blocks;
     size_t count, cap;
@@ -41,18 +50,25 @@ struct answer {
     uint64_t cache_write_hour;            /* of cache_write: kept for an hour, the rest for five minutes */
     bool has_cache;                       /* print the cache members, as models with prompt caching do */
     const cJSON *usage, *metrics, *extra; /* borrowed overrides, or NULL */
-    uint64_t latency_ms, ttft_ms, itl_ms;
+    uint64_t latency_ns, ttft_ns, itl_ns; /* before the head, the first delta, every other delta (unless it is drawn) */
+    struct answer_draws draws;
+    uint64_t itl_spent_ns;          /* what answer_itl() has given so far */
+    uint64_t seed, number;          /* of the request, for what is drawn by chance; 0: nothing is (fault_visit.h) */
     uint64_t probe_id, received_ns; /* BLOCK_STAMPS */
     uint32_t stamps;
     const char *guardrail_action; /* in native bodies: INTERVENED or NONE; NULL: no guardrail */
     cJSON *guardrail_trace;       /* owned; NULL: none */
     bool held;                    /* a stream whose text waits until a guardrail has seen all of it */
-    struct rng rng; /* paddings come from here */
-    bool failed;    /* out of memory while it was made */
+    struct rng rng;               /* paddings come from here */
+    bool failed;                  /* out of memory while it was made */
 };
 
 void answer_init(struct answer *a, uint64_t seed);
 void answer_release(struct answer *a);
+/* The wait before the next delta that is not the first, in ns. */
+uint64_t answer_itl(struct answer *a);
+/* Draw these waits from the law, which becomes the answer's: *take is the constant 0 afterwards. */
+void answer_own_law(struct answer *a, struct time_law *take);
 void block_release(struct block *b); /* what is inside it */
 
 /* Each takes a copy of its text; the block is the answer's. NULL marks the answer failed. */

@@ -78,15 +78,16 @@ static void write_usage(const struct answer *a, struct buf *out)
     number(out, ",\"outputTokens\":", u.output);
     if (a->has_cache)
         buf_adds(out, ",\"serverToolUsage\":{}");
-    number(out, ",\"totalTokens\":",
-           override(a->usage, "totalTokens", u.input + u.output + u.cache_read + u.cache_write));
+    number(out,
+           ",\"totalTokens\":", override(a->usage, "totalTokens", u.input + u.output + u.cache_read + u.cache_write));
     buf_addc(out, '}');
 }
 
 /* What the model took: the planned pauses, at least one millisecond. */
 static void write_metrics(const struct answer *a, size_t deltas, struct buf *out)
 {
-    uint64_t planned = a->latency_ms + a->ttft_ms + (deltas > 1 ? (deltas - 1) * a->itl_ms : 0);
+    uint64_t ns = a->latency_ns + (deltas > 0 ? a->ttft_ns + a->itl_spent_ns : 0);
+    uint64_t planned = (ns + 500000) / 1000000;
     number(out, "{\"latencyMs\":", override(a->metrics, "latencyMs", planned > 0 ? planned : 1));
     buf_addc(out, '}');
 }
@@ -232,7 +233,7 @@ struct plan *converse_plan(struct answer *a, const char *request_id)
     write_body(a, &body);
     plan_body_take(plan, "application/json", &body);
     plan_header(plan, "x-amzn-RequestId", request_id);
-    plan->head_after_ns = a->latency_ms * 1000000u;
+    plan->head_after_ns = a->latency_ns;
     if (has_stamps(a))
         plan->before_send = converse_stamp_before_send;
     if (a->failed)
@@ -256,13 +257,13 @@ static void write_padding(struct writer *w)
     buf_addc(&w->payload, '"');
 }
 
-static void emit(struct writer *w, const char *type, uint64_t after_ms)
+static void emit(struct writer *w, const char *type, uint64_t after_ns)
 {
     buf_reset(&w->frame);
     if (buf_error(&w->payload) != OK || es_encode_event(&w->frame, type, buf_span(&w->payload)) != ES_OK)
         w->plan->failed = true;
     else
-        (void)plan_add(w->plan, buf_span(&w->frame), after_ms * 1000000u, w->events++);
+        (void)plan_add(w->plan, buf_span(&w->frame), after_ns, w->events++);
     buf_reset(&w->payload);
 }
 
@@ -278,7 +279,7 @@ static void delta_end(struct writer *w)
     buf_adds(&w->payload, "},");
     write_padding(w);
     buf_addc(&w->payload, '}');
-    emit(w, "contentBlockDelta", w->deltas++ == 0 ? w->a->ttft_ms : w->a->itl_ms);
+    emit(w, "contentBlockDelta", w->deltas++ == 0 ? w->a->ttft_ns : answer_itl(w->a));
 }
 
 typedef void write_piece(struct writer *w, struct span piece);
@@ -387,7 +388,7 @@ static void stream_stamps(struct writer *w)
         buf_addc(&w->payload, ',');
         write_padding(w);
         buf_addc(&w->payload, '}');
-        emit(w, "contentBlockDelta", w->deltas++ == 0 ? w->a->ttft_ms : w->a->itl_ms);
+        emit(w, "contentBlockDelta", w->deltas++ == 0 ? w->a->ttft_ns : answer_itl(w->a));
     }
 }
 
@@ -490,7 +491,7 @@ struct plan *converse_stream_plan(struct answer *a, const char *request_id)
         return NULL;
     plan_header(plan, "Content-Type", EVENTSTREAM_TYPE);
     plan_header(plan, "x-amzn-RequestId", request_id);
-    plan->head_after_ns = a->latency_ms * 1000000u;
+    plan->head_after_ns = a->latency_ns;
     struct writer w = {.a = a, .plan = plan, .payload = BUF_INIT(BUF_ANY), .frame = BUF_INIT(BUF_ANY)};
     buf_addc(&w.payload, '{');
     write_padding(&w);

@@ -38,7 +38,7 @@ struct plan *count_tokens_answer(struct visit *v, const cJSON *reply)
         native_print(&body, "{'inputTokens':%n}", n);
         plan_body(plan, "application/json", buf_span(&body));
         plan_header(plan, "x-amzn-RequestId", v->request_id);
-        plan->head_after_ns = a.latency_ms * 1000000u;
+        plan->head_after_ns = a.latency_ns;
         plan->failed = plan->failed || a.failed || buf_error(&body) != OK;
     }
     answer_release(&a);

@@ -126,6 +126,9 @@ static const struct mock_fault_row rows[] = {
     {"ERR-17", "ExpiredTokenException", "answers ExpiredTokenException", "message, status, style, retry_after", NULL, fault_error, "ExpiredTokenException", 0},
     {"ERR-18", "IncompleteSignatureException", "answers IncompleteSignatureException", "message, status, style, retry_after", NULL, fault_error, "IncompleteSignatureException", 0},
     {"ERR-19", "MissingAuthenticationTokenException", "answers MissingAuthenticationTokenException", "message, status, style, retry_after", NULL, fault_error, "MissingAuthenticationTokenException", 0},
+    {"ERR-20", "TooManyTagsException", "answers TooManyTagsException", "message, status, style, retry_after", NULL, fault_error, "TooManyTagsException", 0},
+    {"ERR-21", "DependencyFailedException", "answers DependencyFailedException", "message, status, style, retry_after", NULL, fault_error, "DependencyFailedException", 0},
+    {"ERR-22", "BadGatewayException", "answers BadGatewayException", "message, status, style, retry_after", NULL, fault_error, "BadGatewayException", 0},
     /* errors in the middle of a stream */
     {"EXC-01", "exception", "puts an exception frame before the event; nothing follows it", "at_event, type, message", NULL, fault_exception, NULL, 0},
     {"EXC-02", "error-frame", "puts an unmodelled error frame before the event; nothing follows it", "at_event, code, message", NULL, fault_error_frame, NULL, 0},
@@ -135,6 +138,8 @@ static const struct mock_fault_row rows[] = {
     {"EXC-06", "stream-serviceUnavailableException", "puts serviceUnavailableException before the event; nothing follows it", "at_event, message", NULL, fault_exception, "serviceUnavailableException", 0},
     {"EXC-07", "stream-throttlingException", "puts throttlingException before the event; nothing follows it", "at_event, message", NULL, fault_exception, "throttlingException", 0},
     {"EXC-08", "stream-validationException", "puts validationException before the event; nothing follows it", "at_event, message", NULL, fault_exception, "validationException", 0},
+    {"EXC-09", "stream-dependencyFailedException", "puts dependencyFailedException before the event; nothing follows it", "at_event, message", NULL, fault_exception, "dependencyFailedException", 0},
+    {"EXC-10", "stream-badGatewayException", "puts badGatewayException before the event; nothing follows it", "at_event, message", NULL, fault_exception, "badGatewayException", 0},
 };
 // clang-format on
 

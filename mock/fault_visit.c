@@ -14,30 +14,31 @@
 
 /* ---- the seed ---- */
 
-static void draw_number(struct visit *v)
+static void draw_number(const struct visit *v)
 {
-    if (v->is_numbered)
+    struct worker *w = v->worker;
+    if (w->is_numbered)
         return;
-    v->is_numbered = true;
+    w->is_numbered = true;
     struct span id = http_field_get(v->request->fields, v->request->field_count, SEED_HEADER);
     if (id.n > 0)
-        v->number = rng_hash(v->mock->config.seed, id);
+        w->number = rng_hash(v->mock->config.seed, id);
     else
-        v->number = atomic_fetch_add_explicit(&v->mock->numbers, 1, memory_order_relaxed);
+        w->number = atomic_fetch_add_explicit(&v->mock->numbers, 1, memory_order_relaxed);
 }
 
-uint64_t visit_number(struct visit *v)
+uint64_t visit_number(const struct visit *v)
 {
     draw_number(v);
-    return v->number;
+    return v->worker->number;
 }
 
-uint64_t visit_seed(struct visit *v)
+uint64_t visit_seed(const struct visit *v)
 {
-    draw_number(v);
-    unsigned char bytes[sizeof v->number];
+    uint64_t number = visit_number(v);
+    unsigned char bytes[sizeof number];
     for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (unsigned char)(v->number >> (8 * i));
+        bytes[i] = (unsigned char)(number >> (8 * i));
     return rng_hash(v->mock->config.seed, (struct span){bytes, sizeof bytes});
 }
 

@@ -20,7 +20,7 @@ const char *visit_ignores(const struct visit *v);
 
 /* Of this request: the hash of the mock's seed and of x-mohs-id, or of the number of the request among those that draw
  * (from 0, and again from 0 after a reset). Once asked it stays the same. */
-uint64_t visit_seed(struct visit *v);
-uint64_t visit_number(struct visit *v); /* that number; of a request with an id a hash */
+uint64_t visit_seed(const struct visit *v);
+uint64_t visit_number(const struct visit *v); /* that number; of a request with an id a hash */
 
 #endif

@@ -4,6 +4,7 @@
  * it gives scores for content, prompt attacks and entities, which here come from the same lists; a confidence of LOW,
  * MEDIUM or HIGH is a score of 0.4, 0.7 or 1.
  */
+#include "mock/pace.h"
 #include "mock/guardrail_apply.h"
 
 #include <stdlib.h>
@@ -144,7 +145,7 @@ static struct plan *sorted_plan(const struct visit *v, cJSON *tree, const cJSON 
     bool ok = tree != NULL;
     cJSON_ArrayForEach(item, json_member(reply, "extra")) ok =
         ok && json_set(tree, item->string, cJSON_Duplicate(item, true)) != NULL;
-    ms += cJSON_IsNumber(latency) ? (uint64_t)latency->valuedouble : v->mock->config.latency_ms;
+    ms += cJSON_IsNumber(latency) ? (uint64_t)latency->valuedouble : visit_latency_ns(v) / 1000000;
     struct plan *plan = plan_new(200);
     if (plan == NULL)
         return NULL;

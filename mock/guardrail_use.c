@@ -421,7 +421,7 @@ bool guardrail_stops(struct visit *v, struct answer *a)
         add_details(v, u->input);
     bool blocked = verdict.blocked;
     guardrail_verdict_release(&verdict);
-    a->latency_ms += guardrail_set_settings(u->set)->latency_ms;
+    a->latency_ns += guardrail_set_settings(u->set)->latency_ms * 1000000u;
     if (blocked) { /* the model is not asked, and costs nothing */
         say_instead(a, u->rail->blocked_input);
         a->input_tokens = a->output_tokens = a->cache_read = a->cache_write = 0;
@@ -536,7 +536,7 @@ void guardrail_judges(struct visit *v, struct answer *a)
         u->output = taken(&verdict.assessment);
         act(u, a, &verdict, blocks);
         uint64_t ms = guardrail_set_settings(u->set)->latency_ms;
-        *(u->streamed ? &a->ttft_ms : &a->latency_ms) += u->async ? 0 : ms;
+        *(u->streamed ? &a->ttft_ns : &a->latency_ns) += u->async ? 0 : ms * 1000000u;
     }
     a->held = u->streamed && !u->async && n > 0;
     finish(u, a, verdict.blocked || verdict.masked || u->masked_input, verdict.blocked ? "end_turn" : NULL);

@@ -15,7 +15,7 @@
 #include "mock/fixtures.h"
 #include "mock/guardrail.h"
 #include "mock/policy.h"
-#include "mock/fault_visit.h"
+#include "mock/pace.h"
 #include "mock/rules.h"
 
 void mock_log(const struct mock *mock, const char *format, ...)
@@ -134,6 +134,8 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     if (e == OK)
         e = read_quotas(m, config, note);
     if (e == OK)
+        e = times_new(&m->config, &m->times, note);
+    if (e == OK)
         e = faults_read_options(config->faults, &m->standing_faults, note);
     if (e == OK)
         e = load_fixtures(m, config, note);
@@ -165,6 +167,7 @@ void mock_stop(struct mock *m)
     fixtures_free(m->fixtures);
     sessions_free(m->sessions);
     knowledge_free(m->knowledge);
+    times_free(m->times);
     free(m->rules);
     guardrails_free(m->guardrails);
     policy_free(m->policy);

@@ -84,6 +84,11 @@ struct mock_config {
     uint64_t seed;        /* of ids, paddings and the default answers */
     unsigned latency_ms, ttft_ms,
         itl_ms;               /* before the head; before the first delta; between deltas; scripts override */
+    const char *latency, *ttft, *itl; /* the same as laws (mock/time.h); NULL: the milliseconds above */
+    unsigned ttft_per_token_us;       /* added to the wait before the first delta for each token of input */
+    const char *load_factor;          /* "3": how much slower it is with load_full requests at once; NULL: not */
+    unsigned load_full;               /* 0: 100 */
+    const char *tempo;                /* factors over the time of the run, or the file of them; NULL: none */
     const char *const *faults; /* for every reply, "cut-fin:at_event=3@5%" (mock/fault.h); NULL-ended or NULL */
     bool fault_headers;        /* read x-mohs-fault of requests */
     unsigned probe_deltas;    /* deltas of a stream that answers a probe (protocol/probe.h); 0: by maxTokens, else 16 */

@@ -71,7 +71,7 @@ struct native {
     /* Streams only: an object waits until the next one comes, since the last has one member more. */
     struct plan *plan;
     struct buf held, scratch, frame;
-    uint64_t held_after_ms;
+    uint64_t held_after_ns;
     bool holding;
     size_t events, deltas, block;
     struct buf piece; /* native_text_pieces: the one that waits */

@@ -230,7 +230,7 @@ static void send_held(struct native *n)
         es_encode_event(&n->frame, "chunk", buf_span(&n->scratch)) != ES_OK)
         n->plan->failed = true;
     else
-        (void)plan_add(n->plan, buf_span(&n->frame), n->held_after_ms * MS, n->events++);
+        (void)plan_add(n->plan, buf_span(&n->frame), n->held_after_ns, n->events++);
     n->holding = false;
 }
 
@@ -262,7 +262,7 @@ static void add_trace(const struct native *n, struct buf *json)
     buf_adds(json, "}}");
 }
 
-static void hold(struct native *n, uint64_t after_ms)
+static void hold(struct native *n, uint64_t after_ns)
 {
     send_held(n);
     add_action(n, &n->json);
@@ -270,7 +270,7 @@ static void hold(struct native *n, uint64_t after_ms)
     n->json = n->held;
     n->held = written;
     buf_reset(&n->json);
-    n->held_after_ms = after_ms;
+    n->held_after_ns = after_ns;
     n->holding = true;
 }
 
@@ -281,7 +281,7 @@ void native_emit(struct native *n)
 
 void native_emit_delta(struct native *n)
 {
-    hold(n, n->deltas++ == 0 ? n->a->ttft_ms : n->a->itl_ms);
+    hold(n, n->deltas++ == 0 ? n->a->ttft_ns : answer_itl(n->a));
 }
 
 /* Members of `from` replace those of the object in `json`; null removes. */
@@ -302,6 +302,11 @@ static void merge_extra(const cJSON *from, struct buf *json)
     json_print(tree, JSON_COMPACT, json);
 }
 
+static uint64_t ms_of(uint64_t ns)
+{
+    return (ns + MS / 2) / MS;
+}
+
 static void end_stream(struct native *n)
 {
     struct buf *b = &n->held;
@@ -311,7 +316,10 @@ static void end_stream(struct native *n)
     native_print(b,
                  ",'amazon-bedrock-invocationMetrics':{'inputTokenCount':%n,'outputTokenCount':%n,"
                  "'invocationLatency':%n,'firstByteLatency':%n",
-                 n->in, n->out, n->whole_ms + (n->deltas > 1 ? (n->deltas - 1) * n->a->itl_ms : 0), n->first_byte_ms);
+                 n->in, n->out,
+                 n->whole_ms + ms_of(n->a->latency_ns + n->a->ttft_ns + n->a->itl_spent_ns) -
+                     ms_of(n->a->latency_ns + n->a->ttft_ns),
+                 n->first_byte_ms);
     if (n->has_cache)
         native_print(b, ",'cacheReadInputTokenCount':%n,'cacheWriteInputTokenCount':%n", n->cache_read, n->cache_write);
     buf_adds(b, "}}");
@@ -390,7 +398,7 @@ static void begin(struct native *n, bool streamed)
     n->cache_write_hour = u.cache_write_hour;
     n->has_cache = u.has_cache;
     n->created_s = (uint64_t)time(NULL);
-    n->first_byte_ms = at_least_one(n->a->latency_ms + (streamed ? n->a->ttft_ms : 0));
+    n->first_byte_ms = at_least_one(ms_of(n->a->latency_ns + (streamed ? n->a->ttft_ns : 0)));
     n->whole_ms = override(n->a->metrics, "latencyMs", n->first_byte_ms);
     struct rng ids = {n->a->rng.state ^ 0x5bd1e995u};
     for (size_t i = 0; i < COUNT_OF(n->id); i++)
@@ -462,7 +470,7 @@ struct plan *native_plan(const struct native_request *r, struct answer *a, const
         return NULL;
     struct native n = {.family = r->family, .a = a, .body = r->body, .model_id = model_id, .plan = plan};
     begin(&n, streamed);
-    plan->head_after_ns = a->latency_ms * MS;
+    plan->head_after_ns = a->latency_ns;
     if (streamed && n.family->stream != NULL)
         write_stream(&n, plan);
     else

@@ -11,10 +11,10 @@
 #include "mock/agent.h"
 #include "mock/choose.h"
 #include "mock/converse.h"
-#include "mock/fault_visit.h"
 #include "mock/guardrail_apply.h"
 #include "mock/guardrail_use.h"
 #include "mock/invoke.h"
+#include "mock/pace.h"
 #include "mock/policy.h"
 #include "mock/scripted.h"
 #include "protocol/token.h"
@@ -32,13 +32,10 @@ uint64_t operations_input_tokens(const struct visit *v)
 
 void operations_begin_answer(const struct visit *v, struct answer *a)
 {
-    const struct mock_config *c = &v->mock->config;
-    answer_init(a, rng_hash(c->seed, v->request->body));
-    a->latency_ms = c->latency_ms;
-    a->ttft_ms = c->ttft_ms;
-    a->itl_ms = c->itl_ms;
+    answer_init(a, rng_hash(v->mock->config.seed, v->request->body));
     a->has_cache = v->model.row != NULL && v->model.row->caching;
     a->input_tokens = operations_input_tokens(v);
+    visit_times(v, a);
 }
 
 struct plan *operations_json(const struct visit *v, const cJSON *tree)
@@ -51,7 +48,7 @@ struct plan *operations_json(const struct visit *v, const cJSON *tree)
     json_print(tree, JSON_COMPACT, &body);
     plan_body_take(plan, "application/json", &body);
     plan_header(plan, "x-amzn-RequestId", v->request_id);
-    plan->head_after_ns = v->mock->config.latency_ms * 1000000u;
+    plan->head_after_ns = visit_latency_ns(v);
     plan->failed = plan->failed || tree == NULL;
     return plan;
 }
@@ -243,6 +240,7 @@ static void print_refusal(const struct visit *v, struct buf *out)
 /* What is left to do when the reply is over, if there is more than the journal. */
 struct farewell {
     struct entry *entry;
+    bool open; /* it is counted among the open requests */
     struct quota_bill bill;
 };
 
@@ -256,7 +254,10 @@ static void on_paid(void *ctx, struct exchange *x, const struct delivery *d)
 {
     struct worker *w = exchange_worker(x);
     CLEANUP(free_ptr) struct farewell *f = ctx;
-    quota_pay(w->mock, &f->bill, d);
+    if (f->bill.hold.generation != 0)
+        quota_pay(w->mock, &f->bill, d);
+    if (f->open)
+        visit_leaves(w->mock);
     if (f->entry != NULL)
         journal_end(w->mock->journal, f->entry, d);
 }
@@ -264,9 +265,13 @@ static void on_paid(void *ctx, struct exchange *x, const struct delivery *d)
 /* Without memory for it, the bill stays as it was reserved. */
 static void on_end(struct visit *v, const struct plan *plan, struct entry *entry)
 {
-    struct farewell *f = v->hold.generation == 0 ? NULL : calloc(1, sizeof *f);
+    struct farewell *f = v->hold.generation == 0 && !v->open ? NULL : calloc(1, sizeof *f);
+    if (f == NULL && v->open)
+        visit_leaves(v->mock);
     if (f != NULL) {
-        *f = (struct farewell){entry, visit_bill(v, plan != NULL ? plan->status : 500)};
+        *f = (struct farewell){.entry = entry, .open = v->open};
+        if (v->hold.generation != 0)
+            f->bill = visit_bill(v, plan != NULL ? plan->status : 500);
         exchange_on_done(v->exchange, on_paid, f);
     } else if (entry != NULL) {
         exchange_on_done(v->exchange, on_done, entry);
@@ -325,6 +330,8 @@ void operations_handle(void *ctx, struct exchange *x)
         exchange_reply(x, NULL);
         return;
     }
+    v.worker->is_numbered = false;
+    v.open = visit_comes(m);
     refusal_init(&v.refusal);
     rng_uuid(&v.worker->rng, v.request_id);
     o.plan = route(&v);

@@ -12,6 +12,7 @@
 
 #include "mock/converse.h"
 #include "mock/native.h"
+#include "mock/pace.h"
 #include "mock/refusal.h"
 #include "mock/template.h"
 #include "protocol/eventstream.h"
@@ -250,7 +251,7 @@ static enum err check_gates(const cJSON *item, const char *where, struct note *n
 static const struct member_row reply_rows[] = {
     {"text", check_text},      {"content", check_content},  {"error", check_error},   {"raw", check_raw},
     {"frames", check_frames},  {"stop_reason", check_line}, {"usage", check_object},  {"metrics", check_object},
-    {"extra", check_object},   {"latency_ms", check_ms},    {"ttft_ms", check_ms},    {"itl_ms", check_ms},
+    {"extra", check_object},   {"latency_ms", pace_check},  {"ttft_ms", pace_check},  {"itl_ms", pace_check},
     {"head_gate", check_line}, {"gates", check_gates},      {"faults", faults_check},
     {"template", check_bool},
 };
@@ -291,9 +292,7 @@ bool scripted_answer(const cJSON *reply, struct answer *a)
     a->usage = member(reply, "usage");
     a->metrics = member(reply, "metrics");
     a->extra = member(reply, "extra");
-    a->latency_ms = number_of(reply, "latency_ms", a->latency_ms);
-    a->ttft_ms = number_of(reply, "ttft_ms", a->ttft_ms);
-    a->itl_ms = number_of(reply, "itl_ms", a->itl_ms);
+    pace_reply(reply, a);
     const char *text = text_of(reply, "text", NULL);
     if (text == NULL && content == NULL)
         return false;
@@ -453,7 +452,7 @@ struct plan *scripted_plan(const cJSON *reply, const struct fault_scene *scene)
         const cJSON *value = member(reply, kinds[i].key);
         struct plan *plan = value == NULL ? NULL : kinds[i].make(value, scene);
         if (plan != NULL)
-            plan->head_after_ns = number_of(reply, "latency_ms", 0) * MS;
+            plan->head_after_ns = pace_reply_latency(reply, scene->seed);
         if (value != NULL)
             return plan;
     }

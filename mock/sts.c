@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 
+#include "mock/pace.h"
 #include "mock/query.h"
 #include "mock/surface.h"
 
@@ -55,7 +56,7 @@ static struct plan *result_xml(const struct visit *v, const struct buf *result)
              v->operation, v->request_id, v->operation);
     struct plan *plan = xml_plan(v, 200, &out);
     if (plan != NULL)
-        plan->head_after_ns = v->mock->config.latency_ms * 1000000u;
+        plan->head_after_ns = visit_latency_ns(v);
     explicit_bzero(out.data, out.len);
     return plan;
 }

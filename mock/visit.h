@@ -49,6 +49,8 @@ struct mock {
     atomic_uint_fast64_t workers;   /* numbers for their seeds */
     struct shared *standing_faults; /* of the command line; NULL: none */
     atomic_uint_fast64_t numbers;   /* of requests that draw something by chance */
+    struct times *times;            /* of waits; NULL: the constants of config (pace.h) */
+    atomic_uint_fast64_t open;      /* requests at once, where load slows down */
     struct waiter *waiters;         /* of the admin API, on its thread */
 };
 
@@ -72,6 +74,8 @@ struct worker {
     struct caller_room caller;
     uint64_t diagnosed_since_ns;
     unsigned diagnosed;
+    bool is_numbered; /* the request at hand has its number (fault_visit.h) */
+    uint64_t number;
 };
 
 struct operation_row;
@@ -92,7 +96,7 @@ struct visit {
     struct model_ref model;
     cJSON *body; /* NULL: none, or not JSON */
     bool body_is_json;
-    struct native_request native; /* of InvokeModel and CountTokens; zeroed for the others */
+    struct native_request native;    /* of InvokeModel and CountTokens; zeroed for the others */
     struct guardrail_use *guardrail; /* guardrail_use.h; NULL: the request has none */
     struct sigv4_verdict verdict;
     struct sigv4_diagnosis diagnosis;
@@ -108,8 +112,7 @@ struct visit {
     struct answer_usage used;
     bool answered; /* `used` is there */
     size_t events; /* of its plan */
-    bool is_numbered;
-    uint64_t number; /* fault_visit.h */
+    bool open;     /* counted in mock->open */
 };
 
 /* visit.c: what the request says beside its body, decoded and appended; ERR_UNKNOWN: it does not say. A query parameter
