@@ -19,6 +19,7 @@ mkdir -p "$build/found"
 seeds() {
   case $1 in
     case) find suites/cases suites/profiles suites/expected-failures -name '*.json' -size -16k 2> /dev/null | shuf -n 200 --random-source=CMakeLists.txt ;;
+    fixture) awk -v to="$2/doc" '/^```json/ { n++; inside = 1; next } /^```/ { inside = 0 } inside { print > (to n) }' docs/fixtures.md > /dev/null ;;
     json | shape) find fixtures suites -name '*.json' -size -4k | shuf -n 100 --random-source=CMakeLists.txt ;;
   esac | while read -r file; do cp "$file" "$2/$(echo "$file" | tr / _)"; done
   [ "$1" != http2 ] || { # behind the byte that says how to go on: HEADERS of a GET; of a POST, and its DATA; with RST_STREAM
