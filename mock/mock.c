@@ -18,6 +18,8 @@
 #include "mock/pace.h"
 #include "mock/rules.h"
 
+#define NEIGHBOURS_TRIED 64
+
 void mock_log(const struct mock *mock, const char *format, ...)
 {
     if (mock->config.log == NULL)
@@ -115,6 +117,21 @@ static enum err start_admin(struct mock *m, const struct mock_config *c, struct 
     return server_start(&s, &m->admin, note);
 }
 
+/* Where any port will do for Bedrock, one is looked for whose neighbour is free, too. */
+static enum err start_servers(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    int tries = c->port == 0 && c->admin_port == MOCK_ADMIN_NEXT ? NEIGHBOURS_TRIED : 1;
+    enum err e = OK;
+    do {
+        server_stop(m->server);
+        m->server = NULL;
+        e = start_bedrock(m, c, note);
+        if (e == OK)
+            e = start_admin(m, c, note);
+    } while (e == ERR_IO && --tries > 0);
+    return e;
+}
+
 enum err mock_start(const struct mock_config *config, struct mock **out, struct note *note)
 {
     *out = NULL;
@@ -140,9 +157,7 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     if (e == OK)
         e = load_fixtures(m, config, note);
     if (e == OK)
-        e = start_bedrock(m, config, note);
-    if (e == OK)
-        e = start_admin(m, config, note);
+        e = start_servers(m, config, note);
     if (e != OK) {
         mock_stop(m);
         return e;
