@@ -47,7 +47,7 @@ def make_client(row, url):
                     retries={"mode": c.get("retry_mode", "standard"), "total_max_attempts": row.get("attempts", 1)})
     client = boto3.session.Session().client(
         service_of(row), region_name=c.get("region", "us-east-1"), endpoint_url=url, config=config,
-        aws_access_key_id=keys["accessKeyId"], aws_secret_access_key=keys["secretAccessKey"],
+        verify=os.environ["SSL_CERT_FILE"], aws_access_key_id=keys["accessKeyId"], aws_secret_access_key=keys["secretAccessKey"],
         aws_session_token=keys.get("sessionToken"))
     if "tamper" in c:
         client.meta.events.register(f"before-send.{service_of(row)}.*", tamper(c["tamper"]))

@@ -24,7 +24,7 @@ OURS = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 # ---- plain values ----
 
-MATCHERS = {"$regex", "$absent", "$least", "$any", "$exact"}
+MATCHERS = {"$regex", "$absent", "$least", "$any", "$some", "$exact"}
 
 
 def merge(a, b):
@@ -87,6 +87,8 @@ def holds(expected, actual):
         return isinstance(actual, (int, float)) and actual >= expected["$least"]
     if "$any" in expected:
         return any(mismatch(choice, actual) is None for choice in expected["$any"])
+    if "$some" in expected:
+        return isinstance(actual, list) and any(mismatch(expected["$some"], item) is None for item in actual)
     if "$exact" in expected:
         return same_keys(expected["$exact"], actual) and mismatch(expected["$exact"], actual) is None
     return None

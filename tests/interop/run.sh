@@ -49,7 +49,7 @@ ended() {
 }
 
 # trial NAME COMMAND...: a client with mocks of its own, since it scripts them. The keys are those that rows with
-# "on": "strict" use, in behaviours.json.
+# "on": "strict" or "tls" use, in behaviours.json. Drivers trust the CA in SSL_CERT_FILE, as Go does by itself.
 trial() (
   name=$1 pids=
   shift
@@ -57,15 +57,20 @@ trial() (
   trap 'kill $pids 2>/dev/null; wait $pids 2>/dev/null; rm -rf "$work"' EXIT
   trap 'exit 130' INT TERM
   start LENIENT
-  start STRICT --auth strict --key AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY \
-    --key ASIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY:a-session-token-of-the-tests \
-    --key AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY --bearer-key ABSK-a-long-term-key-of-the-tests
+  local keys=(--auth strict --key AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+    --key ASIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY:a-session-token-of-the-tests
+    --key AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY --bearer-key ABSK-a-long-term-key-of-the-tests)
+  start STRICT "${keys[@]}"
+  start TLS "${keys[@]}" --tls-self-signed --tls-ca-out "$work/ca.pem"
+  export SSL_CERT_FILE="$work/ca.pem" NODE_EXTRA_CA_CERTS="$work/ca.pem"
+  unset SSL_CERT_DIR
   "$@" || echo "not ok $name client: it ended with $?"
   # shellcheck disable=SC2086
   set -- $pids
   pids=
   ended "$1" LENIENT
   ended "$2" STRICT
+  ended "$3" TLS
 )
 
 # lines: whole lines, each in one write: the clients run side by side, and a line glued to another's would not be counted.

@@ -178,6 +178,10 @@ func className(v any) string {
 // ---- a call ----
 
 func call(q *question) answer {
+	wireName = lowerFirst
+	if own, known := onWire[q.Service]; known {
+		wireName = own
+	}
 	with, err := configure(q)
 	if err != nil {
 		return answer{"result": "refused", "error": errorOf(err)}
@@ -210,7 +214,7 @@ func call(q *question) answer {
 		return out
 	}
 	shape := members(output.Elem())
-	delete(shape, "resultMetadata")
+	delete(shape, wireName("ResultMetadata"))
 	out["output"] = shape
 	return out
 }

@@ -17,6 +17,10 @@ import (
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
+// onWire is how a service calls its members.
+var onWire = map[string]func(string) string{"sts": upperFirst}
+var wireName = lowerFirst
+
 // ---- in ----
 
 func fill(to reflect.Value, from any) error {
@@ -158,7 +162,7 @@ func members(v reflect.Value) answer {
 	out := answer{}
 	for i := range v.NumField() {
 		if field := v.Type().Field(i); field.IsExported() && !v.Field(i).IsZero() {
-			out[lowerFirst(field.Name)] = plain(v.Field(i))
+			out[wireName(field.Name)] = plain(v.Field(i))
 		}
 	}
 	return out

@@ -3,6 +3,9 @@
 // The asynchronous clients, since streams need them. Operations are found by their names, and inputs and outputs are
 // walked over by the fields that the SDK itself describes (SdkPojo), so that a row for another operation needs no code here.
 import java.io.BufferedReader;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
@@ -10,6 +13,9 @@ import java.lang.reflect.Method;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -22,6 +28,8 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.TrustManagerFactory;
 import org.reactivestreams.Subscriber;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.AwsCredentials;
@@ -332,9 +340,24 @@ public final class Driver {
         }
     }
 
+    /** The CA of the mock that speaks TLS. */
+    private static TrustManager[] trusted() {
+        try (InputStream file = new FileInputStream(System.getenv("SSL_CERT_FILE"))) {
+            KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+            store.load(null, null);
+            store.setCertificateEntry("mohs", CertificateFactory.getInstance("X.509").generateCertificate(file));
+            TrustManagerFactory factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+            factory.init(store);
+            return factory.getTrustManagers();
+        } catch (IOException | GeneralSecurityException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     private static Map<String, Object> answer(JsonNode question) throws ReflectiveOperationException {
         Duration timeout = Duration.ofMillis(number(question.field("client").orElseThrow(), "read_timeout_ms", 15000));
-        try (SdkAsyncHttpClient http = NettyNioAsyncHttpClient.builder().eventLoopGroup(LOOPS).readTimeout(timeout).build()) {
+        try (SdkAsyncHttpClient http = NettyNioAsyncHttpClient.builder().eventLoopGroup(LOOPS).readTimeout(timeout)
+            .tlsTrustManagersProvider(Driver::trusted).build()) {
             return call(question, http);
         }
     }
