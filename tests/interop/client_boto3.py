@@ -12,6 +12,7 @@ import botocore.auth
 from botocore.config import Config
 from rows import TABLE, Assembly, plain, request_of, revive, run_all, service_of, unary
 
+SESSION = boto3.session.Session()  # one for all: it keeps the services' descriptions, which take long to read
 REAL_NOW = botocore.auth.get_current_datetime
 
 
@@ -45,7 +46,7 @@ def make_client(row, url):
     config = Config(parameter_validation=not row.get("unchecked", False), connect_timeout=5, proxies={},
                     read_timeout=c.get("read_timeout_ms", 15000) / 1000,
                     retries={"mode": c.get("retry_mode", "standard"), "total_max_attempts": row.get("attempts", 1)})
-    client = boto3.session.Session().client(
+    client = SESSION.client(
         service_of(row), region_name=c.get("region", "us-east-1"), endpoint_url=url, config=config,
         verify=os.environ["SSL_CERT_FILE"], aws_access_key_id=keys["accessKeyId"], aws_secret_access_key=keys["secretAccessKey"],
         aws_session_token=keys.get("sessionToken"))
