@@ -62,7 +62,8 @@ def error_of(e):
         meta = response.get("ResponseMetadata", {})
         out.update({k: v for k, v in response.items() if k not in ("Error", "ResponseMetadata", "message")})
         out.update(name=response["Error"].get("Code"), message=response["Error"].get("Message"),
-                   status=meta.get("HTTPStatusCode"), request_id=meta.get("RequestId"))
+                   status=meta.get("HTTPStatusCode"), request_id=meta.get("RequestId"),
+                   retry_after=meta.get("HTTPHeaders", {}).get("retry-after"))
     return {k: plain(v) for k, v in out.items() if v is not None}
 
 

@@ -216,7 +216,7 @@ const tamper = (what) => (next) => (args) => {
 function errorOf(e) {
   const own = {};
   for (const key of Object.keys(e)) if (!["name", "$fault", "$metadata", "$service", "message", "$retryable", "$response"].includes(key)) own[key] = plain(e[key]);
-  return { ...own, name: e.name, class: e.constructor.name, message: e.message, status: e.$metadata?.httpStatusCode, request_id: e.$metadata?.requestId, fault: e.$fault };
+  return { ...own, name: e.name, class: e.constructor.name, message: e.message, status: e.$metadata?.httpStatusCode, request_id: e.$metadata?.requestId, fault: e.$fault, retry_after: e.$response?.headers?.["retry-after"] };
 }
 
 const message = (role, content) => ({ role, blocks: content });

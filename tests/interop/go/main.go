@@ -160,6 +160,9 @@ func errorOf(err error) answer {
 	var plainResponse *smithyhttp.ResponseError
 	if errors.As(err, &plainResponse) && plainResponse.Response != nil {
 		out["status"] = plainResponse.HTTPStatusCode()
+		if after := plainResponse.Response.Header.Get("Retry-After"); after != "" {
+			out["retry_after"] = after
+		}
 	}
 	if out["request_id"] == "" {
 		delete(out, "request_id")

@@ -226,6 +226,9 @@ public final class Driver {
             if (service.awsErrorDetails() != null) {
                 out.put("name", service.awsErrorDetails().errorCode());
                 out.put("message", service.awsErrorDetails().errorMessage());
+                if (service.awsErrorDetails().sdkHttpResponse() != null) {
+                    out.put("retry_after", service.awsErrorDetails().sdkHttpResponse().firstMatchingHeader("Retry-After").orElse(null));
+                }
             }
             out.put("status", service.statusCode());
             out.put("request_id", service.requestId());

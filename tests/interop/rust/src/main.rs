@@ -194,6 +194,9 @@ macro_rules! refused {
         }
         if let Some(raw) = $e.raw_response() {
             error.insert("status".into(), raw.status().as_u16().into());
+            if let Some(after) = raw.headers().get("retry-after") {
+                error.insert("retry_after".into(), after.into());
+            }
         }
         $answer.insert("result".into(), "refused".into());
         $answer.insert("error".into(), Value::Object(error));
