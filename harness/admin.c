@@ -7,6 +7,24 @@
 
 enum { ADMIN_TIMEOUT_MS = 10000 };
 
+/* Of the one admin API that a run speaks to. */
+static const char *token_base, *token_text;
+
+void admin_use_token(const char *base, const char *token)
+{
+    token_base = base;
+    token_text = token;
+}
+
+void admin_add_token(const char *base, struct http_headers *headers)
+{
+    CLEANUP(buf_release) struct buf value = BUF_INIT(4096);
+    if (token_text == NULL || token_base == NULL || strcmp(base, token_base) != 0)
+        return;
+    buf_addf(&value, "Bearer %s", token_text);
+    http_headers_add(headers, "Authorization", buf_text(&value));
+}
+
 static enum err ask(const char *base, const char *path, const cJSON *body, unsigned timeout_ms, cJSON **answer,
                     struct note *note)
 {
@@ -14,11 +32,15 @@ static enum err ask(const char *base, const char *path, const cJSON *body, unsig
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     CLEANUP(json_free) cJSON *tree = NULL;
     CLEANUP(client_response_release) struct client_response r = {0};
+    CLEANUP(http_headers_release) struct http_headers headers;
+    http_headers_init(&headers);
+    admin_add_token(base, &headers);
     buf_addf(&url, "%s%s", base, path);
     if (body != NULL)
         json_print(body, JSON_COMPACT, &text);
     struct client_request request = {.method = body != NULL ? "POST" : "GET",
                                      .url = buf_text(&url),
+                                     .headers = &headers,
                                      .body = buf_span(&text),
                                      .timeout_ms = timeout_ms};
     enum err e = client_fetch(&request, &r, note);

@@ -8,6 +8,12 @@
 
 #include "protocol/json.h"
 
+/* From now on, send this bearer token with every call to that `base`, and to no other; NULL: none. Both are borrowed. Not to be
+ * called while other threads ask. */
+void admin_use_token(const char *base, const char *token);
+/* For those who ask by themselves: add it, if it is for that base. */
+struct http_headers;
+void admin_add_token(const char *base, struct http_headers *headers);
 /* `body` NULL: GET. *answer (may be NULL) is the caller's. */
 enum err admin_call(const char *base, const char *path, const cJSON *body, cJSON **answer, struct note *note) MUST_USE;
 enum err admin_reset(const char *base, struct note *note) MUST_USE;

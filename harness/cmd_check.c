@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "harness/admin.h"
 #include "harness/command_line.h"
 #include "harness/expected.h"
 #include "harness/interrupt.h"
@@ -20,7 +21,7 @@
 #include "reports/result.h"
 
 struct check_options {
-    const char *target, *profile, *mock_url, *admin_url, *start, *region, *ca_file;
+    const char *target, *profile, *mock_url, *admin_url, *admin_token, *start, *region, *ca_file;
     int64_t mock_port, jobs;
     struct option_list run, skip, requirements, outputs;
     const char *level, *expected, *write_expected, *ui;
@@ -45,6 +46,8 @@ static const struct option_row rows[] = {
     {"mock-url", 0, "URL", OPTION_STRING, AT(mock_url), NULL, 0, 0, NULL,
      "Use this running mock instead of starting one; needs --admin-url."},
     {"admin-url", 0, "URL", OPTION_STRING, AT(admin_url), NULL, 0, 0, NULL, "The admin API of --mock-url."},
+    {"admin-token", 0, "TOKEN", OPTION_STRING, AT(admin_token), NULL, 0, 0, NULL,
+     "The token of that admin API, when its mock was started with one."},
     {"cacert", 0, "FILE", OPTION_STRING, AT(ca_file), NULL, 0, 0, NULL,
      "Verify an https target by the CAs in this PEM file, and by them alone; such as mohs mock --tls-ca-out writes."},
     {"region", 0, "REGION", OPTION_STRING, AT(region), "us-east-1", 0, 0, NULL, "Region for what is started."},
@@ -403,6 +406,10 @@ static enum err check_given(const struct check_options *o, struct note *note)
 {
     if ((o->mock_url == NULL) != (o->admin_url == NULL))
         return note_set(note, ERR_INVALID, "--mock-url and --admin-url go together");
+    if (o->admin_token != NULL && o->admin_url == NULL)
+        return note_set(note, ERR_INVALID, "--admin-token goes with --admin-url");
+    if (o->admin_url != NULL)
+        admin_use_token(o->admin_url, o->admin_token);
     const char *const urls[][2] = {{"--target", o->target}, {"--mock-url", o->mock_url}, {"--admin-url", o->admin_url}};
     for (size_t i = 0; i < COUNT_OF(urls); i++)
         if (urls[i][1] != NULL && !is_web_address(urls[i][1]))

@@ -28,7 +28,7 @@ struct mock_options {
     bool parent_watch, no_cache, fault_headers;
     const char *cache_scope, *quota;
     struct identity_options tls;
-    const char *session_by;
+    const char *session_by, *admin_token;
     struct option_list fixtures;
     bool watch, strict;
 };
@@ -41,6 +41,9 @@ static const struct option_row rows[] = {
     {"host", 0, "ADDRESS", OPTION_STRING, AT(host), .fallback = "127.0.0.1", .help = "Address to listen on."},
     {"admin-port", 0, "PORT", OPTION_STRING, AT(admin_port), .fallback = "next",
      .help = "Port of the admin API; next is the one after --port, 0 takes any free one, off has none."},
+    {"admin-token", 0, "TOKEN", OPTION_STRING, AT(admin_token),
+     .help = "The admin API answers only requests with \"Authorization: Bearer TOKEN\". The environment's MOHS_ADMIN_TOKEN "
+             "says it too, and is seen by fewer."},
     {"workers", 0, "N", OPTION_INT, AT(workers), .fallback = "1", .min = 1, .max = 256,
      .help = "Threads that serve, each with its own connections."},
     {"auth", 0, "MODE", OPTION_STRING, AT(auth), .fallback = "lenient", .choices = "lenient|strict|none|bearer",
@@ -273,6 +276,7 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .fixture_count = o->fixtures.count,
         .watch = o->watch,
         .strict = o->strict,
+        .admin_token = o->admin_token,
         .session_by = (enum mock_session_by)choice(o->session_by, "header|access-key"),
         .log = serve_log,
         .log_ctx = prefix,

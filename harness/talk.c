@@ -6,6 +6,8 @@
  */
 #include "harness/talk.h"
 
+#include "harness/admin.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -81,7 +83,13 @@ static struct side_call *side_free(struct driver *d)
 static void side_start(struct driver *d, struct side_call *s)
 {
     static const struct client_events events = {.data = side_data, .done = side_done};
-    struct client_request r = {.url = buf_text(&s->url), .body = buf_span(&s->body), .timeout_ms = SIDE_TIMEOUT_MS};
+    CLEANUP(http_headers_release) struct http_headers headers;
+    http_headers_init(&headers);
+    admin_add_token(d->plan->admin, &headers);
+    struct client_request r = {.url = buf_text(&s->url),
+                               .headers = &headers,
+                               .body = buf_span(&s->body),
+                               .timeout_ms = SIDE_TIMEOUT_MS};
     s->call = client_start(d->client, &r, &events, s, NULL);
     d->sides_running += s->call != NULL;
 }

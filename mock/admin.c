@@ -44,6 +44,8 @@ static const struct admin_table *const tables[] = {
     &mock_admin_quotas,
     &mock_admin_sessions,
     &mock_admin_fixtures,
+    &mock_admin_verify,
+    &mock_admin_metrics,
 };
 /* clang-format on */
 
@@ -97,12 +99,19 @@ static enum err post_reset(struct admin_call *c, struct note *note)
     return e;
 }
 
+/* "/journal/" is the path of "/journal/17", too. */
+static bool is_path(struct span path, const char *row)
+{
+    size_t n = strlen(row);
+    return row[n - 1] == '/' ? span_has_prefix(path, row) && path.n > n : span_is(path, row);
+}
+
 static int find_request(const struct http_request *r, const struct admin_row **row)
 {
     *row = NULL;
     for (size_t t = 0; t < COUNT_OF(tables); t++)
         for (size_t i = 0; i < tables[t]->count; i++) {
-            if (!span_is(r->path, tables[t]->rows[i].path))
+            if (!is_path(r->path, tables[t]->rows[i].path))
                 continue;
             *row = &tables[t]->rows[i];
             if (span_is(r->method, (*row)->method))
@@ -145,15 +154,46 @@ static int status_of(enum err e)
     return e == OK ? 200 : e == ERR_NOMEM ? 500 : 400;
 }
 
+/* ---- who may ask ---- */
+
+/* The time this takes depends on lengths only. */
+static bool is_allowed(const struct admin_call *c)
+{
+    const char *token = c->mock->admin_token;
+    if (token == NULL)
+        return true;
+    struct span scheme, given = SPAN_EMPTY;
+    struct span value = http_field_get(c->request->fields, c->request->field_count, "authorization");
+    return span_split(value, ' ', &scheme, &given) && span_is_nocase(scheme, "bearer") &&
+           sigv4_equal(span_trim(given), span_of(token));
+}
+
+static void ask_token(struct exchange *x)
+{
+    struct plan *plan = plan_new(401);
+    if (plan != NULL) {
+        plan_body(plan, "application/json",
+                  SPAN_LIT("{\"message\":\"this admin API was started with a token, and the request does not carry it: "
+                           "Authorization: Bearer TOKEN\"}"));
+        plan_header(plan, "WWW-Authenticate", "Bearer");
+    }
+    exchange_reply(x, plan);
+}
+
 void admin_handle(void *ctx, struct exchange *x)
 {
     struct admin_call c = {.mock = ctx, .exchange = x, .request = exchange_request(x), .out = BUF_INIT(BUF_ANY)};
     struct note note = {""};
     const struct admin_row *row;
     int status = find_request(c.request, &row);
+    if (!is_allowed(&c)) {
+        ask_token(x);
+        return;
+    }
     if (status == 200) {
         enum err e = parse_body(&c, &note);
         status = status_of(e == OK ? row->serve(&c, &note) : e);
+        status = status != 200 && c.status != 0 ? c.status : status;
     } else {
         refuse(status, row, &note);
     }

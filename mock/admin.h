@@ -15,10 +15,11 @@ struct admin_call {
     cJSON *body;    /* of a POST; NULL: none */
     struct buf out; /* the answer: JSON */
     bool later;     /* it comes by itself */
+    int status;     /* of an error; 0: as its enum err says */
 };
 
 struct admin_row {
-    const char *method, *path;
+    const char *method, *path; /* a path that ends with / takes whatever is behind it */
     /* ERR_INVALID with a note is 400, ERR_NOMEM 500. */
     enum err (*serve)(struct admin_call *c, struct note *note);
 };
@@ -38,6 +39,7 @@ extern const struct admin_table mock_admin_cache;
 extern const struct admin_table mock_admin_control;
 extern const struct admin_table mock_admin_quotas;
 extern const struct admin_table mock_admin_sessions, mock_admin_fixtures;
+extern const struct admin_table mock_admin_verify, mock_admin_metrics;
 
 /* admin_session.c: what a request of the admin API says of the session it means: "session" in the body of a POST, else
  * ?session=. False, and no error: it says nothing. Empty: the main one. */

@@ -1,138 +1,157 @@
 /* admin_journal.c: reading the journal over the admin API, now or when enough has happened.
  *
- * A reader that waits is an exchange put aside: a timer or a post from the journal answers it later, and the worker
- * serves others meanwhile. Whoever speaks last, the exchange's end or the posted call, frees the waiter.
+ * The query is a table of names; one that nobody knows is refused, as a slip of the pen would otherwise show
+ * everything.
  */
-#include "mock/admin.h"
+#include "mock/admin_wait.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
-#define WAIT_MS_MAX 600000
-
-struct waiter {
-    struct journal_wait wait;
-    struct timer timer;
-    struct mock *mock;
-    struct exchange *exchange;
-    bool answered, gone, called;
+struct query {
+    struct journal *journal;
+    struct journal_filter filter;
+    uint64_t count, timeout_ms, limit;
+    bool has_session;
     char session[SESSION_NAME_MAX + 1];
-    struct waiter *prev, *next;
+    char *texts[5]; /* what the filter's globs point to */
 };
 
-static void waiter_free(struct waiter *w)
+static void query_free(void *ctx)
 {
-    *(w->prev != NULL ? &w->prev->next : &w->mock->waiters) = w->next;
-    if (w->next != NULL)
-        w->next->prev = w->prev;
-    free(w);
+    struct query *q = ctx;
+    for (size_t i = 0; i < COUNT_OF(q->texts); i++)
+        free(q->texts[i]);
+    free(q);
 }
 
-static void waiter_answer(void *ctx)
+static void query_free_ptr(struct query **q)
 {
-    struct waiter *w = ctx;
-    if (w->answered || w->gone)
-        return;
-    w->answered = true;
-    timer_cancel(&w->timer);
-    CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
-    journal_print(w->mock->journal, w->wait.since, w->wait.session, &out);
-    exchange_reply(w->exchange, admin_plan(200, &out));
+    if (*q != NULL)
+        query_free(*q);
 }
 
-static void waiter_ready(void *ctx)
+/* ---- reading the query ---- */
+
+static enum err read_number(struct span value, const char *name, uint64_t *out, struct note *note)
 {
-    struct waiter *w = ctx;
-    w->called = true;
-    waiter_answer(w);
-    if (w->gone)
-        waiter_free(w);
+    uint64_t n = 0;
+    bool good = value.n > 0;
+    for (size_t i = 0; good && i < value.n; i++) {
+        good = value.p[i] >= '0' && value.p[i] <= '9' && n <= UINT64_MAX / 16;
+        n = n * 10 + (uint64_t)(value.p[i] - '0');
+    }
+    *out = n;
+    return good ? OK : note_set(note, ERR_INVALID, "?%s: expected a number", name);
 }
 
-static void waiter_done(void *ctx, struct exchange *x, const struct delivery *d)
+/* 429, or 4xx. */
+static enum err read_status(struct span value, struct journal_filter *f, struct note *note)
 {
-    (void)x, (void)d;
-    struct waiter *w = ctx;
-    w->gone = true;
-    timer_cancel(&w->timer);
-    bool posted = journal_forget(w->mock->journal, &w->wait);
-    if (!posted || w->called)
-        waiter_free(w);
+    const unsigned char *p = value.p;
+    bool family = value.n == 3 && tolower(p[1]) == 'x' && tolower(p[2]) == 'x';
+    if (value.n != 3 || p[0] < '1' || p[0] > '5' || (!family && (!isdigit(p[1]) || !isdigit(p[2]))))
+        return note_set(note, ERR_INVALID, "?status: expected a status as 429, or 4xx");
+    f->status_from = (p[0] - '0') * 100 + (family ? 0 : (p[1] - '0') * 10 + (p[2] - '0'));
+    f->status_to = f->status_from + (family ? 99 : 0);
+    return OK;
 }
 
-void admin_release(struct mock *mock)
+static enum err read_pair(struct query *q, struct span key, struct span value, struct note *note)
 {
-    while (mock->waiters != NULL)
-        waiter_free(mock->waiters);
+    static const char *const numbers[] = {"since", "count", "timeout_ms", "limit"};
+    static const char *const texts[] = {"operation", "model", "verdict", "source", "fixture"};
+    static const char *const known[] = {"since",   "count",  "timeout_ms", "limit",  "operation", "model",
+                                        "verdict", "source", "fixture",    "status", "session"};
+    uint64_t *const number[] = {&q->filter.since, &q->count, &q->timeout_ms, &q->limit};
+    const char **const text[] = {&q->filter.operation, &q->filter.model, &q->filter.verdict, &q->filter.source,
+                                 &q->filter.fixture};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        if (span_is(key, numbers[i]))
+            return read_number(value, numbers[i], number[i], note);
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        if (!span_is(key, texts[i]))
+            continue;
+        CLEANUP(buf_release) struct buf plain = BUF_INIT(BUF_ANY);
+        if (value.n == 0 || uri_decode(value, &plain) != OK)
+            return note_set(note, ERR_INVALID, "?%s: expected a value, with percent escapes", texts[i]);
+        free(q->texts[i]);
+        *text[i] = q->texts[i] = buf_take(&plain);
+        return q->texts[i] != NULL ? OK : note_set(note, ERR_NOMEM, "out of memory");
+    }
+    if (span_is(key, "status"))
+        return read_status(value, &q->filter, note);
+    if (span_is(key, "session")) /* admin_session_name() has read it */
+        return OK;
+    CLEANUP(free_ptr) char *word = span_dup(span_cut(key, 0, 40));
+    const char *near = word == NULL ? NULL : nearest_word(word, known, COUNT_OF(known));
+    return note_set(note, ERR_INVALID, "?%s: nobody knows this%s%s", word != NULL ? word : "",
+                    near != NULL ? "; did you mean " : "", near != NULL ? near : "");
 }
 
-static enum err query_number(struct span query, const char *name, uint64_t *out, struct note *note)
+static enum err read_query(const struct admin_call *c, struct query *q, struct note *note)
 {
-    struct span pair, rest = query, key, value;
-    for (bool more = query.n > 0; more;) {
+    struct span pair, rest = c->request->query, key;
+    q->journal = c->mock->journal;
+    q->timeout_ms = 10000;
+    enum err e = admin_session_name(c, &q->has_session, q->session, note);
+    for (bool more = e == OK && rest.n > 0; more && e == OK;) {
+        struct span value = SPAN_EMPTY;
         more = span_split(rest, '&', &pair, &rest);
         (void)span_split(pair, '=', &key, &value);
-        if (!span_is(key, name))
-            continue;
-        uint64_t n = 0;
-        for (size_t i = 0; i < value.n; i++) {
-            if (value.p[i] < '0' || value.p[i] > '9' || n > UINT64_MAX / 16)
-                return note_set(note, ERR_INVALID, "?%s: expected a number", name);
-            n = n * 10 + (uint64_t)(value.p[i] - '0');
-        }
-        if (value.n == 0)
-            return note_set(note, ERR_INVALID, "?%s: expected a number", name);
-        *out = n;
+        if (pair.n > 0)
+            e = read_pair(q, key, value, note);
     }
-    return OK;
+    q->filter.session = q->has_session ? q->session : NULL;
+    if (e == OK && q->timeout_ms > WAIT_MS_MAX)
+        e = note_set(note, ERR_INVALID, "?timeout_ms: expected at most %d", WAIT_MS_MAX);
+    return e;
 }
 
-static enum err wait_for_journal(struct admin_call *c, uint64_t since, const char *session, uint64_t count,
-                                 uint64_t timeout_ms, struct note *note)
+/* ---- answering ---- */
+
+static struct plan *look(void *ctx, struct journal_wait *wait, bool last)
 {
-    struct waiter *w = calloc(1, sizeof *w);
-    if (w == NULL)
-        return note_set(note, ERR_NOMEM, "out of memory");
-    w->mock = c->mock;
-    w->exchange = c->exchange;
-    w->wait = (struct journal_wait){
-        .since = since, .count = (size_t)count, .loop = exchange_loop(c->exchange), .ready = waiter_ready, .ctx = w};
-    if (session != NULL) {
-        memcpy(w->session, session, strlen(session) + 1);
-        w->wait.session = w->session;
-    }
-    w->next = c->mock->waiters;
-    if (w->next != NULL)
-        w->next->prev = w;
-    c->mock->waiters = w;
-    exchange_on_done(c->exchange, waiter_done, w);
-    c->later = true;
-    if (journal_pass(c->mock->journal, &w->wait))
-        waiter_answer(w);
-    else
-        timer_set(w->wait.loop, &w->timer, now_ns() + timeout_ms * 1000000u, waiter_answer, w);
-    return OK;
+    (void)wait, (void)last;
+    struct query *q = ctx;
+    CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
+    journal_print(q->journal, &q->filter, (size_t)q->limit, &out);
+    return admin_plan(200, &out);
 }
 
 static enum err get_journal(struct admin_call *c, struct note *note)
 {
-    uint64_t since = 0, count = 0, timeout_ms = 10000;
-    char session[SESSION_NAME_MAX + 1];
-    bool said = false;
-    enum err e = admin_session_name(c, &said, session, note);
-    if (e == OK)
-        e = query_number(c->request->query, "since", &since, note);
-    if (e == OK)
-        e = query_number(c->request->query, "count", &count, note);
-    if (e == OK)
-        e = query_number(c->request->query, "timeout_ms", &timeout_ms, note);
-    if (e == OK && timeout_ms > WAIT_MS_MAX)
-        e = note_set(note, ERR_INVALID, "?timeout_ms: expected at most %d", WAIT_MS_MAX);
+    CLEANUP(query_free_ptr) struct query *q = calloc(1, sizeof *q);
+    enum err e = q == NULL ? note_set(note, ERR_NOMEM, "out of memory") : read_query(c, q, note);
     if (e != OK)
         return e;
-    if (count > 0 && timeout_ms > 0)
-        return wait_for_journal(c, since, said ? session : NULL, count, timeout_ms, note);
-    journal_print(c->mock->journal, since, said ? session : NULL, &c->out);
-    return OK;
+    if (q->count == 0 || q->timeout_ms == 0) {
+        journal_print(q->journal, &q->filter, (size_t)q->limit, &c->out);
+        return OK;
+    }
+    struct admin_question ask = {.wait = {.filter = q->filter, .count = (size_t)q->count},
+                                 .timeout_ms = q->timeout_ms,
+                                 .look = look,
+                                 .ctx = q,
+                                 .ctx_free = query_free};
+    q = NULL;
+    return admin_wait(c, &ask, note);
+}
+
+/* GET /journal/17 */
+static enum err get_entry(struct admin_call *c, struct note *note)
+{
+    uint64_t seq = 0;
+    struct span number = span_from(c->request->path, strlen("/journal/"));
+    if (read_number(number, "", &seq, NULL) != OK)
+        return note_set(note, ERR_INVALID, "/journal/: expected the number of an entry behind it");
+    if (journal_print_one(c->mock->journal, seq, &c->out))
+        return OK;
+    struct journal_stats s;
+    journal_stats(c->mock->journal, &s);
+    c->status = 404;
+    return note_set(note, ERR_UNKNOWN, "the journal has no entry %llu; the newest is %llu, and %llu were dropped",
+                    (unsigned long long)seq, (unsigned long long)s.last, (unsigned long long)s.dropped);
 }
 
 static void forget(struct mock *m)
@@ -140,6 +159,6 @@ static void forget(struct mock *m)
     journal_reset(m->journal, NULL);
 }
 
-static const struct admin_row rows[] = {{"GET", "/journal", get_journal}};
+static const struct admin_row rows[] = {{"GET", "/journal", get_journal}, {"GET", "/journal/", get_entry}};
 
 const struct admin_table mock_admin_journal = {rows, COUNT_OF(rows), "journal", forget};

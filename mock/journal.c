@@ -9,6 +9,7 @@
  */
 #include "mock/journal.h"
 
+#include <fnmatch.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,8 @@ struct entry {
     uint64_t seq, received_at_ns, connection, on_connection;
     unsigned http_version;
     int status;
-    const char *source, *ignored; /* static */
+    const char *source, *ignored, *verdict; /* static */
+    char *upstream;                         /* JSON; NULL: none */
     struct delivery delivery;
     size_t size;
     struct piece pieces[PIECE_COUNT];
@@ -91,8 +93,10 @@ static struct span text(const struct entry *e, struct piece p)
 
 static void unref(struct entry *e)
 {
-    if (--e->refs == 0)
+    if (--e->refs == 0) {
+        free(e->upstream);
         free(e);
+    }
 }
 
 static void unlist(struct journal *j, struct entry *e)
@@ -134,6 +138,34 @@ void journal_free(struct journal *j)
 static bool is_of(const struct entry *e, const char *session)
 {
     return session == NULL || span_is(text(e, e->pieces[PIECE_SESSION]), session);
+}
+
+/* `value` like `pattern`, which may hold * and ?; no pattern asks nothing. */
+static bool is_like(const struct entry *e, struct piece value, const char *pattern)
+{
+    struct span v = text(e, value);
+    if (pattern == NULL || span_is(v, pattern))
+        return true;
+    char copy[2048];
+    if (strpbrk(pattern, "*?") == NULL || v.n >= sizeof copy)
+        return false;
+    (void)memcpy(copy, v.p, v.n);
+    copy[v.n] = '\0';
+    return fnmatch(pattern, copy, FNM_NOESCAPE) == 0;
+}
+
+static bool is_word(const char *value, const char *pattern)
+{
+    return pattern == NULL || (value != NULL && fnmatch(pattern, value, FNM_NOESCAPE) == 0);
+}
+
+static bool passes(const struct entry *e, const struct journal_filter *f)
+{
+    return e->seq > f->since && (f->only == 0 || e->seq == f->only) && is_of(e, f->session) &&
+           (f->status_to == 0 || (e->status >= f->status_from && e->status <= f->status_to)) &&
+           is_word(e->verdict, f->verdict) && is_word(e->source, f->source) &&
+           is_like(e, e->pieces[PIECE_OPERATION], f->operation) && is_like(e, e->pieces[PIECE_MODEL], f->model) &&
+           is_like(e, e->pieces[PIECE_FIXTURE], f->fixture);
 }
 
 /* The list of the ended, without those of a session. */
@@ -304,6 +336,7 @@ static struct entry *make_entry(const struct journal_record *r, struct buf *scra
                             .status = r->status,
                             .source = r->source,
                             .ignored = r->ignored,
+                            .verdict = r->verdict,
                             .size = size,
                             .header_count = q->field_count};
         memcpy(e->pieces, pieces, sizeof pieces);
@@ -317,6 +350,24 @@ static struct entry *make_entry(const struct journal_record *r, struct buf *scra
     if (headers != few)
         free(headers);
     return e;
+}
+
+/* An entry has begun, or ended. */
+static void tell(struct journal *j, const struct entry *e, bool begun)
+{
+    for (struct journal_wait **at = &j->waits; *at != NULL;) {
+        struct journal_wait *w = *at;
+        if (w->begun == begun && passes(e, &w->filter) && ++w->have >= w->count) {
+            w->waiting = false;
+            w->posted = loop_post(w->loop, w->ready, w->ctx) == OK;
+            if (w->posted) {
+                *at = w->next;
+                continue;
+            }
+            w->waiting = true; /* its own timer will answer */
+        }
+        at = &w->next;
+    }
 }
 
 struct entry *journal_begin(struct journal *j, const struct journal_record *record, struct buf *scratch)
@@ -333,26 +384,25 @@ struct entry *journal_begin(struct journal *j, const struct journal_record *reco
     *(j->last != NULL ? &j->last->next : &j->first) = e;
     j->last = e;
     j->size += e->size;
+    tell(j, e, true);
     make_room(j);
     (void)pthread_mutex_unlock(&j->lock);
     return e;
 }
 
-static void tell(struct journal *j, const struct entry *e)
+void journal_answered(struct journal *j, struct entry *e, int status, const char *upstream)
 {
-    for (struct journal_wait **at = &j->waits; *at != NULL;) {
-        struct journal_wait *w = *at;
-        if (e->seq > w->since && is_of(e, w->session) && ++w->have >= w->count) {
-            w->waiting = false;
-            w->posted = loop_post(w->loop, w->ready, w->ctx) == OK;
-            if (w->posted) {
-                *at = w->next;
-                continue;
-            }
-            w->waiting = true; /* its own timer will answer */
-        }
-        at = &w->next;
+    if (e == NULL)
+        return;
+    char *told = upstream == NULL ? NULL : strdup(upstream);
+    (void)pthread_mutex_lock(&j->lock);
+    e->status = status;
+    if (e->upstream == NULL) {
+        e->upstream = told;
+        told = NULL;
     }
+    (void)pthread_mutex_unlock(&j->lock);
+    free(told);
 }
 
 void journal_end(struct journal *j, struct entry *e, const struct delivery *d)
@@ -365,7 +415,7 @@ void journal_end(struct journal *j, struct entry *e, const struct delivery *d)
     if (e->listed) {
         *(j->newest != NULL ? &j->newest->later : &j->oldest) = e;
         j->newest = e;
-        tell(j, e);
+        tell(j, e, false);
         make_room(j);
     }
     unref(e);
@@ -379,8 +429,8 @@ bool journal_pass(struct journal *j, struct journal_wait *w)
     (void)pthread_mutex_lock(&j->lock);
     w->have = 0;
     w->posted = false;
-    for (const struct entry *e = j->last; e != NULL && e->seq > w->since; e = e->prev)
-        w->have += e->ended && is_of(e, w->session);
+    for (const struct entry *e = j->last; e != NULL && e->seq > w->filter.since; e = e->prev)
+        w->have += (e->ended || w->begun) && passes(e, &w->filter);
     bool enough = w->have >= w->count;
     w->waiting = !enough;
     if (!enough) {
@@ -491,8 +541,15 @@ static void print_delivery(const struct delivery *d, bool ended, struct buf *out
              (unsigned long long)d->head_at_ns, (unsigned long long)d->last_at_ns, (unsigned long long)d->ended_at_ns);
 }
 
-static void print_entry(const struct entry *e, const struct delivery *d, bool ended, struct sigv4 *hasher,
-                        struct buf *out)
+/* What changes in an entry while it runs. */
+struct state {
+    struct delivery delivery;
+    bool ended;
+    int status;
+    const char *upstream; /* lives as long as the entry */
+};
+
+static void print_entry(const struct entry *e, const struct state *d, struct sigv4 *hasher, struct buf *out)
 {
     struct span refusal = text(e, e->pieces[PIECE_REFUSAL]);
     buf_addf(out, "{\"seq\":%llu,\"received_at_ns\":%llu", (unsigned long long)e->seq,
@@ -509,65 +566,140 @@ static void print_entry(const struct entry *e, const struct delivery *d, bool en
     print_raw(out, "refusal", refusal, "null");
     buf_adds(out, ",\"canaries\":[");
     buf_add(out, text(e, e->pieces[PIECE_CANARIES]));
-    buf_addf(out, "],\"reply\":{\"status\":%d,\"source\":\"%s\"", e->status, e->source);
+    buf_addf(out, "],\"reply\":{\"status\":%d,\"source\":\"%s\"", d->status, e->source);
     print_raw(out, "faults", text(e, e->pieces[PIECE_FAULTS]), "[]");
     if (e->ignored != NULL)
         quote(out, "ignored", span_of(e->ignored));
+    if (d->upstream != NULL)
+        print_raw(out, "upstream", span_of(d->upstream), "null");
     quote_or_null(out, "fixture", text(e, e->pieces[PIECE_FIXTURE]));
     print_raw(out, "miss", text(e, e->pieces[PIECE_MISS]), "null");
     buf_addf(out, "},\"http\":\"%s\",\"connection\":%llu,\"on_connection\":%llu", e->http_version == 20 ? "2" : "1.1",
              (unsigned long long)e->connection, (unsigned long long)e->on_connection);
-    print_delivery(d, ended, out);
+    print_delivery(&d->delivery, d->ended, out);
     buf_addc(out, '}');
 }
 
+/* Entries held, with what may still change in them as it was under the lock. */
 struct snapshot {
     struct entry *entry;
-    struct delivery delivery;
-    bool ended;
+    struct state state;
 };
 
-/* References to all entries behind `since`; *n of them. NULL and *n > 0: out of memory. */
-static struct snapshot *take_snapshot(struct journal *j, uint64_t since, const char *session, size_t *n, uint64_t *next, uint64_t *dropped)
+struct snapshots {
+    struct snapshot *list;
+    size_t count;
+    uint64_t next, dropped;
+    bool more, failed;
+};
+
+/* References to the entries that pass, at most `limit` of them (0: all). */
+static struct snapshots take_snapshots(struct journal *j, const struct journal_filter *f, size_t limit)
 {
-    struct snapshot *s = NULL;
+    struct snapshots s = {.list = NULL};
+    size_t n = 0;
     (void)pthread_mutex_lock(&j->lock);
     struct entry *from = NULL;
-    *n = 0;
-    for (struct entry *e = j->last; e != NULL && e->seq > since; e = e->prev) {
+    for (struct entry *e = j->last; e != NULL && e->seq > f->since; e = e->prev) {
         from = e;
-        *n += is_of(e, session);
+        n += passes(e, f);
     }
-    *next = j->seq;
-    *dropped = j->dropped;
-    if (*n > 0)
-        s = calloc(*n, sizeof *s);
-    size_t i = 0;
-    for (struct entry *e = from; s != NULL && e != NULL; e = e->next) {
-        if (!is_of(e, session))
+    s.next = j->seq;
+    s.dropped = j->dropped;
+    s.more = limit > 0 && n > limit;
+    n = s.more ? limit : n;
+    s.list = n > 0 ? calloc(n, sizeof *s.list) : NULL;
+    s.failed = n > 0 && s.list == NULL;
+    for (struct entry *e = from; s.list != NULL && s.count < n && e != NULL; e = e->next) {
+        if (!passes(e, f))
             continue;
         e->refs++;
-        s[i++] = (struct snapshot){e, e->delivery, e->ended};
+        s.list[s.count++] = (struct snapshot){e, {e->delivery, e->ended, e->status, e->upstream}};
     }
+    if (s.more && s.count > 0)
+        s.next = s.list[s.count - 1].entry->seq;
     (void)pthread_mutex_unlock(&j->lock);
     return s;
 }
 
-void journal_print(struct journal *j, uint64_t since, const char *session, struct buf *out)
+static void drop_snapshots(struct journal *j, struct snapshots *s)
 {
-    size_t n;
-    uint64_t next, dropped;
-    struct snapshot *s = take_snapshot(j, since, session, &n, &next, &dropped);
+    (void)pthread_mutex_lock(&j->lock);
+    for (size_t i = 0; i < s->count; i++)
+        unref(s->list[i].entry);
+    (void)pthread_mutex_unlock(&j->lock);
+    free(s->list);
+}
+
+void journal_print(struct journal *j, const struct journal_filter *filter, size_t limit, struct buf *out)
+{
+    struct snapshots s = take_snapshots(j, filter, limit);
     CLEANUP(sigv4_free_ptr) struct sigv4 *hasher = sigv4_new();
     buf_adds(out, "{\"entries\":[");
-    for (size_t i = 0; s != NULL && hasher != NULL && i < n; i++) {
+    for (size_t i = 0; hasher != NULL && i < s.count; i++) {
         buf_adds(out, i > 0 ? ",\n" : "");
-        print_entry(s[i].entry, &s[i].delivery, s[i].ended, hasher, out);
+        print_entry(s.list[i].entry, &s.list[i].state, hasher, out);
     }
-    buf_addf(out, "],\"next\":%llu,\"dropped\":%llu}", (unsigned long long)next, (unsigned long long)dropped);
+    buf_addf(out, "],\"next\":%llu,%s\"dropped\":%llu}", (unsigned long long)s.next, s.more ? "\"more\":true," : "",
+             (unsigned long long)s.dropped);
+    drop_snapshots(j, &s);
+}
+
+bool journal_print_one(struct journal *j, uint64_t seq, struct buf *out)
+{
+    struct snapshots s = take_snapshots(j, &(struct journal_filter){.since = seq - 1, .only = seq}, 1);
+    CLEANUP(sigv4_free_ptr) struct sigv4 *hasher = sigv4_new();
+    bool there = seq > 0 && s.count == 1 && hasher != NULL;
+    if (there)
+        print_entry(s.list[0].entry, &s.list[0].state, hasher, out);
+    drop_snapshots(j, &s);
+    return there;
+}
+
+/* ---- for matchers ---- */
+
+static bool show(const struct entry *e, int status, void (*fn)(void *ctx, const struct journal_seen *e), void *ctx)
+{
+    CLEANUP(free_ptr) struct http_field *fields = calloc(e->header_count + 1, sizeof *fields);
+    if (fields == NULL)
+        return false;
+    for (size_t i = 0; i < e->header_count; i++)
+        fields[i] = (struct http_field){text(e, e->headers[2 * i]), text(e, e->headers[2 * i + 1])};
+    struct journal_seen seen = {.seq = e->seq,
+                                .method = text(e, e->pieces[PIECE_METHOD]),
+                                .target = text(e, e->pieces[PIECE_TARGET]),
+                                .operation = text(e, e->pieces[PIECE_OPERATION]),
+                                .model = text(e, e->pieces[PIECE_MODEL]),
+                                .session = text(e, e->pieces[PIECE_SESSION]),
+                                .body = text(e, e->pieces[PIECE_BODY]),
+                                .signature = text(e, e->pieces[PIECE_SIGNATURE]),
+                                .fields = fields,
+                                .field_count = e->header_count,
+                                .source = e->source,
+                                .verdict = e->verdict,
+                                .status = status};
+    fn(ctx, &seen);
+    return true;
+}
+
+bool journal_each(struct journal *j, const struct journal_filter *filter,
+                  void (*fn)(void *ctx, const struct journal_seen *e), void *ctx, uint64_t *last)
+{
+    struct snapshots s = take_snapshots(j, filter, 0);
+    bool good = !s.failed;
+    for (size_t i = 0; good && i < s.count; i++)
+        good = show(s.list[i].entry, s.list[i].state.status, fn, ctx);
+    *last = s.next;
+    drop_snapshots(j, &s);
+    return good;
+}
+
+void journal_stats(struct journal *j, struct journal_stats *out)
+{
     (void)pthread_mutex_lock(&j->lock);
-    for (size_t i = 0; s != NULL && i < n; i++)
-        unref(s[i].entry);
+    *out = (struct journal_stats){
+        .bytes = j->size, .limit = j->limit == SIZE_MAX ? 0 : j->limit, .dropped = j->dropped, .last = j->seq};
+    for (const struct entry *e = j->first; e != NULL; e = e->next)
+        out->entries++;
     (void)pthread_mutex_unlock(&j->lock);
-    free(s);
 }

@@ -33,23 +33,57 @@ struct journal_record {
     struct span miss;              /* JSON list of near misses; empty: none */
     const char *faults;            /* JSON array; NULL: none */
     const char *ignored;           /* a static sentence on what the request asked in vain; NULL: nothing */
-    int status;
+    const char *verdict;           /* static: "valid", or why the signature is not */
+    int status;                    /* 0: not known yet; journal_answered() will say */
 };
 /* Scratch memory is the caller's, to be used again. NULL: the journal is off, or out of memory. */
 struct entry *journal_begin(struct journal *j, const struct journal_record *record, struct buf *scratch);
+/* The answer of a request that went on to a real endpoint, before journal_end: its status, and what is told of it,
+ * a JSON object (NULL: nothing). NULL is fine as an entry. */
+void journal_answered(struct journal *j, struct entry *entry, int status, const char *upstream);
 /* Once for each entry that journal_begin gave; it belongs to the journal from then on. NULL is fine. */
 void journal_end(struct journal *j, struct entry *entry, const struct delivery *d);
 /* Entries that run vanish too; numbers go on. `session`: only its entries ("": those of the main one); NULL: all. */
 void journal_reset(struct journal *j, const char *session);
 
-/* Append {"entries":[...],"next":N,"dropped":n} of all entries behind `since`, of that session or of all (NULL). */
-void journal_print(struct journal *j, uint64_t since, const char *session, struct buf *out);
+/* Which entries a reader wants; zeroed: all. Strings are borrowed; all but `session` may be globs (* and ?). */
+struct journal_filter {
+    uint64_t since;      /* numbers above this one */
+    uint64_t only;       /* this number; 0: any */
+    const char *session; /* "": those of the main one; NULL: all */
+    const char *operation, *model, *verdict, *source, *fixture;
+    int status_from, status_to; /* of the reply, both included; 0: any */
+};
+/* Append {"entries":[...],"next":N,"dropped":n} of those that pass, at most `limit` (0: all of them). With a limit that was
+ * met, "next" is the number of the last one printed and "more" is true: ask again with it as `since`. */
+void journal_print(struct journal *j, const struct journal_filter *filter, size_t limit, struct buf *out);
+/* One entry. False: there is none of that number. */
+bool journal_print_one(struct journal *j, uint64_t seq, struct buf *out);
 
-/* Somebody who waits until `count` entries behind `since` have ended. Owned by the waiter, in place while it waits. */
+/* An entry as matchers want it; borrowed while fn runs. */
+struct journal_seen {
+    uint64_t seq;
+    struct span method, target, operation, model, session, body;
+    struct span signature;             /* JSON */
+    const struct http_field *fields;   /* with secrets taken out */
+    size_t field_count;
+    const char *source, *verdict;
+    int status;
+};
+/* fn for every entry that passes, running ones too, without the lock. False: out of memory. *last: the newest number. */
+bool journal_each(struct journal *j, const struct journal_filter *filter,
+                  void (*fn)(void *ctx, const struct journal_seen *e), void *ctx, uint64_t *last) MUST_USE;
+
+struct journal_stats {
+    uint64_t bytes, limit, entries, dropped, last;
+};
+void journal_stats(struct journal *j, struct journal_stats *out);
+
+/* Somebody who waits until `count` entries that pass have ended. Owned by the waiter, in place while it waits. */
 struct journal_wait {
-    uint64_t since;
+    struct journal_filter filter;
     size_t count;
-    const char *session; /* count its entries; NULL: all */
+    bool begun; /* those that have only begun count, too */
     struct loop *loop;
     void (*ready)(void *ctx); /* once, on `loop` */
     void *ctx;

@@ -14,6 +14,7 @@
 #include "mock/cache.h"
 #include "mock/fixtures.h"
 #include "mock/guardrail.h"
+#include "mock/metrics.h"
 #include "mock/policy.h"
 #include "mock/pace.h"
 #include "mock/rules.h"
@@ -59,6 +60,10 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
     m->sessions = sessions_new();
     m->journal = journal_new(c->journal_bytes == 0 ? MOCK_JOURNAL_BYTES : c->journal_bytes);
     m->gates = gates_new();
+    m->metrics = metrics_new();
+    m->admin_token = c->admin_token == NULL ? NULL : strdup(c->admin_token);
+    if (m->metrics == NULL || (c->admin_token != NULL && m->admin_token == NULL))
+        return note_set(note, ERR_NOMEM, "out of memory");
     m->quotas = quotas_new();
     m->cache = c->no_cache ? NULL : cache_new(CACHE_BYTES);
     if (m->quotas == NULL || (m->cache == NULL && !c->no_cache))
@@ -109,6 +114,8 @@ static enum err start_admin(struct mock *m, const struct mock_config *c, struct 
 {
     if (c->admin_port == MOCK_ADMIN_OFF)
         return OK;
+    if (c->admin_token != NULL && c->admin_token[0] == '\0')
+        return note_set(note, ERR_INVALID, "the token of the admin API is empty");
     int port = c->admin_port == MOCK_ADMIN_NEXT ? mock_port(m) + 1 : c->admin_port;
     if (port < 0 || port > UINT16_MAX)
         return note_set(note, ERR_INVALID, "the admin port %d is none", port);
@@ -189,6 +196,10 @@ void mock_stop(struct mock *m)
     models_free(m->models);
     api_free(m->api);
     keys_free(m->keys);
+    metrics_free(m->metrics);
+    if (m->admin_token != NULL)
+        explicit_bzero(m->admin_token, strlen(m->admin_token));
+    free(m->admin_token);
     free(m->region);
     free(m);
 }

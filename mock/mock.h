@@ -100,6 +100,7 @@ struct mock_config {
     bool strict; /* what neither script nor fixture answers is an error */
     enum mock_session_by session_by;
     const char *guardrails_file; /* laid over the built-in guardrails (mock/guardrail.h); NULL: none */
+    const char *admin_token;     /* who asks the admin API must bear it; NULL: nobody need */
     struct tls *tls;          /* of the Bedrock port, until mock_stop() (net/tls.h); NULL: cleartext */
     const char *const *rules_on,
         *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */

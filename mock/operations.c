@@ -14,6 +14,7 @@
 #include "mock/guardrail_apply.h"
 #include "mock/guardrail_use.h"
 #include "mock/invoke.h"
+#include "mock/metrics.h"
 #include "mock/pace.h"
 #include "mock/policy.h"
 #include "mock/scripted.h"
@@ -247,6 +248,7 @@ struct farewell {
 static void on_done(void *ctx, struct exchange *x, const struct delivery *d)
 {
     struct worker *w = exchange_worker(x);
+    metrics_end(w->metrics, d);
     journal_end(w->mock->journal, ctx, d);
 }
 
@@ -254,6 +256,7 @@ static void on_paid(void *ctx, struct exchange *x, const struct delivery *d)
 {
     struct worker *w = exchange_worker(x);
     CLEANUP(free_ptr) struct farewell *f = ctx;
+    metrics_end(w->metrics, d);
     if (f->bill.hold.generation != 0)
         quota_pay(w->mock, &f->bill, d);
     if (f->open)
@@ -273,9 +276,25 @@ static void on_end(struct visit *v, const struct plan *plan, struct entry *entry
         if (v->hold.generation != 0)
             f->bill = visit_bill(v, plan != NULL ? plan->status : 500);
         exchange_on_done(v->exchange, on_paid, f);
-    } else if (entry != NULL) {
+    } else {
         exchange_on_done(v->exchange, on_done, entry);
     }
+}
+
+static const char *verdict_word(const struct visit *v)
+{
+    return v->verdict.reason == SIGV4_OK ? "valid" : sigv4_reason_name(v->verdict.reason);
+}
+
+static void count(const struct visit *v, const struct outcome *o)
+{
+    struct metrics_block *b = v->worker->metrics;
+    const struct refusal *r = v->refusal.layer == REFUSAL_THROTTLE && v->found.layer != REFUSAL_NONE ? &v->found : &v->refusal;
+    metrics_answer(b, v->operation, o->plan != NULL ? o->plan->status : 500, o->source);
+    if (v->refusal.layer != REFUSAL_NONE)
+        metrics_refusal(b, v->refuse ? v->refusal.layer : r->layer);
+    if (o->faults.len > 0)
+        metrics_faults(b, buf_span(&o->faults));
 }
 
 static struct entry *keep(struct visit *v, const struct outcome *o)
@@ -305,6 +324,7 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .miss = buf_span(&o->choice.miss),
                                     .faults = o->faults.len > 0 ? buf_text(&o->faults) : NULL,
                                     .ignored = visit_ignores(v),
+                                    .verdict = verdict_word(v),
                                     .status = o->plan != NULL ? o->plan->status : 500};
     return journal_begin(m->journal, &record, &v->worker->scratch);
 }
@@ -330,6 +350,7 @@ void operations_handle(void *ctx, struct exchange *x)
         exchange_reply(x, NULL);
         return;
     }
+    metrics_begin(v.worker->metrics, v.request->body.n);
     v.worker->is_numbered = false;
     v.open = visit_comes(m);
     refusal_init(&v.refusal);
@@ -347,6 +368,7 @@ void operations_handle(void *ctx, struct exchange *x)
         visit_charge(&v);
     }
     serve(&v, &o);
+    count(&v, &o);
     on_end(&v, o.plan, keep(&v, &o));
     exchange_reply(x, o.plan);
     choice_release(&o.choice);
@@ -368,12 +390,13 @@ void *operations_worker_start(void *ctx, struct loop *loop)
         return NULL;
     w->mock = m;
     w->sigv4 = sigv4_new();
+    w->metrics = metrics_block_new(m->metrics);
     w->rng.state = m->config.seed + atomic_fetch_add(&m->workers, 1) * 0x2545f4914f6cdd1du;
     buf_init(&w->scratch, SCRATCH_MAX);
     buf_init(&w->text, SCRATCH_MAX);
     buf_init(&w->model, (size_t)MODEL_ID_MAX * 4);
     buf_init(&w->cut.text, SCRATCH_MAX);
-    if (w->sigv4 == NULL) {
+    if (w->sigv4 == NULL || w->metrics == NULL) {
         operations_worker_stop(ctx, w);
         return NULL;
     }

@@ -42,6 +42,8 @@ struct mock {
     struct journal *journal;
     struct gates *gates;
     struct server *server, *admin;
+    char *admin_token; /* NULL: none */
+    struct metrics *metrics;
     struct mock_clock clock;
     struct cache *cache; /* NULL: prompts are not cached */
     struct quotas *quotas;
@@ -64,6 +66,7 @@ struct cut_memory {
 /* What a worker keeps between requests, so that the usual one allocates little. */
 struct worker {
     struct mock *mock;
+    struct metrics_block *metrics;
     struct sigv4 *sigv4;
     struct rng rng;
     struct buf scratch, text, model;

@@ -132,7 +132,7 @@ struct server {
     struct worker *workers;
     size_t started; /* threads that run */
     pthread_t *threads;
-    atomic_ullong connection_number;
+    atomic_ullong connection_number, connections_gone;
 };
 
 /* ---- server.c ---- */

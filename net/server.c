@@ -46,6 +46,7 @@ static void start_accepting(void *worker)
 void connection_gone(struct worker *w)
 {
     w->connection_count--;
+    (void)atomic_fetch_add(&w->server->connections_gone, 1);
     if (!w->accept_again.loop)
         start_accepting(w);
 }
@@ -420,6 +421,13 @@ enum err server_start(const struct server_config *config, struct server **out, s
 uint16_t server_port(const struct server *server)
 {
     return server->port;
+}
+
+void server_connections(const struct server *s, uint64_t *accepted, uint64_t *open)
+{
+    uint64_t gone = atomic_load(&s->connections_gone); /* first: there are never more of them */
+    *accepted = atomic_load(&s->connection_number);
+    *open = *accepted - gone;
 }
 
 void server_stop(struct server *server)

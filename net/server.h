@@ -59,6 +59,8 @@ struct server_config {
 /* ERR_IO and a note that names host and port when they cannot be bound. */
 enum err server_start(const struct server_config *config, struct server **out, struct note *note) MUST_USE;
 uint16_t server_port(const struct server *server);
+/* Connections accepted since the start, and those that are open. Any thread. */
+void server_connections(const struct server *server, uint64_t *accepted, uint64_t *open);
 void server_stop(struct server *server); /* stops, ends every exchange (DELIVERY_STOPPED), joins, frees; NULL is fine */
 
 const struct http_request *exchange_request(const struct exchange *x);

@@ -18,7 +18,7 @@
 
 /* Options whose value is a secret, or may hold one. */
 static const char *const secret_options[] = {
-    "-H", "--header", "--key", "--api-key", "--secret", "--token", "--bearer", "--bearer-key", "--client-key"};
+    "-H", "--header", "--key", "--api-key", "--secret", "--token", "--bearer", "--bearer-key", "--client-key", "--admin-token"};
 
 static bool is_secret_option(const char *argument)
 {

@@ -38,10 +38,16 @@ awk '/^## / { split($3, part, "`"); where = $2 " " $3 } /^```json/ { n++; inside
      /^```/ { inside = 0 } inside { print > ("block." n) }' "$document"
 for where in block.*.where; do
   read -r method path < "$where"
+  if [ "$path" = /verify ]; then verify=${where%.where}; continue; fi
   asks 200 '"queued":1' "$method" "$path" "$(cat "${where%.where}")"
 done
 converse converse
 holds '"text":"hello"'
+asks 200 '^{"ok":true,"count":1,"entries":\[1\],"last":1,"dropped":0}$' POST /verify "$(cat "$verify")"
+asks 200 'expected exactly 1 matching request, found 0; the nearest other is entry 1, whose user does not hold: at /user expected .{1,3}hi.{1,3}, got' \
+  POST /verify '{"match":{"user":"hi"},"times":1}'
+asks 200 '"seq":1' GET /journal/1
+asks 404 'no entry 17' GET /journal/17
 asks 200 '"name":"client-key","where":"body' GET /journal
 
 # ---- the table of requests: every path of it, every method of it ----
@@ -51,10 +57,12 @@ while read -r method path; do
     "POST /gate") body='{"open":"g"}' ;;
     "POST /faults") body='{"faults":[]}' ;;
     "POST /quotas") body='{"quotas":[]}' ;;
+    "POST /verify") body='{"times":0,"match":{"user":"nobody"}}' ;;
     "POST /clock") body='{"advance_ms":0}' ;;
     *) body='{}' ;;
   esac
-  if [ "$method" = GET ]; then asks 200 '^\{' GET "$path"; else asks 200 '^\{' "$method" "$path" "$body"; fi
+  if [ "$path" = /metrics ]; then asks 200 '^mohs_build_info' GET "$path"
+  elif [ "$method" = GET ]; then asks 200 '^\{' GET "$path"; else asks 200 '^\{' "$method" "$path" "$body"; fi
 done < <(grep -oE '`(GET|POST) /[a-z/]+`' "$document" | tr -d '`' | sort -u)
 asks 404 message GET /nowhere
 asks 405 message POST /health '{}'
@@ -106,11 +114,35 @@ asks 200 '"entries":\[\]' GET '/journal?session=a'
 asks 200 '"ok":true' POST /reset '{"session":"a"}'
 asks 400 'there is no session a' GET '/faults?session=a'
 
+# ---- metrics: every name that the table has is there, and no other ----
+http GET "$admin" /metrics
+grep -oE '^# TYPE [a-z_]+' answer | cut -d' ' -f3 | sort > served
+awk '/^## GET \/metrics/ { inside = 1; next } /^## / { inside = 0 } inside && /^\| `/ { split($0, cell, "|"); print cell[2] }' "$document" |
+  grep -oE 'mohs_[a-z_]+' | sort > told
+count=$((count + 1))
+cmp -s served told || { failed=$((failed + 1)); echo "FAILED: metrics served and told differ: $(diff served told)"; }
+
+# ---- the journal's filters, each as the table spells it ----
+for filter in $(awk '/^\| filter/ { inside = 1 } inside && /^\| `/ { split($0, cell, "|"); print cell[2] } inside && !/^\|/ { exit }' "$document" | grep -oE '[a-z]+='); do
+  case $filter in status=) value=4xx ;; limit=) value=10 ;; session=) value= ;; *) value='x*' ;; esac
+  asks 200 '"next"' GET "/journal?$filter$value"
+  filters=$((${filters:-0} + 1))
+done
+[ "${filters:-0}" -eq 8 ] || { failed=$((failed + 1)); echo "FAILED: ${filters:-0} filters found in the document"; }
+
 # ---- the journal: every member that the table names is there ----
 converse converse
 asks 200 '"next"' GET '/journal?since=0&count=1&timeout_ms=2000'
-for member in $(awk '/^## GET \/journal/ { inside = 1 } inside && /^\| `/ { split($0, cell, "|"); print cell[2] }' "$document" | tr -d '`,/' | sed 's/body_base64//'); do
+for member in $(awk '/^\| member \| meaning/ { table++ } /^## POST \/verify/ { exit } table == 2 && /^\| `/ { split($0, cell, "|"); print cell[2] }' "$document" | tr -d '`,/' | sed 's/body_base64//'); do
   holds "\"$member\":"
 done
+
+# ---- a token ----
+kill $mock; wait $mock 2>/dev/null
+MOHS_ADMIN_TOKEN=s3same-token "$MOHS" mock --port 0 --admin-port 0 2> log & mock=$!
+for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
+admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' log)
+asks 401 'Authorization: Bearer TOKEN' GET /metrics
+grep -q s3same log && { failed=$((failed + 1)); echo "FAILED: the token is in the log"; }
 echo "$count claims, $failed failed"
 [ "$failed" -eq 0 ] && [ "$count" -ge 60 ]
