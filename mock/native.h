@@ -32,7 +32,8 @@ struct native_family {
     const char *stops[NATIVE_STOPS];       /* its words for Converse's stop reasons; NULL: the same word */
     const char *required, *known;          /* members, apart by spaces; known NULL: any other may come */
     const char *think_open, *think_close;  /* what reasoning is wrapped in, inside the text; NULL: it is left out */
-    bool embeds, claude;
+    bool embeds; /* what comes out is no text: vectors, an order, images */
+    bool draws, claude;
 };
 
 /* How a request to InvokeModel or CountTokens is understood. Zeroed: not at all. */
@@ -45,6 +46,7 @@ struct native_request {
 };
 void native_request_release(struct native_request *r);
 
+const struct native_family *native_family_at(size_t i); /* the rows, in their order; NULL behind the last */
 /* Never NULL: bodies nobody knows are taken for the plainest form. */
 const struct native_family *native_find(const char *model_id, const cJSON *body);
 /* Family and asked, from r->body. */
@@ -53,7 +55,8 @@ void native_read(struct native_request *r, const char *model_id);
 /* ---- readers (native_read.c) ---- */
 
 typedef void native_reader(const struct native_family *f, const cJSON *body, cJSON *asked);
-native_reader read_anthropic, read_nova, read_prompt, read_chat, read_command_r, read_embedding, read_rerank;
+native_reader read_anthropic, read_nova, read_prompt, read_chat, read_command_r, read_embedding, read_rerank,
+    read_image;
 
 /* ---- one answer on its way out (native_write.c) ---- */
 
@@ -115,7 +118,7 @@ native_writer write_llama, write_mistral, write_mistral_chat, write_command_r, w
 native_streamer stream_llama, stream_mistral, stream_mistral_chat, stream_command_r, stream_command, stream_jamba,
     stream_deepseek, stream_gpt, stream_imported;
 native_writer write_titan_embed_v1, write_titan_embed_v2, write_titan_embed_image, write_cohere_embed_v3,
-    write_cohere_embed_v4, write_nova_embed, write_rerank;
+    write_cohere_embed_v4, write_nova_embed, write_rerank, write_amazon_image, write_stability, write_sdxl;
 
 struct http_request;
 /* The whole reply. `a` is spent. NULL when out of memory. */

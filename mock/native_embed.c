@@ -38,11 +38,14 @@ static uint64_t count_texts(const cJSON *value)
 uint64_t native_embed_tokens(const cJSON *body)
 {
     static const char *const places[] = {"/inputText", "/texts", "/singleEmbeddingParams/text/value",
-                                         "/query", "/documents"};
+                                         "/query", "/documents", "/prompt",
+                                         "/textToImageParams/text", "/inPaintingParams/text", "/outPaintingParams/text",
+                                         "/imageVariationParams/text", "/colorGuidedGenerationParams/text"};
     uint64_t sum = 0;
     for (size_t i = 0; i < COUNT_OF(places); i++)
         sum += count_texts(json_at(body, places[i]));
-    const cJSON *input, *part, *inputs = json_member(body, "inputs");
+    const cJSON *input, *part, *inputs = json_member(body, "inputs"), *prompts = json_member(body, "text_prompts");
+    cJSON_ArrayForEach(part, prompts) sum += count_texts(json_member(part, "text"));
     cJSON_ArrayForEach(input, inputs)
     {
         const cJSON *content = json_member(input, "content");

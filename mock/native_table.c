@@ -48,6 +48,28 @@ static const struct native_family rows[] = {
      .write = write_nova_embed,
      .required = "taskType",
      .embeds = true},
+    {.id = "nova-canvas-titan-image",
+     .globs = "*amazon.nova-canvas* *amazon.titan-image*",
+     .detect = "imageGenerationConfig",
+     .read = read_image,
+     .write = write_amazon_image,
+     .required = "taskType",
+     .embeds = true,
+     .draws = true},
+    {.id = "stability-sdxl-v1-legacy",
+     .globs = "*stability.stable-diffusion-xl*",
+     .detect = "text_prompts",
+     .read = read_image,
+     .write = write_sdxl,
+     .required = "text_prompts",
+     .embeds = true,
+     .draws = true},
+    {.id = "stability-image",
+     .globs = "*stability.*",
+     .read = read_image,
+     .write = write_stability,
+     .embeds = true,
+     .draws = true},
     {.id = "amazon-nova",
      .globs = "*amazon.nova-*",
      .detect = "schemaVersion",
@@ -215,6 +237,11 @@ static bool any_glob(const char *globs, const char *text)
             return true;
     }
     return false;
+}
+
+const struct native_family *native_family_at(size_t i)
+{
+    return i < COUNT_OF(rows) ? &rows[i] : NULL;
 }
 
 const struct native_family *native_find(const char *model_id, const cJSON *body)

@@ -76,6 +76,8 @@ static const struct mock_rule_row rows[] = {
      rule_native_schema, HOLDS_NATIVE | HOLDS_COUNTED},
     {"native-length", "a text to embed is not too long (Cohere)", true, "model-schema-maxlength",
      rule_native_text_too_long, HOLDS_NATIVE},
+    {"native-image", "an image model's task, sizes and numbers are those it has", true, "model-schema-plain",
+     rule_native_image, HOLDS_NATIVE},
     {"native-claude", "a native body for Claude has the members it asks for", true, "model-claude-field-required",
      rule_claude_lacks, HOLDS_NATIVE | HOLDS_COUNTED},
     {"native-extra", "a native body for Claude has no other members", true, "model-claude-extra", rule_claude_extra,

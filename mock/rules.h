@@ -58,6 +58,7 @@ rule_broken rule_context_full_other;
 rule_broken rule_native_not_json;
 rule_broken rule_native_schema;
 rule_broken rule_native_text_too_long;
+rule_broken rule_native_image; /* native_image_rules.c */
 rule_broken rule_claude_lacks;
 rule_broken rule_claude_extra;
 rule_broken rule_claude_empty_text;
