@@ -1,5 +1,5 @@
 /* cmd_list.c: `mohs list` and `mohs show`: what there is: cases, requirements and how far they are tested, faults,
- * rules, profiles. */
+ * rules, error texts, profiles. */
 #include <stdio.h>
 
 #include "harness/case.h"
@@ -12,7 +12,7 @@
 #include "reports/exit.h"
 
 struct list_options {
-    bool cases, requirements, coverage, faults, rules, profiles, diagnoses, markdown;
+    bool cases, requirements, coverage, faults, rules, errors, profiles, diagnoses, markdown;
 };
 
 #define AT(member) offsetof(struct list_options, member)
@@ -26,6 +26,8 @@ static const struct option_row list_rows[] = {
     {"faults", 0, NULL, OPTION_FLAG, AT(faults), .help = "The faults of the mock: code, id, what it does, [parameters]."},
     {"markdown", 0, NULL, OPTION_FLAG, AT(markdown), .help = "With --faults: as the tables of docs/faults.md."},
     {"rules", 0, NULL, OPTION_FLAG, AT(rules), .help = "The semantic rules of the mock, and whether they are on."},
+    {"errors", 0, NULL, OPTION_FLAG, AT(errors),
+     .help = "The texts of Bedrock's errors, how sure each is, and what brings the mock to say it."},
     {"profiles", 0, NULL, OPTION_FLAG, AT(profiles), .help = "The gateways that profiles are shipped for."},
     {"diagnoses", 0, NULL, OPTION_FLAG, AT(diagnoses), .help = "The mistakes that a wrong signature is searched for."},
 };
@@ -150,6 +152,53 @@ static void list_rules(struct buf *out)
         buf_addf(out, "%-32s %-3s %s\n", rows[i].id, rows[i].on ? "on" : "off", rows[i].does);
 }
 
+static const cJSON *with_id(const cJSON *rows, const char *id)
+{
+    const cJSON *row;
+    cJSON_ArrayForEach(row, rows)
+    {
+        if (json_str(row, "id") != NULL && strcmp(json_str(row, "id"), id) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+/* What must be so before the mock says the text of that row of error-texts.json. */
+static void print_how(const cJSON *row, struct buf *out)
+{
+    const char *reason = json_str(row, "reason"), *by = json_str(row, "by");
+    const cJSON *rule, *rules = json_member(json_member(row, "mock"), "rules");
+    if (row == NULL || reason != NULL)
+        buf_addf(out, "not: %s", reason != NULL ? reason : "nobody knows how");
+    else
+        buf_adds(out, by != NULL ? by : "request");
+    cJSON_ArrayForEach(rule, rules) buf_addf(out, " --rule %s", rule->valuestring);
+}
+
+static enum err list_errors(struct buf *out, struct note *note)
+{
+    struct span text, how;
+    CLEANUP(json_free) cJSON *texts = NULL;
+    CLEANUP(json_free) cJSON *rows = NULL;
+    enum err e = data_load("fixtures/api/errors.json", &text, note);
+    if (e == OK)
+        e = data_load("fixtures/vectors/error-texts.json", &how, note);
+    if (e == OK)
+        e = json_parse(text, JSON_COMPACT, &texts, note);
+    if (e == OK)
+        e = json_parse(how, JSON_COMPACT, &rows, note);
+    const cJSON *t;
+    cJSON_ArrayForEach(t, json_member(texts, "errors"))
+    {
+        CLEANUP(buf_release) struct buf line = BUF_INIT(BUF_ANY);
+        print_how(with_id(json_member(rows, "rows"), json_str(t, "id")), &line);
+        buf_addf(out, "%-32s %-11s %-36s ", json_str(t, "id"), json_str(t, "confidence"), buf_text(&line));
+        json_quote(span_of(json_str(t, "text")), out); /* some have several lines */
+        buf_addc(out, '\n');
+    }
+    return e;
+}
+
 static void list_diagnoses(struct buf *out)
 {
     const char *sentence, *id;
@@ -178,7 +227,8 @@ static int list(const void *settings, const struct option_list *operands)
         (void)fprintf(stderr, "mohs list: %s\n", note.text);
         return EXIT_USAGE;
     }
-    if (o->cases || !(o->requirements || o->coverage || o->faults || o->rules || o->profiles || o->diagnoses))
+    if (o->cases || !(o->requirements || o->coverage || o->faults || o->rules || o->errors || o->profiles ||
+                    o->diagnoses))
         list_cases(&s, &out);
     if (o->requirements)
         list_requirements(&s, &out);
@@ -188,6 +238,10 @@ static int list(const void *settings, const struct option_list *operands)
         (o->markdown ? print_faults : list_faults)(&out);
     if (o->rules)
         list_rules(&out);
+    if (o->errors && list_errors(&out, &note) != OK) {
+        (void)fprintf(stderr, "mohs list: %s\n", note.text);
+        return EXIT_USAGE;
+    }
     if (o->profiles)
         (void)data_each("suites/profiles/", add_profile, &out);
     if (o->diagnoses)
@@ -259,7 +313,7 @@ static int show(const void *settings, const struct option_list *operands)
 
 const struct verb verb_list = {
     .name = "list",
-    .summary = "list cases, requirements, coverage, faults, rules, profiles",
+    .summary = "list cases, requirements, coverage, faults, rules, error texts, profiles",
     .examples = "mohs list\tThe cases.\n"
                 "mohs list --coverage\tHow much of each area is tested.\n"
                 "mohs list --faults\tHow the mock can misbehave, one line a way.\n",

@@ -28,7 +28,7 @@ struct model {
     bool any_order;   /* turn order is not enforced: recordings show it relaxed */
     bool claude;      /* some texts and rules are Anthropic's */
     bool one_sampler; /* refuses temperature together with topP */
-    bool tools, system, images, documents, video, stop_sequences, tools_streaming;
+    bool tools, system, images, documents, video, audio, stop_sequences, tools_streaming;
     bool count_tokens;
     uint64_t context, max_output;        /* tokens; 0: not known */
     uint64_t cache_min;                  /* tokens of a prefix worth caching */

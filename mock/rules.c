@@ -18,9 +18,10 @@ enum holds {
     HOLDS_TOOL_CONFIG = 16,
     HOLDS_SYSTEM = 32,
     HOLDS_FIELDS = 64,
-    HOLDS_CONVERSE = 128, /* the body is Converse's */
-    HOLDS_NATIVE = 256,   /* InvokeModel: a body of the provider's own */
-    HOLDS_COUNTED = 512   /* CountTokens, of either form */
+    HOLDS_CONVERSE = 128,                             /* the body is Converse's */
+    HOLDS_NATIVE = 256,                               /* InvokeModel: a body of the provider's own */
+    HOLDS_COUNTED = 512,                              /* CountTokens, of either form */
+    HOLDS_ANY_MEDIA = HOLDS_MEDIA | HOLDS_TOOL_BLOCKS /* results of tools hold media too */
 };
 
 static const struct mock_rule_row rows[] = {
@@ -45,13 +46,22 @@ static const struct mock_rule_row rows[] = {
      rule_mixed_use_turn, HOLDS_TOOL_BLOCKS},
     {"result-json", "toolResult.content.json is an object", true, "converse-result-json-not-object",
      rule_has_result_not_object, HOLDS_TOOL_BLOCKS},
+    {"tool-input", "toolUse.input is an object", true, "converse-tool-input-not-object", rule_has_input_not_object,
+     HOLDS_TOOL_BLOCKS},
+    {"tool-schema", "the inputSchema of a tool is an object", true, "converse-tool-schema-not-object",
+     rule_has_schema_not_object, HOLDS_TOOL_CONFIG},
+    {"tool-schema-type", "the inputSchema of a tool says no other type than object", true, "converse-tool-schema-type",
+     rule_has_schema_of_other_type, HOLDS_TOOL_CONFIG},
     {"error-result", "a toolResult with status error says something", true, "converse-empty-error-result",
      rule_has_empty_error, HOLDS_TOOL_BLOCKS},
     {"document-name", "document names are plain", true, "converse-doc-name", rule_has_document_misnamed, HOLDS_MEDIA},
     {"document-twice", "document names differ", true, "converse-doc-duplicate", rule_has_document_twice, HOLDS_MEDIA},
     {"document-text", "a document comes with a text block", true, "converse-doc-needs-text", rule_has_document_alone,
      HOLDS_MEDIA},
-    {"content-block", "the model takes images, documents, video", true, "no-content-block",
+    {"document-count", "at most 5 documents", true, "converse-doc-count", rule_too_many_documents, HOLDS_ANY_MEDIA},
+    {"document-size", "a document has at most 4.5 MB, but for a PDF to Claude", true, "converse-doc-size",
+     rule_has_document_too_large, HOLDS_ANY_MEDIA},
+    {"content-block", "the model takes images, documents, video, audio", true, "no-content-block",
      rule_has_block_not_supported, HOLDS_MEDIA},
     {"max-tokens", "maxTokens is within the model's limit", true, "max-tokens-over-limit", rule_too_many_tokens_asked,
      HOLDS_INFERENCE},
@@ -66,6 +76,24 @@ static const struct mock_rule_row rows[] = {
     {"thinking-temperature", "with thinking, temperature is 1 or absent", false, "model-thinking-temp",
      rule_hot_thinking, HOLDS_FIELDS},
     {"images", "at most 20 images (Claude)", true, "model-too-many-images", rule_too_many_images, HOLDS_MEDIA},
+    {"images-documents", "at most 20 images and documents together (Claude)", false, "model-too-many-img-doc",
+     rule_too_many_images_and_documents, HOLDS_ANY_MEDIA},
+    {"image-size", "an image has at most 5 MiB as base64, which is 3.75 MB (Claude)", true, "model-image-bytes",
+     rule_has_image_too_large, HOLDS_ANY_MEDIA},
+    {"image-pixels", "an image is at most 8000 pixels wide and high (Claude)", true, "model-image-8000",
+     rule_has_image_too_wide, HOLDS_ANY_MEDIA},
+    {"many-images-pixels", "of more than 20 images none is more than 2000 pixels wide or high (Claude)", false,
+     "model-image-px", rule_many_images_too_wide, HOLDS_ANY_MEDIA},
+    {"image-format", "the bytes of an image are of the format that it names", false, "model-image-format",
+     rule_has_image_of_other_format, HOLDS_ANY_MEDIA},
+    {"media-turn", "images, documents, video and audio stand in user messages", true, "model-assistant-media",
+     rule_has_media_of_assistant, HOLDS_MEDIA},
+    {"s3-location", "media are read from S3 by models of Amazon only", false, "no-field", rule_reads_s3,
+     HOLDS_ANY_MEDIA},
+    {"titan-image", "an image to embed (Titan) has at most 2048 * 2048 pixels", false, "model-titan-image-px",
+     rule_titan_image_too_large, HOLDS_NATIVE},
+    {"mistral-stop", "models of Mistral take no stopSequences", false, "model-generic-model", rule_mistral_stops,
+     HOLDS_INFERENCE},
     {"cache-points", "at most 4 cache points (Claude)", true, "model-cache-max-4", rule_too_many_points, HOLDS_POINTS},
     {"cache-ttl", "a cache point of an hour does not follow one of five minutes", true, "model-cache-ttl-order",
      rule_hour_after_minutes, HOLDS_POINTS},
@@ -90,6 +118,8 @@ static const struct mock_rule_row rows[] = {
      rule_count_profile, HOLDS_COUNTED},
     {"context-claude", "the prompt fits into the context (Claude)", true, "model-ctx-claude", rule_context_full_claude,
      HOLDS_CONVERSE | HOLDS_NATIVE},
+    {"context-answer", "prompt and maxTokens fit into the context together (Claude)", false, "model-ctx-max-tokens",
+     rule_context_with_answer, HOLDS_INFERENCE | HOLDS_NATIVE},
     {"context", "the prompt fits into the context", true, "model-ctx-generic", rule_context_full_other,
      HOLDS_CONVERSE | HOLDS_NATIVE},
 };
@@ -156,7 +186,7 @@ static void say(struct visit *v, size_t row, struct finding *f)
         (void)snprintf(max, sizeof max, "%llu", (unsigned long long)f->max);
         const char *word = f->word != NULL ? f->word : "";
         api_text_format(text, &f->whole, "i", i, "j", j, "k", k, "n", n, "max", max, "kind", word, "field", word,
-                        "model_id", word, NULL);
+                        "format", word, "model_id", word, NULL);
     }
     refusal_set(&v->refusal, REFUSAL_SEMANTIC, text->type, "%s", buf_text(&f->whole));
     (void)snprintf(v->refusal.rule, sizeof v->refusal.rule, "%s", rows[row].id);
@@ -188,7 +218,8 @@ static unsigned what_it_holds(const struct visit *v)
                                               {"additionalModelRequestFields", HOLDS_FIELDS}};
     static const struct word_bit blocks[] = {{"toolUse", HOLDS_TOOL_BLOCKS}, {"toolResult", HOLDS_TOOL_BLOCKS},
                                              {"image", HOLDS_MEDIA},         {"document", HOLDS_MEDIA},
-                                             {"video", HOLDS_MEDIA},         {"cachePoint", HOLDS_POINTS}};
+                                             {"video", HOLDS_MEDIA},         {"cachePoint", HOLDS_POINTS},
+                                             {"audio", HOLDS_MEDIA}};
     if (v->row->read != NULL)
         return (v->route.operation->request.payload != NULL ? HOLDS_NATIVE : HOLDS_COUNTED) |
                (rule_cache_points(v) > 0 ? HOLDS_POINTS : 0);

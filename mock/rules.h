@@ -19,7 +19,7 @@ void rules_check(struct visit *v);
 struct finding {
     size_t i, j, k;
     uint64_t n, max;
-    const char *word; /* {kind}, {field}, {model_id} */
+    const char *word; /* {kind}, {field}, {format}, {model_id} */
     struct buf whole; /* the whole text, when no template fits */
 };
 
@@ -64,6 +64,22 @@ rule_broken rule_claude_extra;
 rule_broken rule_claude_empty_text;
 rule_broken rule_claude_tool_results;
 rule_broken rule_count_profile;
+/* rules_media.c: pictures, documents, and what tools are given */
+rule_broken rule_has_input_not_object;
+rule_broken rule_has_schema_not_object;
+rule_broken rule_has_schema_of_other_type;
+rule_broken rule_has_document_too_large;
+rule_broken rule_too_many_documents;
+rule_broken rule_has_image_too_large;
+rule_broken rule_has_image_too_wide;
+rule_broken rule_has_image_of_other_format;
+rule_broken rule_has_media_of_assistant;
+rule_broken rule_many_images_too_wide;
+rule_broken rule_too_many_images_and_documents;
+rule_broken rule_reads_s3;
+rule_broken rule_titan_image_too_large;
+rule_broken rule_context_with_answer;
+rule_broken rule_mistral_stops;
 size_t rule_cache_points(const struct visit *v); /* how many, in tools, system and messages */
 
 #endif

@@ -211,7 +211,8 @@ static bool block_not_supported(const struct visit *v, const cJSON *message, con
     const struct {
         const char *kind;
         bool taken;
-    } rows[] = {{"image", v->model.row->images}, {"document", v->model.row->documents}, {"video", v->model.row->video}};
+    } rows[] = {{"image", v->model.row->images}, {"document", v->model.row->documents}, {"video", v->model.row->video},
+                {"audio", v->model.row->audio}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         f->word = rows[i].kind;
         if (!rows[i].taken && member(block, rows[i].kind) != NULL)

@@ -314,6 +314,39 @@ static bool is_base64(const char *text)
     return padding <= 2 && text[n + padding] == '\0' && (n + padding) % 4 == 0;
 }
 
+/* RFC 3339 section 5.6, as Smithy's date-time: 2026-01-02T03:04:05Z, with or without parts of a second or an offset. */
+static bool is_date_time(const char *text)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:dd";
+    size_t i = 0;
+    for (; form[i] != '\0'; i++)
+        if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+            return false;
+    static const struct {
+        size_t at;
+        int least, most;
+    } parts[] = {{5, 1, 12}, {8, 1, 31}, {11, 0, 23}, {14, 0, 59}, {17, 0, 60}};
+    for (size_t k = 0; k < COUNT_OF(parts); k++) {
+        int v = (text[parts[k].at] - '0') * 10 + text[parts[k].at + 1] - '0';
+        if (v < parts[k].least || v > parts[k].most)
+            return false;
+    }
+    if (text[i] == '.') {
+        size_t digits = strspn(text + i + 1, "0123456789");
+        i += digits > 0 ? digits + 1 : 0;
+    }
+    if (strcmp(text + i, "Z") == 0)
+        return true;
+    const char *o = text + i;
+    return (o[0] == '+' || o[0] == '-') && strspn(o + 1, "0123456789") == 2 && o[3] == ':' &&
+           strspn(o + 4, "0123456789") == 2 && o[6] == '\0';
+}
+
+static bool is_bad_time(const struct shape_member *m, const cJSON *value)
+{
+    return m->kind == SHAPE_TIMESTAMP && m->format != NULL && !is_date_time(value->valuestring);
+}
+
 /* -- The walk ------------------------------------------------ */
 
 /* One element of a list or value of a map. True: it is plain and breaks a constraint, which its container tells. */
@@ -412,6 +445,10 @@ static void check_value(struct check *c, const struct place *at, const struct sh
         type_fault(c, "type-blob", "", "");
         return;
     }
+    if (is_bad_time(m, value)) {
+        type_fault(c, "type-timestamp", "", "");
+        return;
+    }
     check_rules(c, at, m, value, hidden || (m->type != NULL && m->type->sensitive));
     if (m->kind == SHAPE_LIST)
         check_list(c, at, m, value, hidden);
@@ -441,7 +478,8 @@ static void check_text(struct check *c, const struct shape_member *m, const char
             tell_null(c, &at);
         return;
     }
-    if ((m->kind == SHAPE_STRING && !is_bounded(m)) || m->kind == SHAPE_LIST || m->kind == SHAPE_TIMESTAMP)
+    bool seconds = m->kind == SHAPE_TIMESTAMP && m->format == NULL;
+    if ((m->kind == SHAPE_STRING && !is_bounded(m)) || m->kind == SHAPE_LIST || seconds)
         return;
     if (!is_number(m->kind) && m->kind != SHAPE_BOOLEAN) {
         union {
