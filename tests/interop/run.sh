@@ -84,6 +84,13 @@ wants() { [ "${ONLY:-$1}" = "$1" ]; }
 # have NAME FILE: the client is wanted, and setup.sh could install it.
 have() { wants "$1" && [ -e "$INTEROP/$2" ]; }
 
+# suite NAME: a test of CTest's that skips itself where no client is installed; here one is.
+suite() {
+  local said
+  said=$(SOURCE=$top MOHS_INTEROP=$INTEROP bash "$top/tests/suites/$1.sh" 2>&1) && echo "ok suite $1" ||
+    echo "not ok suite $1: $(grep -m 1 '^not ok' <<< "$said" || tail -n 1 <<< "$said")"
+}
+
 everything() {
   case ${ONLY:-} in
     '') "$here/setup.sh" ;;
@@ -98,6 +105,8 @@ everything() {
     -cp "$INTEROP/java/classes:$INTEROP/java/lib/*" Driver -- "$@" | lines &
   have rust rust/driver && driven rust "$INTEROP/rust/driver" -- "$@" | lines &
   wait
+  have boto3 py/installed.txt && suite sts-boto3
+  have js js/installed.json && suite sts-js
   wants gateways && [ -x "$here/gateways.sh" ] && { "$here/gateways.sh" || echo "not ok gateways: gateways.sh ended with $?"; }
 }
 
