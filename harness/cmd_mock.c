@@ -25,7 +25,7 @@ struct mock_options {
     const char *latency, *ttft, *itl, *load_factor, *tempo;
     int64_t port, workers, seed, journal, ttft_per_token, load_full, probe_deltas, max_body, ready_fd;
     struct option_list keys, principals, bearer_keys, rules_on, rules_off, faults;
-    bool parent_watch, no_cache, fault_headers;
+    bool parent_watch, no_cache, no_done, fault_headers;
     const char *cache_scope, *quota;
     struct identity_options tls;
     const char *session_by, *admin_token;
@@ -113,12 +113,15 @@ static const struct option_row rows[] = {
      .help = "Switch a semantic rule on; may be repeated. mohs list --rules shows them."},
     {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
     {"fixtures", 'f', "FILE|DIR", OPTION_LIST, AT(fixtures),
-     .help = "Answers kept in files, and in the *.json of directories at every depth; may be repeated (docs/fixtures.md)."},
+     .help =
+         "Answers kept in files, and in the *.json of directories at every depth; may be repeated (docs/fixtures.md)."},
     {"watch", 'w', NULL, OPTION_FLAG, AT(watch),
-     .help = "Load the fixtures again when a file changes. One with a mistake changes nothing, and the log says where it is."},
+     .help = "Load the fixtures again when a file changes. One with a mistake changes nothing, and the log says where "
+             "it is."},
     {"strict", 0, NULL, OPTION_FLAG, AT(strict),
-     .help = "A call of a model that neither a script nor a fixture answers is an error, MohsFixtureMiss, which names the "
-             "nearest fixture and why it missed."},
+     .help =
+         "A call of a model that neither a script nor a fixture answers is an error, MohsFixtureMiss, which names the "
+         "nearest fixture and why it missed."},
     {"session-by", 0, "WHAT", OPTION_STRING, AT(session_by), .fallback = "header", .choices = "header|access-key",
      .help = "What tells parallel tests apart: the header x-mohs-session alone, or without it the access key id, too."},
     {"knowledge", 0, "FILE", OPTION_STRING, AT(knowledge),
@@ -129,6 +132,8 @@ static const struct option_row rows[] = {
      .help = "Quotas of requests and tokens per minute and day (docs/cache-and-quotas.md); none when not given."},
     {"no-prompt-cache", 0, NULL, OPTION_FLAG, AT(no_cache),
      .help = "Cache no prompts: cache points are taken and change nothing."},
+    {"no-done", 0, NULL, OPTION_FLAG, AT(no_done),
+     .help = "Streams of Chat Completions end without [DONE] (docs/compatible-endpoints.md)."},
     {"cache-scope", 0, "WHAT", OPTION_STRING, AT(cache_scope), .fallback = "model", .choices = "model|id",
      .help = "Who shares cached prompts. model: a model and its inference profiles; id: each id has its own."},
     {"tls-cert", 0, "FILE", OPTION_STRING, AT(tls.certificate),
@@ -270,6 +275,7 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .long_mismatch = choice(o->mismatch, "short|long") == 1,
         .no_auth_is_token = choice(o->missing_auth, "header|token") == 1,
         .no_cache = o->no_cache,
+        .no_done = o->no_done,
         .cache_by_id = choice(o->cache_scope, "model|id") == 1,
         .fault_headers = o->fault_headers,
         .fixtures = o->fixtures.items,

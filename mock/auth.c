@@ -8,12 +8,29 @@
 
 #define DIAGNOSES_A_SECOND 50
 
+/* Clients for the Messages API send their key in x-api-key: it is a bearer key all the same. */
+static size_t add_api_key(struct visit *v, size_t n)
+{
+    const struct http_request *r = v->request;
+    struct span key = http_field_get(r->fields, r->field_count, "x-api-key");
+    struct buf *bearer = &v->worker->api_key;
+    if (key.n == 0 || n == SIGV4_HEADERS_MAX || http_field_get(r->fields, r->field_count, "authorization").p != NULL)
+        return n;
+    buf_reset(bearer);
+    buf_adds(bearer, "Bearer ");
+    buf_add(bearer, key);
+    v->worker->headers[n] = (struct sigv4_header){SPAN_LIT("authorization"), buf_span(bearer)};
+    return n + 1;
+}
+
 static struct sigv4_request as_signed(struct visit *v)
 {
     const struct http_request *r = v->request;
     size_t n = r->field_count < SIGV4_HEADERS_MAX ? r->field_count : SIGV4_HEADERS_MAX;
     for (size_t i = 0; i < n; i++)
         v->worker->headers[i] = (struct sigv4_header){r->fields[i].name, r->fields[i].value};
+    if (v->compat != NULL)
+        n = add_api_key(v, n);
     return (struct sigv4_request){.method = r->method,
                                   .path = r->path,
                                   .query = r->query,

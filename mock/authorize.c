@@ -4,6 +4,7 @@
  * inference profile is its own resource; permission on the model behind it is not asked for. The texts are rows of
  * errors.json.
  */
+#include "mock/compat.h"
 #include "mock/policy.h"
 #include "mock/surface.h"
 
@@ -16,6 +17,15 @@ static const struct action_row {
     {"ConverseStream", "bedrock:InvokeModelWithResponseStream", NULL, NULL},
     {"InvokeModelWithBidirectionalStream", "bedrock:InvokeModel", NULL, NULL},
     {"StartAsyncInvoke", "bedrock:InvokeModel", NULL, NULL},
+    {"ChatCompletions", "bedrock:InvokeModel", NULL, NULL},
+    {"Responses", "bedrock:InvokeModel", NULL, NULL},
+    {"Messages", "bedrock:InvokeModel", NULL, NULL},
+    {"MantleChatCompletions", "bedrock-mantle:CreateInference", NULL, NULL},
+    {"MantleResponses", "bedrock-mantle:CreateInference", NULL, NULL},
+    {"MantleMessages", "bedrock-mantle:CreateInference", NULL, NULL},
+    {"MantleCountTokens", "bedrock-mantle:CountTokens", NULL, NULL},
+    {"MantleListModels", "bedrock-mantle:ListModels", NULL, NULL},
+    {"MantleGetModel", "bedrock-mantle:GetModel", NULL, NULL},
     {"ApplyGuardrail", "bedrock:ApplyGuardrail", "guardrailIdentifier", "guardrail"},
     {"GetGuardrail", "bedrock:GetGuardrail", "guardrailIdentifier", "guardrail"},
     {"GetAsyncInvoke", "bedrock:GetAsyncInvoke", "invocationArn", "async-invoke"},
@@ -60,6 +70,11 @@ static void find_resource(const struct visit *v, const struct action_row *row, s
 {
     CLEANUP(buf_release) struct buf id = BUF_INIT(BUF_ANY);
     const char *model = model_of(v);
+    if (v->compat != NULL && v->compat->mantle) { /* what is allowed there, is allowed to a project */
+        buf_addf(out, "arn:%s:bedrock-mantle:%s:%s:project/default", partition(v->caller.region), v->caller.region,
+                 v->caller.account);
+        return;
+    }
     if (row != NULL && row->label != NULL) {
         const char *member = json_str(v->body, row->label);
         if (visit_label(v, row->label, &id) != OK)
@@ -128,12 +143,15 @@ void visit_authorize(struct visit *v)
     if (v->refusal.layer != REFUSAL_NONE || (row != NULL && row->action == NULL))
         return;
     if (row != NULL)
-        buf_adds(&action, row->action);
+        buf_addf(&action, "%s%s", row->action, v->streams && !v->compat->mantle ? "WithResponseStream" : "");
     else
         buf_addf(&action, "bedrock:%s", v->operation);
     find_resource(v, row, &resource);
     if (v->verdict.form == SIGV4_FORM_BEARER)
-        check_action(v, "bedrock:CallWithBearerToken", "*");
+        check_action(v,
+                     v->compat != NULL && v->compat->mantle ? "bedrock-mantle:CallWithBearerToken"
+                                                            : "bedrock:CallWithBearerToken",
+                     "*");
     check_action(v, buf_text(&action), buf_text(&resource));
     check_grant(v);
     if (v->refusal.layer != REFUSAL_POLICY || v->mock->config.auth == MOCK_AUTH_NONE)

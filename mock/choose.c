@@ -6,6 +6,7 @@
  */
 #include "mock/choose.h"
 
+#include "mock/compat.h"
 #include "mock/scripted.h"
 #include "mock/surface.h"
 #include "mock/template.h"
@@ -57,7 +58,7 @@ static bool a_model_speaks(const struct visit *v)
     for (size_t i = 0; v->operation != NULL && i < COUNT_OF(operations); i++)
         if (strcmp(v->operation, operations[i]) == 0)
             return true;
-    return false;
+    return compat_speaks(v);
 }
 
 static void miss(struct visit *v, const cJSON *subject, struct choice *c)

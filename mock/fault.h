@@ -21,6 +21,7 @@
 
 struct fault_scene {
     const char *request_id; /* of the exchange; errors made by faults carry it */
+    const struct visit *visit; /* whose surface spells errors; NULL: in the form of refusal.h */
     struct rng *rng;
     uint64_t seed;        /* of the request: rates are drawn from it */
     const cJSON *subject; /* what `match` looks at, as script_take's; NULL: a fault with a `match` does not happen */

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "mock/refusal.h"
+#include "mock/surface.h"
 
 static struct plan *instead(struct plan *old, struct plan *new)
 {
@@ -28,7 +28,7 @@ FAULT(error)
     if (fixed == NULL && !fault_has(f, "type") && error_type_find(e.type) == NULL)
         e.type = "InternalServerException";
     (void)error_style_find(fault_text(f, "style", "header"), &e.style);
-    struct plan *error = error_plan(&e, scene->request_id);
+    struct plan *error = surface_error(scene, &e);
     if (error != NULL && fault_has(f, "retry_after"))
         plan_header(error, "Retry-After", fault_text(f, "retry_after", ""));
     return instead(p, error);
@@ -55,6 +55,12 @@ FAULT(exception)
     const struct error_type *known = error_type_find(upper);
     CLEANUP(buf_release) struct buf payload = BUF_INIT(BUF_ANY);
     CLEANUP(buf_release) struct buf frame = BUF_INIT(BUF_ANY);
+    if (scene->visit != NULL && scene->visit->surface->exception != NULL) {
+        const char *message = fault_text(f, "message", known != NULL ? known->text : "");
+        scene->visit->surface->exception(scene->visit, upper, message, &frame);
+        p->failed = p->failed || buf_error(&frame) != OK;
+        return last_frame(p, fault_at_event(p, f, 0), buf_span(&frame));
+    }
     buf_adds(&payload, "{\"message\":");
     json_quote(span_of(fault_text(f, "message", known != NULL ? known->text : "")), &payload);
     buf_addc(&payload, '}');

@@ -137,7 +137,7 @@ static struct guardrail_use *use_new(const struct visit *v, const struct wish *w
     for (size_t i = 0; i < COUNT_OF(all); i++)
         buf_init(all[i], BUF_ANY);
     u->native = native;
-    u->streamed = v->route.operation->streaming != API_NOT_STREAMING;
+    u->streamed = visit_streams(v);
     for (size_t i = 0; w->trace != NULL && i < COUNT_OF(traces); i++)
         if (span_is_nocase(span_of(w->trace), traces[i]))
             u->trace = (enum trace)i;
@@ -152,7 +152,7 @@ static struct guardrail_use *use_new(const struct visit *v, const struct wish *w
 void guardrail_read(struct visit *v)
 {
     CLEANUP(wish_release) struct wish w = {.id = NULL};
-    bool native = v->native.family != NULL && strncmp(v->operation, "InvokeModel", 11) == 0;
+    bool native = v->native.family != NULL && (v->compat != NULL || strncmp(v->operation, "InvokeModel", 11) == 0);
     bool converse = strncmp(v->operation, "Converse", 8) == 0;
     if ((!native && !converse) || !(native ? wish_in_headers(v, &w) : wish_in_body(v, &w)))
         return;

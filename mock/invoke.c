@@ -50,9 +50,8 @@ struct plan *invoke_answer(struct visit *v, const cJSON *reply)
         if (guarded)
             guardrail_judges(v, &a);
     }
-    bool streamed = v->route.operation->streaming != API_NOT_STREAMING;
-    struct plan *plan =
-        native_plan(&v->native, &a, v->model_id != NULL ? v->model_id : "", streamed, v->request, v->request_id);
+    struct plan *plan = native_plan(&v->native, &a, v->model_id != NULL ? v->model_id : "", visit_streams(v),
+                                    v->request, v->request_id);
     visit_answered(v, &a, plan);
     answer_release(&a);
     return plan;

@@ -105,6 +105,7 @@ struct mock_config {
     const char *const *rules_on,
         *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */
     const char *quotas;       /* JSON as POST /quotas takes it; NULL: none */
+    bool no_done;             /* streams of Chat Completions end without [DONE] */
     bool no_cache;            /* prompts are not cached: points are taken and mean nothing */
     bool cache_by_id;         /* a model and its profiles have a prompt cache each, not one together */
     /* One line per refused request, with the diagnosis, and what the servers say; any thread. NULL: nowhere. */

@@ -36,8 +36,18 @@ struct native_family {
     bool draws, claude;
 };
 
+/* How the objects of a stream travel. The name of a server-sent event is the object's `type`, its first member. */
+enum native_wire {
+    NATIVE_CHUNKS,        /* of an event stream */
+    NATIVE_SSE,           /* data */
+    NATIVE_SSE_NAMED,     /* event, data */
+    NATIVE_SSE_NAME_LAST, /* data, event */
+};
+
 /* How a request to InvokeModel or CountTokens is understood. Zeroed: not at all. */
 struct native_request {
+    enum native_wire wire;
+    bool done;                          /* a stream of server-sent events ends with [DONE] */
     const struct native_family *family; /* NULL: not a native body */
     const cJSON *body;                  /* the native body; NULL: none, or not JSON */
     const cJSON *asked;                 /* as a Converse request; NULL: nothing was asked */
@@ -81,8 +91,12 @@ struct native {
     bool piece_waits;
     void (*say)(struct native *n, struct span piece, bool last);
     uint64_t first_byte_ms, whole_ms;
+    enum native_wire wire;
+    uint64_t sequence; /* of events that number themselves */
 };
 
+/* Members of `from` replace those of the object in `json`; null removes. */
+void native_merge(const cJSON *from, struct buf *json);
 /* Append `format`: ' becomes ", %q is a const char * as a JSON string (NULL: null), %t the same for a struct span,
  * %s text as it stands, %n a uint64_t, %z a size_t. Nothing else is special. */
 void native_print(struct buf *out, const char *format, ...);

@@ -219,19 +219,39 @@ void native_chunk_payload(struct span json, struct rng *rng, struct buf *out)
     buf_adds(out, "\"}");
 }
 
+static void write_event(enum native_wire wire, struct span json, struct buf *frame)
+{
+    struct span before, type, rest;
+    bool named = wire != NATIVE_SSE && span_has_prefix(json, "{\"type\":\"") &&
+                 span_split(span_from(json, 8), '"', &before, &rest) && span_split(rest, '"', &type, &rest);
+    if (named && wire == NATIVE_SSE_NAMED)
+        buf_addf(frame, "event: %.*s\n", (int)type.n, (const char *)type.p);
+    buf_adds(frame, "data: ");
+    buf_add(frame, json);
+    if (named && wire == NATIVE_SSE_NAME_LAST)
+        buf_addf(frame, "\nevent: %.*s", (int)type.n, (const char *)type.p);
+    buf_adds(frame, "\n\n");
+}
+
 static void send_held(struct native *n)
 {
     if (!n->holding)
         return;
     buf_reset(&n->scratch);
     buf_reset(&n->frame);
+    n->holding = false;
+    if (n->wire != NATIVE_CHUNKS) {
+        write_event(n->wire, buf_span(&n->held), &n->frame);
+        (void)plan_add(n->plan, buf_span(&n->frame), n->held_after_ns, n->events++);
+        n->plan->failed = n->plan->failed || buf_error(&n->held) != OK || buf_error(&n->frame) != OK;
+        return;
+    }
     native_chunk_payload(buf_span(&n->held), &n->a->rng, &n->scratch);
     if (buf_error(&n->held) != OK || buf_error(&n->scratch) != OK ||
         es_encode_event(&n->frame, "chunk", buf_span(&n->scratch)) != ES_OK)
         n->plan->failed = true;
     else
         (void)plan_add(n->plan, buf_span(&n->frame), n->held_after_ns, n->events++);
-    n->holding = false;
 }
 
 /* Members of an object more, before its closing brace. */
@@ -284,8 +304,7 @@ void native_emit_delta(struct native *n)
     hold(n, n->deltas++ == 0 ? n->a->ttft_ns : answer_itl(n->a));
 }
 
-/* Members of `from` replace those of the object in `json`; null removes. */
-static void merge_extra(const cJSON *from, struct buf *json)
+void native_merge(const cJSON *from, struct buf *json)
 {
     CLEANUP(json_free) cJSON *tree = NULL;
     const cJSON *item;
@@ -312,6 +331,13 @@ static void end_stream(struct native *n)
     struct buf *b = &n->held;
     if (!n->holding || b->len < 2)
         return;
+    if (n->wire != NATIVE_CHUNKS) {
+        add_trace(n, b);
+        if (n->wire != NATIVE_SSE_NAME_LAST) /* there they are inside of `response` */
+            native_merge(n->a->extra, b);
+        send_held(n);
+        return;
+    }
     b->data[--b->len] = '\0'; /* the closing brace; the object had a member at least */
     native_print(b,
                  ",'amazon-bedrock-invocationMetrics':{'inputTokenCount':%n,'outputTokenCount':%n,"
@@ -324,7 +350,7 @@ static void end_stream(struct native *n)
         native_print(b, ",'cacheReadInputTokenCount':%n,'cacheWriteInputTokenCount':%n", n->cache_read, n->cache_write);
     buf_adds(b, "}}");
     add_trace(n, b);
-    merge_extra(n->a->extra, b);
+    native_merge(n->a->extra, b);
     send_held(n);
 }
 
@@ -372,6 +398,21 @@ static void stamp_before_send(void *ctx, struct plan *plan, size_t i, uint64_t n
             return;
         stamp_chunk(p + done, n, now_ns);
         done += n;
+    }
+}
+
+/* Server-sent events hold them in the open. */
+static void stamp_text(void *ctx, struct plan *plan, size_t i, uint64_t now_ns)
+{
+    const struct plan_piece *piece = &plan->pieces[i];
+    unsigned char *p = (unsigned char *)plan->bytes.data + piece->from;
+    (void)ctx;
+    for (size_t done = 0; done < piece->n; done += PROBE_STAMP_SIZE) {
+        size_t at = probe_stamp_offset((struct span){p + done, piece->n - done});
+        if (at == SIZE_MAX)
+            return;
+        done += at;
+        probe_stamp_send(p + done, now_ns);
     }
 }
 
@@ -438,8 +479,10 @@ static void write_unary(struct native *n, struct plan *plan)
     n->family->write(n, &n->json);
     add_action(n, &n->json);
     add_trace(n, &n->json);
-    merge_extra(n->a->extra, &n->json);
+    native_merge(n->a->extra, &n->json);
     plan_body_take(plan, "application/json", &n->json);
+    if (n->wire != NATIVE_CHUNKS)
+        return;
     number_header(plan, "X-Amzn-Bedrock-Invocation-Latency", n->whole_ms);
     number_header(plan, "X-Amzn-Bedrock-Input-Token-Count", n->in);
     if (n->family->embeds)
@@ -451,13 +494,16 @@ static void write_unary(struct native *n, struct plan *plan)
     }
 }
 
-static void write_stream(struct native *n, struct plan *plan)
+static void write_stream(struct native *n, struct plan *plan, bool done)
 {
-    plan_header(plan, "Content-Type", EVENTSTREAM_TYPE);
-    plan_header(plan, "X-Amzn-Bedrock-Content-Type", "application/json");
+    plan_header(plan, "Content-Type", n->wire != NATIVE_CHUNKS ? "text/event-stream" : EVENTSTREAM_TYPE);
+    if (n->wire == NATIVE_CHUNKS)
+        plan_header(plan, "X-Amzn-Bedrock-Content-Type", "application/json");
     plan->content_length = PLAN_CHUNKED;
     n->family->stream(n);
     end_stream(n);
+    if (done)
+        (void)plan_add(plan, SPAN_LIT("data: [DONE]\n\n"), 0, n->events++);
     if (n->a->held)
         guardrail_holds(plan);
 }
@@ -468,17 +514,18 @@ struct plan *native_plan(const struct native_request *r, struct answer *a, const
     struct plan *plan = plan_new(200);
     if (plan == NULL)
         return NULL;
-    struct native n = {.family = r->family, .a = a, .body = r->body, .model_id = model_id, .plan = plan};
+    struct native n = {
+        .family = r->family, .a = a, .body = r->body, .model_id = model_id, .plan = plan, .wire = r->wire};
     begin(&n, streamed);
     plan->head_after_ns = a->latency_ns;
     if (streamed && n.family->stream != NULL)
-        write_stream(&n, plan);
+        write_stream(&n, plan, r->done);
     else
         write_unary(&n, plan);
     echo_headers(plan, request);
     plan_header(plan, "x-amzn-RequestId", request_id);
     if (a->stamps > 0)
-        plan->before_send = stamp_before_send;
+        plan->before_send = r->wire != NATIVE_CHUNKS ? stamp_text : stamp_before_send;
     plan->failed = plan->failed || a->failed;
     release(&n);
     return plan;

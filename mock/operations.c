@@ -153,7 +153,7 @@ static const struct surface rest = {.name = "restJson1",
                                     .refusal = rest_refusal};
 
 /* The first that calls the request its own. */
-static const struct surface *const surfaces[] = {&sts_surface, &rest};
+static const struct surface *const surfaces[] = {&sts_surface, &compat_mantle_surface, &compat_surface, &rest};
 
 static const struct surface *find_surface(const struct visit *v)
 {
@@ -161,6 +161,12 @@ static const struct surface *find_surface(const struct visit *v)
     while (i + 1 < COUNT_OF(surfaces) && !surfaces[i]->mine(v))
         i++;
     return surfaces[i];
+}
+
+struct plan *surface_error(const struct fault_scene *scene, const struct error_reply *e)
+{
+    const struct visit *v = scene->visit;
+    return v != NULL && v->surface->error != NULL ? v->surface->error(v, e) : error_plan(e, scene->request_id);
 }
 
 static struct plan *route(struct visit *v)
@@ -196,7 +202,8 @@ static struct plan *answer(struct visit *v, const cJSON *reply, const struct fau
 
 static void serve(struct visit *v, struct outcome *out)
 {
-    struct fault_scene scene = {.request_id = v->request_id, .rng = &v->worker->rng, .happened = &out->faults};
+    struct fault_scene scene = {
+        .request_id = v->request_id, .visit = v, .rng = &v->worker->rng, .happened = &out->faults};
     if (!v->refuse && !v->surface->unscripted)
         choose_reply(v, &out->choice);
     const cJSON *reply = out->choice.reply;
@@ -396,6 +403,7 @@ void *operations_worker_start(void *ctx, struct loop *loop)
     buf_init(&w->text, SCRATCH_MAX);
     buf_init(&w->model, (size_t)MODEL_ID_MAX * 4);
     buf_init(&w->cut.text, SCRATCH_MAX);
+    buf_init(&w->api_key, SCRATCH_MAX);
     if (w->sigv4 == NULL || w->metrics == NULL) {
         operations_worker_stop(ctx, w);
         return NULL;
@@ -415,5 +423,6 @@ void operations_worker_stop(void *ctx, void *worker)
     buf_release(&w->text);
     buf_release(&w->model);
     buf_release(&w->cut.text);
+    buf_release(&w->api_key);
     free(w);
 }

@@ -4,6 +4,7 @@
  * takes no scripted reply. It is settled when its answer has been delivered, or was not.
  */
 #include "mock/admin.h"
+#include "mock/compat.h"
 #include "mock/invoke.h"
 #include "mock/operations.h"
 #include "protocol/token.h"
@@ -56,7 +57,8 @@ static void refuse(struct visit *v, enum quota_verdict verdict)
 void visit_charge(struct visit *v)
 {
     struct quotas *q = v->mock->quotas;
-    if (!quotas_on(q) || v->refuse || v->row == NULL || v->model_id == NULL || !is_charged(v->operation))
+    if (!quotas_on(q) || v->refuse || v->row == NULL || v->model_id == NULL ||
+        !(is_charged(v->operation) || compat_speaks(v)))
         return;
     v->counted_input = operations_input_tokens(v);
     struct quota_ask ask = {.principal = v->caller.arn,

@@ -13,7 +13,7 @@
 #include "mock/converse.h"
 #include "mock/native.h"
 #include "mock/pace.h"
-#include "mock/refusal.h"
+#include "mock/surface.h"
 #include "mock/template.h"
 #include "protocol/eventstream.h"
 
@@ -332,7 +332,7 @@ static struct plan *error_reply_plan(const cJSON *error, const struct fault_scen
                             .capital_message = member(error, "Message") != NULL,
                             .headers = &headers};
     (void)error_style_find(text_of(error, "style", "header"), &e.style);
-    return error_plan(&e, scene->request_id);
+    return surface_error(scene, &e);
 }
 
 static void raw_body(const cJSON *raw, struct buf *body, const char **type)

@@ -194,8 +194,7 @@ cJSON *subject_new(const struct visit *v)
         (void)json_set_string(s, "principal_arn", v->caller.arn);
     if (session_name(v->session) != NULL)
         (void)json_set_string(s, "session", session_name(v->session));
-    (void)cJSON_AddBoolToObject(s, "stream",
-                                v->route.operation != NULL && v->route.operation->streaming != API_NOT_STREAMING);
+    (void)cJSON_AddBoolToObject(s, "stream", visit_streams(v));
     if (v->native.family != NULL && v->native.family->embeds)
         add_embedded(s, v->native.body);
     else if (json_member(asked, "messages") != NULL)

@@ -8,6 +8,7 @@
 #ifndef MOHS_MOCK_SURFACE_H
 #define MOHS_MOCK_SURFACE_H
 
+#include "mock/fault.h"
 #include "mock/operations.h"
 
 struct surface {
@@ -21,8 +22,16 @@ struct surface {
     bool unscripted;                                /* takes no replies from the queue: they are meant for models */
     const char *anonymous;                          /* the operation that nobody need sign; NULL: none */
     bool regionless;                                /* signatures of every region are good */
+    /* Its own shape of an error that a script or a fault wants; NULL: the one of refusal.h. And of an error in the
+     * middle of a stream, appended to `frame`; NULL: an exception of an event stream. */
+    struct plan *(*error)(const struct visit *v, const struct error_reply *e);
+    void (*exception)(const struct visit *v, const char *type, const char *message, struct buf *frame);
 };
 
-extern const struct surface sts_surface; /* sts.c */
+extern const struct surface sts_surface;                           /* sts.c */
+extern const struct surface compat_surface, compat_mantle_surface; /* compat.c */
+
+/* error_plan() in the form of the surface that a scene belongs to. */
+struct plan *surface_error(const struct fault_scene *scene, const struct error_reply *e);
 
 #endif

@@ -65,22 +65,21 @@ static bool known_only(const struct visit *v)
     return v->mock->config.models == MOCK_MODELS_KNOWN || models_refuse_unknown(v->mock->models);
 }
 
-static void resolve_model(struct visit *v)
+struct model_ref visit_model(const struct visit *v, const char *id)
 {
     struct worker *w = v->worker;
-    if (v->model_id == NULL)
-        return;
-    if (w->last_model[0] == '\0' || strcmp(w->last_model, v->model_id) != 0) {
-        w->last_ref = models_resolve(v->mock->models, v->model_id, known_only(v));
-        size_t n = strlen(v->model_id);
-        memcpy(w->last_model, n < sizeof w->last_model ? v->model_id : "", n < sizeof w->last_model ? n + 1 : 1);
+    if (w->last_model[0] == '\0' || strcmp(w->last_model, id) != 0) {
+        w->last_ref = models_resolve(v->mock->models, id, known_only(v));
+        size_t n = strlen(id);
+        memcpy(w->last_model, n < sizeof w->last_model ? id : "", n < sizeof w->last_model ? n + 1 : 1);
     }
-    v->model = w->last_ref;
-    if (v->model.kind == MODEL_ID_ARN) { /* not kept: profiles come and go */
-        const struct model *behind = control_model_of(v, v->model_id);
+    struct model_ref ref = w->last_ref;
+    if (ref.kind == MODEL_ID_ARN) { /* not kept: profiles come and go */
+        const struct model *behind = control_model_of(v, id);
         if (behind != NULL || known_only(v))
-            v->model.row = behind;
+            ref.row = behind;
     }
+    return ref;
 }
 
 /* The catalogue says that nobody gets an answer from this model. */
@@ -108,7 +107,7 @@ static bool is_far_away(const struct visit *v)
     return !geography_has(v->model.geography, buf_text(&region));
 }
 
-static void check_model(struct visit *v)
+void visit_check_model(struct visit *v)
 {
     if (!v->names_model)
         return;
@@ -119,19 +118,25 @@ static void check_model(struct visit *v)
         refuse_model(v);
 }
 
+void visit_settle(struct visit *v)
+{
+    if (v->refusal.layer == REFUSAL_NONE || !mode_refuses(v))
+        return;
+    v->refuse = true;
+    mock_log(v->mock, "%s %.300s refused: %s: %.300s", v->operation, v->model_id != NULL ? v->model_id : "-",
+             v->refusal.type, buf_text(&v->refusal.text));
+}
+
 void visit_validate(struct visit *v)
 {
     if (v->refusal.layer != REFUSAL_NONE)
         return;
-    resolve_model(v);
+    if (v->model_id != NULL)
+        v->model = visit_model(v, v->model_id);
     check_constraints(v);
-    check_model(v);
+    visit_check_model(v);
     if (v->refusal.layer == REFUSAL_NONE && v->names_model) /* the rules are about what is said to models */
         rules_check(v);
     guardrail_read(v);
-    if (v->refusal.layer == REFUSAL_NONE || !mode_refuses(v))
-        return;
-    v->refuse = true;
-    mock_log(v->mock, "%s %s refused: %s: %.300s", v->operation, v->model_id != NULL ? v->model_id : "-",
-             v->refusal.type, buf_text(&v->refusal.text));
+    visit_settle(v);
 }

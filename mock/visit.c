@@ -30,3 +30,8 @@ const char *visit_account(const struct visit *v)
 {
     return v->caller.account;
 }
+
+bool visit_streams(const struct visit *v)
+{
+    return v->streams || (v->route.operation != NULL && v->route.operation->streaming != API_NOT_STREAMING);
+}

@@ -74,6 +74,7 @@ struct worker {
     struct model_ref last_ref;
     struct sigv4_header headers[SIGV4_HEADERS_MAX];
     struct cut_memory cut;
+    struct buf api_key; /* x-api-key as the Authorization it stands for */
     struct caller_room caller;
     uint64_t diagnosed_since_ns;
     unsigned diagnosed;
@@ -83,6 +84,7 @@ struct worker {
 
 struct operation_row;
 struct surface;
+struct compat_row;
 
 struct visit {
     struct mock *mock;
@@ -93,6 +95,8 @@ struct visit {
     struct api_route route;
     const struct surface *surface;
     const struct operation_row *row; /* NULL: no operation of ours */
+    const struct compat_row *compat; /* compat.h; NULL: no compatible endpoint */
+    bool streams;                    /* of those: a stream is asked for */
     const char *operation;           /* its name, also when we do not serve it */
     const char *model_id;            /* decoded; NULL: none, or one that cannot be decoded */
     bool names_model;                /* the operation takes one */
@@ -124,6 +128,7 @@ enum err visit_label(const struct visit *v, const char *name, struct buf *out) M
 enum err visit_query(const struct visit *v, const char *name, struct buf *out) MUST_USE;
 /* v->caller.region, appended. */
 void visit_region(const struct visit *v, struct buf *out);
+bool visit_streams(const struct visit *v); /* the answer is a stream */
 
 /* cache_visit.c: the request as Converse would have it: the body, or what a native body asks; NULL: nothing. */
 const cJSON *visit_asked(const struct visit *v);
@@ -148,6 +153,10 @@ void visit_print_signature(const struct visit *v, struct buf *out);
 
 /* validate.c: model, constraints, semantic rules. */
 void visit_validate(struct visit *v);
+/* Parts of it: v->model of an id; what the catalogue says against v->model; and the end: does the mode refuse? */
+struct model_ref visit_model(const struct visit *v, const char *id);
+void visit_check_model(struct visit *v);
+void visit_settle(struct visit *v);
 
 /* default_answer.c: what the model says when nobody scripted it. */
 void default_answer(const struct visit *v, struct answer *a);

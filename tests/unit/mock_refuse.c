@@ -208,7 +208,7 @@ static void knows_no_other_path(void)
         int status;
         const char *body;
     } paths[] = {
-        {"POST", "/v1/chat/completions", 404, "<UnknownOperationException/>"},
+        {"POST", "/v2/chat/completions", 404, "<UnknownOperationException/>"},
         {"POST", "/model/" HAIKU "/nonsense", 404, "<UnknownOperationException/>"},
         {"GET", CONVERSE, 404, "<UnknownOperationException/>"},
         {"POST", "/model//converse", 404, "<UnknownOperationException/>"},
