@@ -1,7 +1,10 @@
 /* cmd_mock.c: `mohs mock`: serve a Bedrock until told to stop. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "harness/credentials.h"
 #include "harness/file.h"
@@ -29,6 +32,8 @@ struct mock_options {
     const char *cache_scope, *quota;
     struct identity_options tls;
     const char *session_by, *admin_token;
+    const char *record, *record_to, *record_profile, *record_region, *record_ca, *replay_speed;
+    bool record_misses;
     struct option_list fixtures;
     bool watch, strict;
 };
@@ -122,6 +127,21 @@ static const struct option_row rows[] = {
      .help =
          "A call of a model that neither a script nor a fixture answers is an error, MohsFixtureMiss, which names the "
          "nearest fixture and why it missed."},
+    {"record", 0, "URL", OPTION_STRING, AT(record),
+     .help = "Send requests on to this endpoint, https://bedrock-runtime.us-east-1.amazonaws.com, signed anew with your own "
+             "credentials, and keep its answers as fixtures (docs/record.md). Without it nothing leaves this machine."},
+    {"record-to", 0, "DIR", OPTION_STRING, AT(record_to), .help = "Where --record keeps answers, a file for each request."},
+    {"record-misses", 0, NULL, OPTION_FLAG, AT(record_misses),
+     .help = "Send on only what no fixture answers; those of --record-to are among them."},
+    {"record-profile", 0, "NAME", OPTION_STRING, AT(record_profile),
+     .help = "The profile of ~/.aws/credentials to sign with. Default: AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID and its kin, "
+             "then the profile of AWS_PROFILE, or default."},
+    {"record-region", 0, "REGION", OPTION_STRING, AT(record_region),
+     .help = "Region to sign for. Default: that of an AWS URL, else AWS_REGION, else the client's."},
+    {"record-cacert", 0, "FILE", OPTION_STRING, AT(record_ca),
+     .help = "Verify the endpoint by the CAs of this PEM file alone; default: those of the system."},
+    {"replay-speed", 0, "FACTOR", OPTION_STRING, AT(replay_speed), .fallback = "1",
+     .help = "How fast recorded answers come: 1 as they were recorded, 2 twice as fast, 0 at once."},
     {"session-by", 0, "WHAT", OPTION_STRING, AT(session_by), .fallback = "header", .choices = "header|access-key",
      .help = "What tells parallel tests apart: the header x-mohs-session alone, or without it the access key id, too."},
     {"knowledge", 0, "FILE", OPTION_STRING, AT(knowledge),
@@ -343,6 +363,43 @@ static enum err read_overlays(const struct mock_options *o, struct overlays *f, 
     return e;
 }
 
+static bool is_aws(const char *url)
+{
+    return strstr(url, ".amazonaws.com") != NULL || strstr(url, ".api.aws") != NULL;
+}
+
+/* The credentials are looked for only when requests are to go on. */
+static enum err read_record(const struct mock_options *o, struct found_credentials *found, struct mock_config *config,
+                            struct note *note)
+{
+    config->replay_speed = o->replay_speed;
+    config->record.url = o->record;
+    config->record.directory = o->record_to;
+    if (o->record == NULL && (o->record_misses || o->record_profile != NULL || o->record_region != NULL || o->record_ca != NULL))
+        return note_set(note, ERR_INVALID, "--record-misses, --record-profile, --record-region and --record-cacert belong to "
+                                           "--record URL");
+    if (o->record == NULL)
+        return OK;
+    if (o->record_ca != NULL && access(o->record_ca, R_OK) != 0)
+        return note_set(note, ERR_IO, "--record-cacert %s cannot be read: %s", o->record_ca, strerror(errno));
+    enum err e = credentials_find(o->record_profile, found, note);
+    if (e != OK) {
+        note_prefix(note, "--record signs with your own credentials");
+        return e;
+    }
+    config->record = (struct mock_record){
+        .url = o->record,
+        .directory = o->record_to,
+        .misses = o->record_misses,
+        .access_key = found->access_key,
+        .secret = found->secret,
+        .session_token = found->session_token,
+        .bearer = found->bearer,
+        .region = o->record_region != NULL ? o->record_region : is_aws(o->record) ? NULL : found->region,
+        .ca_file = o->record_ca};
+    return OK;
+}
+
 static enum err announce(const struct mock_options *o, const struct identity *identity, const struct mock *mock,
                          struct note *note)
 {
@@ -379,6 +436,9 @@ static int run(const void *settings, const struct option_list *operands)
     CLEANUP(overlays_release) struct overlays overlays = {BUF_INIT(OVERLAY_MAX), BUF_INIT(OVERLAY_MAX)};
     if (e == OK)
         e = read_overlays(o, &overlays, &config, &note);
+    CLEANUP(found_credentials_release) struct found_credentials found = {.region = NULL};
+    if (e == OK)
+        e = read_record(o, &found, &config, &note);
     if (e == OK)
         e = identity_open(&o->tls, o->host, &identity, &note);
     config.tls = identity.tls;

@@ -7,6 +7,7 @@
 #include "mock/choose.h"
 
 #include "mock/compat.h"
+#include "mock/record.h"
 #include "mock/scripted.h"
 #include "mock/surface.h"
 #include "mock/template.h"
@@ -117,8 +118,9 @@ void choose_reply(struct visit *v, struct choice *c)
 {
     *c = (struct choice){.fixture = BUF_INIT(BUF_ANY), .miss = BUF_INIT(BUF_ANY)};
     struct script *script = session_script(v->session);
-    c->fixtures = fixtures_now(v->mock->fixtures);
-    bool strict = v->mock->config.strict && a_model_speaks(v);
+    if (recorder_asks_fixtures(v->mock->recorder))
+        c->fixtures = fixtures_now(v->mock->fixtures);
+    bool strict = v->mock->config.strict && v->mock->recorder == NULL && a_model_speaks(v);
     if (c->fixtures == NULL && !strict && !script_waits(script))
         return;
     CLEANUP(json_free) cJSON *subject = subject_new(v);

@@ -16,6 +16,7 @@
 #include "mock/guardrail.h"
 #include "mock/metrics.h"
 #include "mock/policy.h"
+#include "mock/record.h"
 #include "mock/pace.h"
 #include "mock/rules.h"
 
@@ -86,10 +87,33 @@ static enum err read_quotas(struct mock *m, const struct mock_config *c, struct 
     return e;
 }
 
+/* What the endpoint is to judge, the mock does not refuse. */
+static enum err start_recorder(struct mock *m, const struct mock_config *c, struct note *note)
+{
+    enum err e = replay_speed_read(c->replay_speed, &m->replay_speed, note);
+    if (e == OK)
+        e = recorder_new(c, &m->recorder, note);
+    if (e != OK || m->recorder == NULL)
+        return e;
+    CLEANUP(buf_release) struct buf words = BUF_INIT(BUF_ANY);
+    recorder_describe(m->recorder, &words);
+    mock_log(m, "%s", buf_text(&words));
+    m->config.validation = MOCK_VALIDATION_RECORD;
+    return OK;
+}
+
 static enum err load_fixtures(struct mock *m, const struct mock_config *c, struct note *note)
 {
+    CLEANUP(free_ptr) const char **paths = calloc(c->fixture_count + 1, sizeof *paths);
+    if (paths == NULL)
+        return note_set(note, ERR_NOMEM, "out of memory");
+    size_t count = 0;
+    for (; count < c->fixture_count; count++)
+        paths[count] = c->fixtures[count];
+    if (m->recorder != NULL && c->record.misses) /* the hand-written ones first */
+        paths[count++] = c->record.directory;
     const struct fixtures_config f = {
-        .paths = c->fixtures, .count = c->fixture_count, .watch = c->watch, .log = server_log, .log_ctx = m};
+        .paths = paths, .count = count, .watch = c->watch, .log = server_log, .log_ctx = m};
     return fixtures_new(&f, &m->fixtures, note);
 }
 
@@ -162,6 +186,8 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     if (e == OK)
         e = faults_read_options(config->faults, &m->standing_faults, note);
     if (e == OK)
+        e = start_recorder(m, config, note);
+    if (e == OK)
         e = load_fixtures(m, config, note);
     if (e == OK)
         e = start_servers(m, config, note);
@@ -187,6 +213,7 @@ void mock_stop(struct mock *m)
     quotas_free(m->quotas);
     shared_drop(&m->standing_faults);
     fixtures_free(m->fixtures);
+    recorder_free(m->recorder);
     sessions_free(m->sessions);
     knowledge_free(m->knowledge);
     times_free(m->times);

@@ -56,6 +56,16 @@ struct mock_key {
 
 struct tls;
 
+/* Where requests go on to, and what for (mock/record.h). */
+struct mock_record {
+    const char *url;       /* NULL: nothing leaves this machine */
+    const char *directory; /* what is answered is kept there */
+    bool misses;           /* only what no fixture answers; those of `directory` are among them */
+    const char *access_key, *secret, *session_token, *bearer; /* of the user; bearer, when there is one, else the key */
+    const char *region;                                       /* to sign for; NULL: that of the URL, else the client's */
+    const char *ca_file;                                      /* verify the endpoint by these CAs alone; NULL: the system's */
+};
+
 struct mock_config {
     const char *host; /* NULL: 127.0.0.1 */
     uint16_t port;    /* 0: any free one */
@@ -100,6 +110,8 @@ struct mock_config {
     bool strict; /* what neither script nor fixture answers is an error */
     enum mock_session_by session_by;
     const char *guardrails_file; /* laid over the built-in guardrails (mock/guardrail.h); NULL: none */
+    struct mock_record record;
+    const char *replay_speed;    /* of recorded fixtures: "1" as recorded, "2" twice as fast, "0" at once; NULL: "1" */
     const char *admin_token;     /* who asks the admin API must bear it; NULL: nobody need */
     struct tls *tls;          /* of the Bedrock port, until mock_stop() (net/tls.h); NULL: cleartext */
     const char *const *rules_on,

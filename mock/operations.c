@@ -17,6 +17,7 @@
 #include "mock/metrics.h"
 #include "mock/pace.h"
 #include "mock/policy.h"
+#include "mock/record.h"
 #include "mock/scripted.h"
 #include "protocol/token.h"
 
@@ -191,13 +192,29 @@ struct outcome {
     struct choice choice;
     const char *source;
     struct buf faults;
+    struct relay *relay; /* it answers; there is no plan */
 };
 
 static struct plan *answer(struct visit *v, const cJSON *reply, const struct fault_scene *scene)
 {
     if (reply == NULL || scripted_is_answer(reply))
         return v->row->answer(v, reply);
-    return scripted_plan(reply, scene);
+    struct plan *plan = scripted_plan(reply, scene);
+    replay_pace(reply, v->mock->replay_speed, plan);
+    return plan;
+}
+
+/* Nothing that was prepared answers it: the endpoint does. */
+static bool goes_on(struct visit *v, struct outcome *out)
+{
+    if (out->choice.reply != NULL || out->choice.plan != NULL || !record_takes(v))
+        return false;
+    record_choose(v, &out->choice);
+    if (out->choice.reply != NULL)
+        return false;
+    out->source = "record";
+    out->relay = record_start(v, &out->plan);
+    return true;
 }
 
 static void serve(struct visit *v, struct outcome *out)
@@ -206,6 +223,8 @@ static void serve(struct visit *v, struct outcome *out)
         .request_id = v->request_id, .visit = v, .rng = &v->worker->rng, .happened = &out->faults};
     if (!v->refuse && !v->surface->unscripted)
         choose_reply(v, &out->choice);
+    if (goes_on(v, out))
+        return;
     const cJSON *reply = out->choice.reply;
     if (reply != NULL)
         scene.seed = visit_seed(v);
@@ -272,19 +291,29 @@ static void on_paid(void *ctx, struct exchange *x, const struct delivery *d)
         journal_end(w->mock->journal, f->entry, d);
 }
 
-/* Without memory for it, the bill stays as it was reserved. */
-static void on_end(struct visit *v, const struct plan *plan, struct entry *entry)
+static void when_done(struct visit *v, const struct outcome *o, struct entry *entry,
+                      void (*done)(void *ctx, struct exchange *x, const struct delivery *d), void *ctx)
 {
+    if (o->relay != NULL)
+        record_watch(o->relay, entry, done, ctx);
+    else
+        exchange_on_done(v->exchange, done, ctx);
+}
+
+/* Without memory for it, the bill stays as it was reserved. */
+static void on_end(struct visit *v, const struct outcome *o, struct entry *entry)
+{
+    const struct plan *plan = o->plan;
     struct farewell *f = v->hold.generation == 0 && !v->open ? NULL : calloc(1, sizeof *f);
     if (f == NULL && v->open)
         visit_leaves(v->mock);
     if (f != NULL) {
         *f = (struct farewell){.entry = entry, .open = v->open};
         if (v->hold.generation != 0)
-            f->bill = visit_bill(v, plan != NULL ? plan->status : 500);
-        exchange_on_done(v->exchange, on_paid, f);
+            f->bill = visit_bill(v, plan != NULL ? plan->status : o->relay != NULL ? 200 : 500);
+        when_done(v, o, entry, on_paid, f);
     } else {
-        exchange_on_done(v->exchange, on_done, entry);
+        when_done(v, o, entry, on_done, entry);
     }
 }
 
@@ -297,7 +326,8 @@ static void count(const struct visit *v, const struct outcome *o)
 {
     struct metrics_block *b = v->worker->metrics;
     const struct refusal *r = v->refusal.layer == REFUSAL_THROTTLE && v->found.layer != REFUSAL_NONE ? &v->found : &v->refusal;
-    metrics_answer(b, v->operation, o->plan != NULL ? o->plan->status : 500, o->source);
+    if (o->relay == NULL)
+        metrics_answer(b, v->operation, o->plan != NULL ? o->plan->status : 500, o->source);
     if (v->refusal.layer != REFUSAL_NONE)
         metrics_refusal(b, v->refuse ? v->refusal.layer : r->layer);
     if (o->faults.len > 0)
@@ -332,7 +362,7 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .faults = o->faults.len > 0 ? buf_text(&o->faults) : NULL,
                                     .ignored = visit_ignores(v),
                                     .verdict = verdict_word(v),
-                                    .status = o->plan != NULL ? o->plan->status : 500};
+                                    .status = o->plan != NULL ? o->plan->status : o->relay != NULL ? 0 : 500};
     return journal_begin(m->journal, &record, &v->worker->scratch);
 }
 
@@ -376,8 +406,9 @@ void operations_handle(void *ctx, struct exchange *x)
     }
     serve(&v, &o);
     count(&v, &o);
-    on_end(&v, o.plan, keep(&v, &o));
-    exchange_reply(x, o.plan);
+    on_end(&v, &o, keep(&v, &o));
+    if (o.relay == NULL)
+        exchange_reply(x, o.plan);
     choice_release(&o.choice);
     session_drop(&v.held_session);
     native_request_release(&v.native);
@@ -417,6 +448,7 @@ void operations_worker_stop(void *ctx, void *worker)
     struct worker *w = worker;
     if (w == NULL)
         return;
+    record_worker_stop(w);
     sigv4_free(w->sigv4);
     key_found_wipe(&w->caller.found);
     buf_release(&w->scratch);

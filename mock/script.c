@@ -43,7 +43,7 @@ struct shared *shared_new(cJSON *take)
     return s;
 }
 
-static struct shared *shared_hold(struct shared *s)
+struct shared *shared_hold(struct shared *s)
 {
     if (s != NULL)
         atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);

@@ -21,6 +21,7 @@ void script_free(struct script *s); /* references taken from it stay good */
 struct shared;
 struct shared *shared_new(cJSON *take);
 const cJSON *shared_tree(const struct shared *s); /* NULL for NULL */
+struct shared *shared_hold(struct shared *s); /* one more reference */
 void shared_drop(struct shared **pointer);        /* for CLEANUP too */
 
 /* The body of POST /script; its "session" is the caller's business. All or nothing: a mistake is ERR_INVALID, says where, and changes nothing. */

@@ -253,7 +253,7 @@ static const struct member_row reply_rows[] = {
     {"frames", check_frames},  {"stop_reason", check_line}, {"usage", check_object},  {"metrics", check_object},
     {"extra", check_object},   {"latency_ms", pace_check},  {"ttft_ms", pace_check},  {"itl_ms", pace_check},
     {"head_gate", check_line}, {"gates", check_gates},      {"faults", faults_check},
-    {"template", check_bool},
+    {"template", check_bool},  {"headers", check_headers},  {"recorded", check_object},
 };
 
 size_t scripted_members(const char *const **out)
@@ -358,26 +358,32 @@ static bool is_servers_own(const char *name)
     return false;
 }
 
-static struct plan *raw_plan(const cJSON *raw, const struct fault_scene *scene)
+static void set_headers(struct plan *plan, const cJSON *list)
 {
-    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
     CLEANUP(http_headers_release) struct http_headers headers;
-    const char *type;
-    struct plan *plan = plan_new((int)number_of(raw, "status", 200));
     http_headers_init(&headers);
-    if (plan == NULL)
-        return NULL;
-    raw_body(raw, &body, &type);
-    plan_body(plan, type, buf_span(&body));
-    plan_header(plan, "x-amzn-RequestId", scene->request_id);
-    read_headers(member(raw, "headers"), &headers);
+    read_headers(list, &headers);
     for (size_t i = 0; i < headers.count; i++) /* the first of a name replaces ours, more of that name are added */
         if (!is_servers_own(headers.items[i].name))
             http_headers_remove(&plan->headers, headers.items[i].name);
     for (size_t i = 0; i < headers.count; i++)
         if (!is_servers_own(headers.items[i].name))
             http_headers_add(&plan->headers, headers.items[i].name, headers.items[i].value);
-    plan->failed = plan->failed || headers.failed || plan->headers.failed || buf_error(&body) != OK;
+    plan->failed = plan->failed || headers.failed || plan->headers.failed;
+}
+
+static struct plan *raw_plan(const cJSON *raw, const struct fault_scene *scene)
+{
+    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+    const char *type;
+    struct plan *plan = plan_new((int)number_of(raw, "status", 200));
+    if (plan == NULL)
+        return NULL;
+    raw_body(raw, &body, &type);
+    plan_body(plan, type, buf_span(&body));
+    plan_header(plan, "x-amzn-RequestId", scene->request_id);
+    set_headers(plan, member(raw, "headers"));
+    plan->failed = plan->failed || buf_error(&body) != OK;
     return plan;
 }
 
@@ -417,6 +423,13 @@ static enum es_error write_frame(const cJSON *frame, struct rng *rng, struct buf
                          : es_encode_exception(out, exception, buf_span(&payload));
 }
 
+/* Milliseconds and their fractions. */
+static uint64_t ns_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = member(object, key);
+    return cJSON_IsNumber(item) && item->valuedouble > 0 ? (uint64_t)(item->valuedouble * MS) : 0;
+}
+
 static struct plan *frames_plan(const cJSON *frames, const struct fault_scene *scene)
 {
     struct plan *plan = plan_new(200);
@@ -434,7 +447,7 @@ static struct plan *frames_plan(const cJSON *frames, const struct fault_scene *s
             plan_header(plan, "X-Amzn-Bedrock-Content-Type", "application/json");
         if (write_frame(frame, scene->rng, &bytes) != ES_OK || buf_error(&bytes) != OK)
             plan->failed = true;
-        (void)plan_add(plan, buf_span(&bytes), number_of(frame, "after_ms", 0) * MS, n);
+        (void)plan_add(plan, buf_span(&bytes), ns_of(frame, "after_ms"), n);
         if (member(frame, "gate") != NULL)
             plan_gate_event(plan, n, text_of(frame, "gate", ""));
         n++;
@@ -465,6 +478,8 @@ struct plan *scripted_finish(const cJSON *reply, struct plan *take, const struct
     const cJSON *gate;
     if (take == NULL)
         return NULL;
+    if (member(reply, "headers") != NULL)
+        set_headers(take, member(reply, "headers"));
     cJSON_ArrayForEach(gate, member(reply, "gates"))
         plan_gate_event(take, (size_t)number_of(gate, "before_event", 0), text_of(gate, "name", ""));
     take = faults_apply(take, member(reply, "faults"), scene);

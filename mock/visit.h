@@ -23,6 +23,7 @@
 #include "protocol/shape.h"
 #include "protocol/sigv4.h"
 
+struct client;
 struct control;
 struct knowledge;
 
@@ -39,6 +40,8 @@ struct mock {
     struct knowledge *knowledge;
     struct sessions *sessions;
     struct fixtures *fixtures;
+    struct recorder *recorder; /* NULL: nothing leaves this machine */
+    double replay_speed;
     struct journal *journal;
     struct gates *gates;
     struct server *server, *admin;
@@ -67,6 +70,7 @@ struct cut_memory {
 struct worker {
     struct mock *mock;
     struct metrics_block *metrics;
+    struct client *upstream; /* with --record, from its first request on */
     struct sigv4 *sigv4;
     struct rng rng;
     struct buf scratch, text, model;
