@@ -28,6 +28,7 @@ struct mock_options {
     const char *latency, *ttft, *itl, *load_factor, *tempo;
     int64_t port, workers, seed, journal, ttft_per_token, load_full, probe_deltas, max_body, ready_fd;
     struct option_list keys, principals, bearer_keys, rules_on, rules_off, faults;
+    int64_t async_ns;
     bool parent_watch, no_cache, no_done, fault_headers;
     const char *cache_scope, *quota;
     struct identity_options tls;
@@ -148,6 +149,8 @@ static const struct option_row rows[] = {
      .help = "Knowledge bases laid over the built-in ones, for Retrieve and RetrieveAndGenerate (docs/knowledge.md)."},
     {"guardrails", 0, "FILE", OPTION_STRING, AT(guardrails),
      .help = "Guardrails, word lists and settings laid over the built-in ones (docs/guardrails.md)."},
+    {"async-duration", 0, "TIME", OPTION_DURATION, AT(async_ns), .fallback = "10s",
+     .help = "How long asynchronous invocations are in progress, by the mock's clock; 0s: they are over at once."},
     {"quota", 0, "FILE", OPTION_STRING, AT(quota),
      .help = "Quotas of requests and tokens per minute and day (docs/cache-and-quotas.md); none when not given."},
     {"no-prompt-cache", 0, NULL, OPTION_FLAG, AT(no_cache),
@@ -294,6 +297,7 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .signed_payload = o->signed_payload,
         .long_mismatch = choice(o->mismatch, "short|long") == 1,
         .no_auth_is_token = choice(o->missing_auth, "header|token") == 1,
+        .async_duration_ms = o->async_ns < 1000000 ? -1 : o->async_ns / 1000000,
         .no_cache = o->no_cache,
         .no_done = o->no_done,
         .cache_by_id = choice(o->cache_scope, "model|id") == 1,

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "mock/admin.h"
+#include "mock/async.h"
 #include "mock/surface.h"
 
 struct control *control_new(void)
@@ -337,7 +338,7 @@ static bool is_ours(struct visit *v, const char *arn)
     bool ok = list != NULL && control_gather_profiles(v, list) && control_gather_jobs(v, list);
     for (size_t i = 0; i < COUNT_OF(behind); i++)
         ok = ok && control_gather_resources(v, behind[i].list, list);
-    return ok && list_has(list, arn);
+    return ok && (list_has(list, arn) || asyncs_have(v, arn));
 }
 
 static struct plan *answer_list_tags(struct visit *v, const cJSON *reply)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "mock/agent.h"
+#include "mock/async.h"
 #include "mock/cache.h"
 #include "mock/fixtures.h"
 #include "mock/guardrail.h"
@@ -70,8 +71,9 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
     if (m->quotas == NULL || (m->cache == NULL && !c->no_cache))
         return note_set(note, ERR_NOMEM, "out of memory");
     m->control = control_new();
+    m->asyncs = asyncs_new();
     if ((c->region != NULL && m->region == NULL) || m->sessions == NULL || m->journal == NULL || m->gates == NULL ||
-        m->control == NULL)
+        m->control == NULL || m->asyncs == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
     return OK;
 }
@@ -210,6 +212,7 @@ void mock_stop(struct mock *m)
     journal_free(m->journal);
     cache_free(m->cache);
     control_free(m->control);
+    asyncs_free(m->asyncs);
     quotas_free(m->quotas);
     shared_drop(&m->standing_faults);
     fixtures_free(m->fixtures);

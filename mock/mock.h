@@ -118,6 +118,7 @@ struct mock_config {
         *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */
     const char *quotas;       /* JSON as POST /quotas takes it; NULL: none */
     bool no_done;             /* streams of Chat Completions end without [DONE] */
+    int64_t async_duration_ms; /* how long asynchronous invocations take; 0: 10 s; negative: no time */
     bool no_cache;            /* prompts are not cached: points are taken and mean nothing */
     bool cache_by_id;         /* a model and its profiles have a prompt cache each, not one together */
     /* One line per refused request, with the diagnosis, and what the servers say; any thread. NULL: nowhere. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "mock/agent.h"
+#include "mock/async.h"
 #include "mock/choose.h"
 #include "mock/converse.h"
 #include "mock/guardrail_apply.h"
@@ -94,6 +95,9 @@ const struct operation_row *operation_find(const char *name)
     for (size_t i = 0; i < mock_control_count; i++)
         if (strcmp(mock_control_rows[i].name, name) == 0)
             return &mock_control_rows[i];
+    for (size_t i = 0; i < mock_async_count; i++)
+        if (strcmp(mock_async_rows[i].name, name) == 0)
+            return &mock_async_rows[i];
     for (size_t i = 0; i < mock_agent_count; i++)
         if (strcmp(mock_agent_rows[i].name, name) == 0)
             return &mock_agent_rows[i];

@@ -24,6 +24,7 @@
 #include "protocol/sigv4.h"
 
 struct client;
+struct asyncs;
 struct control;
 struct knowledge;
 
@@ -37,6 +38,7 @@ struct mock {
     struct models *models;
     struct guardrails *guardrails;
     struct control *control; /* what the control plane keeps */
+    struct asyncs *asyncs;
     struct knowledge *knowledge;
     struct sessions *sessions;
     struct fixtures *fixtures;
