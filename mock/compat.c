@@ -18,11 +18,13 @@ static struct plan *count_tokens(struct visit *v, const cJSON *reply);
 static struct plan *list_models(struct visit *v, const cJSON *reply);
 static struct plan *get_model(struct visit *v, const cJSON *reply);
 
+/* On mantle, OpenAI's own client asks for everything below /openai/v1 by default. */
 static const struct compat_row rows[] = {
     {"POST", "/openai/v1/chat/completions", false, COMPAT_CHAT, {"ChatCompletions", answer_model, compat_read}},
     {"POST", "/openai/v1/responses", false, COMPAT_RESPONSES, {"Responses", answer_model, compat_read}},
     {"POST", "/anthropic/v1/messages", false, COMPAT_MESSAGES, {"Messages", answer_model, compat_read}},
     {"POST", "/v1/chat/completions", true, COMPAT_CHAT, {"MantleChatCompletions", answer_model, compat_read}},
+    {"POST", "/openai/v1/chat/completions", true, COMPAT_CHAT, {"MantleChatCompletions", answer_model, compat_read}},
     {"POST", "/v1/responses", true, COMPAT_RESPONSES, {"MantleResponses", answer_model, compat_read}},
     {"POST", "/openai/v1/responses", true, COMPAT_RESPONSES, {"MantleResponses", answer_model, compat_read}},
     {"POST", "/anthropic/v1/messages", true, COMPAT_MESSAGES, {"MantleMessages", answer_model, compat_read}},
@@ -33,6 +35,8 @@ static const struct compat_row rows[] = {
      {"MantleCountTokens", count_tokens, compat_read}},
     {"GET", "/v1/models", true, COMPAT_MODELS, {"MantleListModels", list_models, NULL}},
     {"GET", "/v1/models/", true, COMPAT_MODELS, {"MantleGetModel", get_model, NULL}},
+    {"GET", "/openai/v1/models", true, COMPAT_MODELS, {"MantleListModels", list_models, NULL}},
+    {"GET", "/openai/v1/models/", true, COMPAT_MODELS, {"MantleGetModel", get_model, NULL}},
 };
 
 bool compat_speaks(const struct visit *v)

@@ -90,24 +90,6 @@ static void wrong_value(struct walk *w, const char *param, const char *got, cons
         fail(w, param, "invalid_value", "Invalid value: '%.100s'. Supported values are: %s.", got, buf_text(&list));
 }
 
-static void check_range(struct walk *w, const char *param, const cJSON *value, double least, double most)
-{
-    double got = value->valuedouble;
-    bool whole = value->valuestring == NULL || strpbrk(value->valuestring, ".eE") == NULL;
-    if (got < least && w->anthropic)
-        fail(w, param, NULL, "%s: Input should be greater than or equal to %g", param, least);
-    else if (got > most && w->anthropic)
-        fail(w, param, NULL, "%s: Input should be less than or equal to %g", param, most);
-    else if (got < least)
-        fail(w, param, whole ? "integer_below_min_value" : "decimal_below_min_value",
-             "Invalid '%s': %s below minimum value. Expected a value >= %g, but got %g instead.", param,
-             whole ? "integer" : "decimal", least, got);
-    else if (got > most)
-        fail(w, param, whole ? "integer_above_max_value" : "decimal_above_max_value",
-             "Invalid '%s': %s above maximum value. Expected a value <= %g, but got %g instead.", param,
-             whole ? "integer" : "decimal", most, got);
-}
-
 static bool in_words(const char *words, const char *text)
 {
     struct span rest = span_of(words), word;
@@ -156,6 +138,24 @@ static unsigned kind_of(const cJSON *value)
                                        : NUMBER;
 }
 
+static void check_range(struct walk *w, const struct member *m, const char *param, double got)
+{
+    double least = m->least, most = m->most;
+    bool whole = m->kind == INTEGER;
+    if (got < least && w->anthropic)
+        fail(w, param, NULL, "%s: Input should be greater than or equal to %g", param, least);
+    else if (got > most && w->anthropic)
+        fail(w, param, NULL, "%s: Input should be less than or equal to %g", param, most);
+    else if (got < least)
+        fail(w, param, whole ? "integer_below_min_value" : "decimal_below_min_value",
+             "Invalid '%s': %s below minimum value. Expected a value >= %g, but got %g instead.", param,
+             whole ? "integer" : "decimal", least, got);
+    else if (got > most)
+        fail(w, param, whole ? "integer_above_max_value" : "decimal_above_max_value",
+             "Invalid '%s': %s above maximum value. Expected a value <= %g, but got %g instead.", param,
+             whole ? "integer" : "decimal", most, got);
+}
+
 static void check_member(struct walk *w, const struct member *m, const cJSON *value, const char *param)
 {
     if (value == NULL) {
@@ -169,7 +169,7 @@ static void check_member(struct walk *w, const struct member *m, const cJSON *va
             i++;
         wrong_type(w, param, kinds[i].openai, kinds[i].anthropic, value);
     } else if (cJSON_IsNumber(value) && (m->least != 0 || m->most != 0)) {
-        check_range(w, param, value, m->least, m->most);
+        check_range(w, m, param, value->valuedouble);
     } else if (cJSON_IsString(value) && m->words != NULL && !in_words(m->words, value->valuestring)) {
         wrong_value(w, param, value->valuestring, m->words);
     }

@@ -4,7 +4,7 @@
 # `N passed, N failed, N skipped`. Exit 1 when something failed, 2 when nothing could begin.
 #
 # MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: one of
-# boto3, js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2), go, java, rust, gateways. Arguments are
+# boto3, compat (OpenAI's and Anthropic's own clients), js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2), go, java, rust, gateways. Arguments are
 # the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails, RECORD=file all outcomes.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -98,6 +98,7 @@ everything() {
     *) "$here/setup.sh" "$ONLY" ;;
   esac
   have boto3 py/installed.txt && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" | lines &
+  have compat compat/installed.txt && trial compat "$INTEROP/compat/bin/python" -B "$here/client_compat.py" "$@" | lines &
   have js js/installed.json && trial js node "$here/client_js.mjs" "$@" | lines &
   have js-h2 js/installed.json && trial js-h2 node "$here/client_js.mjs" --handler h2 "$@" | lines &
   have go go/driver && driven go "$INTEROP/go/driver" -- "$@" | lines &
@@ -121,7 +122,7 @@ everything "$@" | awk '
   /^SKIP / { skipped++ }
   { print; fflush() }
   END {
-    n = split("boto3 js js-h2 go java rust", sdk, " ")
+    n = split("boto3 compat js js-h2 go java rust", sdk, " ")
     for (i = 1; i <= n; i++) if (ok[sdk[i]] + bad[sdk[i]])
       matrix = matrix (matrix ? ", " : "SDKs: ") sdk[i] " " ok[sdk[i]] + 0 " passed" (bad[sdk[i]] ? " " bad[sdk[i]] " failed" : "")
     if (matrix) print matrix

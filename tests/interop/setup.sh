@@ -3,13 +3,13 @@
 #
 # Real clients are worth their price in bytes, but not in hurdles: what cannot be had here (no Python, an old Node, no
 # way to a package registry) is one line `SKIP what: reason`, and the script still ends well. Versions are pinned with
-# their hashes, in requirements.txt and package-lock.json; no install script of any package is run; where packages come
+# their hashes, in requirements*.txt and package-lock.json; no install script of any package is run; where packages come
 # from is the business of pip's and npm's own settings. A second run compares a file and is done.
 #
 # System packages (python3-venv, nodejs, npm) are installed by itself only in CI (CI=true); elsewhere it says what to install.
 # The compilers of Go, Java and Rust are never installed: systems that have no use for them skip their SDKs.
 #
-# Arguments: the clients that are wanted (boto3, js, go, java, rust; default: all).
+# Arguments: the clients that are wanted (boto3, compat, js, go, java, rust; default: all).
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -36,17 +36,19 @@ last_words() { grep -v -e '^[[:space:]]*$' -e 'complete log of this run' "$into/
 
 venv_works() { command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
+# python_part NAME FOLDER REQUIREMENTS MINOR: a virtual environment of its own, for Python 3.MINOR and newer.
 python_part() {
-  cmp -s "$here/requirements.txt" "$into/py/installed.txt" && return
+  local of=$into/$2 list=$here/$3
+  cmp -s "$list" "$of/installed.txt" && return
   venv_works || system python3 python3-venv
-  venv_works || { skip boto3 "python3 with its venv module is not here (Debian: apt-get install python3-venv)"; return; }
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { skip boto3 "it needs Python 3.10 or newer"; return; }
-  rm -rf "$into/py"
-  { python3 -m venv "$into/py" &&
-    "$into/py/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: \
-      --require-hashes -r "$here/requirements.txt"; } >> "$into/setup.log" 2>&1 || {
-    skip boto3 "its packages could not be installed: $(last_words)"; rm -rf "$into/py"; return; }
-  cp "$here/requirements.txt" "$into/py/installed.txt"
+  venv_works || { skip "$1" "python3 with its venv module is not here (Debian: apt-get install python3-venv)"; return; }
+  python3 -c "import sys; sys.exit(sys.version_info < (3, $4))" || { skip "$1" "it needs Python 3.$4 or newer"; return; }
+  rm -rf "$of"
+  { python3 -m venv "$of" &&
+    "$of/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: \
+      --require-hashes -r "$list"; } >> "$into/setup.log" 2>&1 || {
+    skip "$1" "its packages could not be installed: $(last_words)"; rm -rf "$of"; return; }
+  cp "$list" "$of/installed.txt"
 }
 
 node_works() { command -v node >/dev/null && command -v npm >/dev/null; }
@@ -135,10 +137,11 @@ rust_part() {
 }
 
 : > "$into/setup.log"
-for part in "${@:-boto3 js go java rust}"; do
+for part in "${@:-boto3 compat js go java rust}"; do
   for name in $part; do
     case $name in
-      boto3) python_part ;;
+      boto3) python_part boto3 py requirements.txt 10 ;;
+      compat) python_part compat compat requirements-compat.txt 11 ;;
       js | js-h2) js_part ;;
       go | java | rust) (${name}_part) ;;
       *) echo "setup.sh: no client is called $name" >&2; exit 2 ;;

@@ -427,7 +427,8 @@ static void the_host_tells_them_apart(void)
         {"bedrock-mantle.us-east-1.api.aws", RESPOND, 200, true},
         {"bedrock-runtime.us-east-1.amazonaws.com", RESPOND, 200, false},
         {"bedrock-mantle.us-east-1.api.aws", "/v1/responses", 200, true},
-        {"bedrock-mantle.us-east-1.api.aws", CHAT, 404, true},
+        {"bedrock-mantle.us-east-1.api.aws", "/openai/v1/nonsense", 404, true},
+        {"bedrock-runtime.us-east-1.amazonaws.com", "/openai/v1/nonsense", 404, false},
         {"bedrock-runtime.us-east-1.amazonaws.com", "/v1/responses", 404, false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
