@@ -90,6 +90,22 @@ static void find_resource(const struct visit *v, const struct action_row *row, s
 
 /* ---- saying no ---- */
 
+/* The texts speak of bedrock:ACTION; an action of another service goes by its own name. */
+static void name_action(const char *action, const char *name, struct buf *text)
+{
+    CLEANUP(buf_release) struct buf theirs = BUF_INIT(REFUSAL_TEXT_MAX);
+    CLEANUP(buf_release) struct buf out = BUF_INIT(REFUSAL_TEXT_MAX);
+    buf_addf(&theirs, "bedrock:%s", name);
+    const char *at = buf_text(text);
+    for (const char *hit; (hit = strstr(at, buf_text(&theirs))) != NULL; at = hit + theirs.len) {
+        buf_add(&out, (struct span){(const unsigned char *)at, (size_t)(hit - at)});
+        buf_adds(&out, action);
+    }
+    buf_adds(&out, at);
+    buf_reset(text);
+    buf_add(text, buf_span(&out));
+}
+
 static void deny(struct visit *v, const char *action, const char *resource, enum policy_says says, const char *scp)
 {
     const char *id = says == POLICY_IS_SILENT ? "iam-implicit-deny" : scp != NULL ? "scp-deny" : "iam-explicit-deny";
@@ -102,6 +118,8 @@ static void deny(struct visit *v, const char *action, const char *resource, enum
         return;
     api_text_format(row, &text, "principal_arn", v->caller.arn, "arn", v->caller.arn, "Action", (const char *)name.p,
                     "resource_arn", resource, "role_arn", resource, "scp_arn", scp != NULL ? scp : "", NULL);
+    if (span_has_prefix(span_of(action), "bedrock-mantle:"))
+        name_action(action, (const char *)name.p, &text);
     refusal_set(&v->refusal, REFUSAL_POLICY, row->type, "%s", "");
     if (v->refusal.layer != REFUSAL_POLICY)
         return;

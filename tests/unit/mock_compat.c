@@ -1,4 +1,6 @@
 /* The OpenAI- and Anthropic-compatible endpoints: their answers, streams, errors, and which host's they are. */
+#include <unistd.h>
+
 #include "mock_rig.h"
 #include "protocol/sse.h"
 
@@ -382,6 +384,50 @@ static void quotas_and_policies_speak_it_too(void)
     CU_ASSERT_STRING_EQUAL(text_at(two.json, "/error/code"), "rate_limit_exceeded");
 }
 
+static void a_policy_is_asked_for_each_hosts_actions(void)
+{
+    static const char policy[] = "{\"statements\":[{\"effect\":\"Allow\",\"actions\":[\"bedrock:InvokeModel\","
+                                 "\"bedrock:CallWithBearerToken\"],\"resources\":[\"*\"]}]}";
+    char path[] = "/tmp/mohs-compat-XXXXXX";
+    int fd = mkstemp(path);
+    CU_ASSERT_EQUAL_FATAL(write(fd, policy, sizeof policy - 1), (ssize_t)sizeof policy - 1);
+    (void)close(fd);
+    struct mock_config config = {.policy_file = path};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    (void)unlink(path);
+    CLEANUP(reply_release) struct reply yes = post(m, CHAT, "{" OSS "," SAY "}");
+    CLEANUP(reply_release) struct reply stream = post(m, CHAT, "{" OSS "," SAY ",\"stream\":true}");
+    CLEANUP(reply_release)
+    struct reply mantle = fetch(mock_port(m), "POST", MANTLE, "{" OSS "," SAY "}", NULL, &mantle_key);
+    CLAIM(yes.status == 200, "%s", buf_text(&yes.body));
+    CLAIM(stream.status == 403 && strstr(buf_text(&stream.body), "bedrock:InvokeModelWithResponseStream on") != NULL,
+          "%s", buf_text(&stream.body));
+    CLAIM(mantle.status == 403 && strstr(buf_text(&mantle.body), "bedrock-mantle:CreateInference on resource: arn:aws:"
+                                                                 "bedrock-mantle:us-east-1:123456789012:project/"
+                                                                 "default") != NULL,
+          "%s", buf_text(&mantle.body));
+    CU_ASSERT_STRING_EQUAL(text_at(mantle.json, "/error/code"), "access_denied");
+}
+
+static void guardrails_are_named_in_headers(void)
+{
+    struct mock_config config = {.seed = 1};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    struct http_headers more;
+    http_headers_init(&more);
+    http_headers_add(&more, "X-Amzn-Bedrock-GuardrailIdentifier", "words0000001");
+    http_headers_add(&more, "X-Amzn-Bedrock-GuardrailVersion", "DRAFT");
+    CLEANUP(reply_release)
+    struct reply r =
+        fetch(mock_port(m), "POST", CHAT,
+              "{" OSS ",\"messages\":[{\"role\":\"user\",\"content\":\"Project Bluebird\"}]}", &more, &bearer);
+    http_headers_release(&more);
+    CU_ASSERT_STRING_EQUAL(text_at(r.json, "/choices/0/message/content"),
+                           "Sorry, the request was blocked by the guardrail.");
+    CU_ASSERT_STRING_EQUAL(text_at(r.json, "/choices/0/finish_reason"), "content_filter");
+    CU_ASSERT_STRING_EQUAL(text_at(r.json, "/amazon-bedrock-guardrailAction"), "INTERVENED");
+}
+
 /* ---- who asks, and whom ---- */
 
 static void each_host_has_its_signing_name(void)
@@ -521,7 +567,7 @@ static void cached_prompts_are_told(void)
                     number_at(first.json, "/usage/cache_creation_input_tokens"));
 }
 
-static void streams_stop_at_gates(void)
+static void faults_count_the_events_of_a_stream(void)
 {
     struct mock_config config = {.seed = 1};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
@@ -550,13 +596,15 @@ int main(void)
         {"a recording mock refuses nothing", a_recording_mock_refuses_nothing},
         {"scripted errors and faults speak the dialect", scripted_errors_and_faults_speak_the_dialect},
         {"quotas and policies speak it too", quotas_and_policies_speak_it_too},
+        {"a policy is asked for each host's actions", a_policy_is_asked_for_each_hosts_actions},
+        {"guardrails are named in headers", guardrails_are_named_in_headers},
         {"each host has its signing name", each_host_has_its_signing_name},
         {"the host tells them apart", the_host_tells_them_apart},
         {"a key may come in x api key", a_key_may_come_in_x_api_key},
         {"models are listed and found", models_are_listed_and_found},
         {"strict mocks miss them and journals name them", strict_mocks_miss_them_and_journals_name_them},
         {"cached prompts are told", cached_prompts_are_told},
-        {"streams stop at gates", streams_stop_at_gates},
+        {"faults count the events of a stream", faults_count_the_events_of_a_stream},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_compat", tests);
