@@ -260,7 +260,8 @@ static void take_said(const struct reply *r, const cJSON *text, struct buf *said
 {
     const char *id = json_str(text, "id"), *key = json_str(text, "body_key"), *type = json_str(text, "type");
     const char *media = key == NULL ? "application/xml" : strchr(key, '/') != NULL ? "text/xml" : "application/json";
-    CLAIM(r->status == (int)number_at(text, "/status"), "%s: status %d", id, r->status);
+    int status = (int)number_at(text, "/status");
+    CLAIM(status > 0 ? r->status == status : r->status / 100 == 4, "%s: status %d", id, r->status);
     CLAIM(strcmp(header(r, "Content-Type"), media) == 0, "%s: %s", id, header(r, "Content-Type"));
     if (key == NULL) {
         buf_add(said, buf_span(&r->body));
@@ -273,6 +274,11 @@ static void take_said(const struct reply *r, const cJSON *text, struct buf *said
         element(r, "Message", said);
         return;
     }
+    if (strcmp(key, "error.message") == 0) { /* the error object of OpenAI */
+        CLAIM(strlen(text_at(r->json, "/error/type")) > 0, "%s: %s", id, buf_text(&r->body));
+        buf_adds(said, text_at(r->json, "/error/message"));
+        return;
+    }
     CLEANUP(buf_release) struct buf named = BUF_INIT(BUF_ANY);
     const char *suffix = json_str(text, "errortype_suffix");
     buf_addf(&named, "%s:%s", type, suffix != NULL ? suffix : "");
@@ -283,7 +289,7 @@ static void take_said(const struct reply *r, const cJSON *text, struct buf *said
     buf_adds(said, or_else(r->json, key, ""));
 }
 
-static void reach(const cJSON *row, const cJSON *text)
+static bool reach(const cJSON *row, const cJSON *text)
 {
     struct mock *m = start(row);
     CLEANUP(buf_release) struct buf said = BUF_INIT(BUF_ANY);
@@ -293,6 +299,7 @@ static void reach(const cJSON *row, const cJSON *text)
     take_said(&r, text, &said);
     bool right = says(row, text, buf_text(&said), &wanted);
     CLAIM(right, "%s: expected %.400s\n    got %.400s", json_str(row, "id"), buf_text(&wanted), buf_text(&r.body));
+    return right;
 }
 
 static void every_text_is_said_or_has_a_reason(void)
@@ -315,7 +322,8 @@ static void every_text_is_said_or_has_a_reason(void)
             n.none++;
             continue;
         }
-        reach(row, text);
+        if (!reach(row, text))
+            continue;
         bool fault = json_member(row, "by") != NULL;
         bool switched = json_member(json_member(row, "mock"), "rules") != NULL;
         *(fault ? &n.fault : switched ? &n.switched : &n.plain) += 1;
@@ -324,9 +332,8 @@ static void every_text_is_said_or_has_a_reason(void)
               "%s is not what only a service in trouble says", id);
     }
     const cJSON *row;
-    cJSON_ArrayForEach(row, rows)
-        CLAIM(find(json_member(errors, "errors"), json_str(row, "id")) != NULL, "no text is called %s",
-              json_str(row, "id"));
+    cJSON_ArrayForEach(row, rows) CLAIM(find(json_member(errors, "errors"), json_str(row, "id")) != NULL,
+                                        "no text is called %s", json_str(row, "id"));
     CLAIM((size_t)cJSON_GetArraySize(rows) == n.texts, "%d rows for %zu texts", cJSON_GetArraySize(rows), n.texts);
     (void)printf("    %zu of %zu reached: %zu by a request, %zu with a rule switched on, %zu by a fault; %zu not\n",
                  n.plain + n.switched + n.fault, n.texts, n.plain, n.switched, n.fault, n.none);
@@ -345,8 +352,8 @@ static void the_rules_that_are_off_say_nothing(void)
         if (other == NULL)
             continue;
         cJSON *off = cJSON_Duplicate(rules, true);
-        cJSON_ArrayForEach(rule, json_member(json_member(row, "mock"), "no_rules"))
-            (void)cJSON_AddItemToArray(off, cJSON_Duplicate(rule, true));
+        cJSON_ArrayForEach(rule, json_member(json_member(row, "mock"), "no_rules"))(void)
+            cJSON_AddItemToArray(off, cJSON_Duplicate(rule, true));
         cJSON_DeleteItemFromObject(json_member(other, "mock"), "rules");
         (void)json_set(json_member(other, "mock"), "no_rules", off);
         struct mock *m = start(other);
