@@ -26,7 +26,8 @@ enum mock_auth {
 enum mock_validation {
     MOCK_VALIDATION_STRICT,  /* refuse what a strict Bedrock refuses */
     MOCK_VALIDATION_LENIENT, /* refuse only what breaks the API model; semantic rules go to the journal */
-    MOCK_VALIDATION_RECORD   /* refuse nothing: the journal says what a strict Bedrock would have said */
+    MOCK_VALIDATION_RECORD   /* refuse nothing that is said to a model, nor any semantic rule: the journal says what a
+                                strict Bedrock would have said */
 };
 
 enum mock_models {

@@ -47,11 +47,17 @@ static void check_constraints(struct visit *v)
     api_fault_release(&fault);
 }
 
+/* Models answer anything; the other services look up, make or change what the request names, and it names nothing. */
+static bool makes_no_sense(const struct visit *v)
+{
+    return v->refusal.layer == REFUSAL_CONSTRAINT && strcmp(v->route.operation->service, "bedrock-runtime") != 0;
+}
+
 static bool mode_refuses(const struct visit *v)
 {
     switch (v->mock->config.validation) {
     case MOCK_VALIDATION_RECORD:
-        return false;
+        return makes_no_sense(v);
     case MOCK_VALIDATION_LENIENT:
         return v->refusal.layer == REFUSAL_CONSTRAINT || v->refusal.layer == REFUSAL_MODEL;
     case MOCK_VALIDATION_STRICT:
