@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include "mock/operations.h"
+
 #define TAG "amazon-bedrock-guardrails-guardContent_"
 
 enum trace { TRACE_OFF, TRACE_ON, TRACE_FULL };
@@ -414,8 +416,10 @@ bool guardrail_stops(struct visit *v, struct answer *a)
                                 .images = u->images,
                                 .images_total = u->images_total};
     assess(u, &ask, &verdict);
-    if (verdict.masked && !verdict.blocked)
+    if (verdict.masked && !verdict.blocked) {
         mask_input(u, &verdict);
+        a->input_tokens = operations_input_tokens(v); /* of what the model sees; masks may be longer than what they hide */
+    }
     u->input = taken(&verdict.assessment);
     if (u->trace != TRACE_OFF)
         add_details(v, u->input);
