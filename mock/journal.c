@@ -16,11 +16,11 @@
 
 #include "protocol/json.h"
 #include "protocol/secret.h"
+#include "protocol/shape.h"
 #include "protocol/sigv4.h"
 #include "protocol/utf8.h"
 
-#define REDACTED     "<redacted>"
-#define WEB_IDENTITY "WebIdentityToken=" /* of STS: who has it is somebody */
+#define REDACTED "<redacted>"
 
 struct piece {
     size_t at, n;
@@ -64,7 +64,7 @@ struct journal {
     pthread_mutex_t lock;
     struct entry *first, *last;
     struct entry *oldest, *newest; /* ended */
-    size_t limit, size;
+    size_t limit, size, count;
     uint64_t seq, dropped;
     struct journal_wait *waits;
 };
@@ -105,6 +105,7 @@ static void unlist(struct journal *j, struct entry *e)
     *(e->next != NULL ? &e->next->prev : &j->last) = e->prev;
     e->listed = false;
     j->size -= e->size;
+    j->count--;
     unref(e);
 }
 
@@ -232,43 +233,55 @@ static void add_value(struct buf *out, struct span name, struct span value)
         buf_add(out, value);
 }
 
-/* The query of a presigned request carries both the signature and the token. */
+/* The query of a presigned request carries both the signature and the token; who has a web identity token of STS is
+ * somebody. Names may come escaped, and as often as the sender likes. */
+static bool is_secret_pair(struct span pair, struct span *name)
+{
+    static const char *const secret[] = {"X-Amz-Signature", "X-Amz-Security-Token", "WebIdentityToken"};
+    CLEANUP(buf_release) struct buf plain = BUF_INIT(BUF_ANY);
+    struct span value;
+    if (!span_split(pair, '=', name, &value) || uri_decode(*name, &plain) != OK)
+        return false;
+    for (size_t i = 0; i < COUNT_OF(secret); i++)
+        if (span_is_nocase(buf_span(&plain), secret[i]))
+            return true;
+    return false;
+}
+
+static void add_form(struct buf *out, struct span form)
+{
+    struct span pair, name;
+    for (bool more = form.n > 0; more;) {
+        more = span_split(form, '&', &pair, &form);
+        if (is_secret_pair(pair, &name)) {
+            buf_add(out, name);
+            buf_adds(out, "=" REDACTED);
+        } else {
+            buf_add(out, pair);
+        }
+        if (more)
+            buf_addc(out, '&');
+    }
+}
+
 static void add_target(struct buf *out, struct span target)
 {
-    static const char *const secret[] = {"X-Amz-Signature=", "X-Amz-Security-Token=", WEB_IDENTITY};
-    struct span path, query, pair;
-    if (!span_split(target, '?', &path, &query)) {
-        buf_add(out, target);
-        return;
-    }
+    struct span path, query;
+    bool asks = span_split(target, '?', &path, &query);
     buf_add(out, path);
-    char before = '?';
-    for (bool more = true; more; before = '&') {
-        more = span_split(query, '&', &pair, &query);
-        buf_addc(out, before);
-        size_t i = 0;
-        while (i < COUNT_OF(secret) &&
-               !(pair.n >= strlen(secret[i]) && strncasecmp((const char *)pair.p, secret[i], strlen(secret[i])) == 0))
-            i++;
-        buf_add(out, i < COUNT_OF(secret) ? span_of(secret[i]) : pair);
-        buf_adds(out, i < COUNT_OF(secret) ? REDACTED : "");
-    }
+    if (!asks)
+        return;
+    buf_addc(out, '?');
+    add_form(out, query);
 }
 
 /* A form of STS holds a token; every other body is kept byte for byte. */
 static void add_body(struct buf *out, const struct http_request *q)
 {
-    const char *at = span_is(q->path, "/") ? span_find(q->body, WEB_IDENTITY) : NULL;
-    if (at == NULL) {
+    if (span_is(q->path, "/"))
+        add_form(out, q->body);
+    else
         buf_add(out, q->body);
-        return;
-    }
-    size_t before = (size_t)((const unsigned char *)at - q->body.p) + strlen(WEB_IDENTITY);
-    struct span token, rest;
-    bool more = span_split(span_from(q->body, before), '&', &token, &rest);
-    buf_add(out, span_cut(q->body, 0, before));
-    buf_adds(out, more ? REDACTED "&" : REDACTED);
-    buf_add(out, rest);
 }
 
 /* ---- taking in ---- */
@@ -384,6 +397,7 @@ struct entry *journal_begin(struct journal *j, const struct journal_record *reco
     *(j->last != NULL ? &j->last->next : &j->first) = e;
     j->last = e;
     j->size += e->size;
+    j->count++;
     tell(j, e, true);
     make_room(j);
     (void)pthread_mutex_unlock(&j->lock);
@@ -697,9 +711,10 @@ bool journal_each(struct journal *j, const struct journal_filter *filter,
 void journal_stats(struct journal *j, struct journal_stats *out)
 {
     (void)pthread_mutex_lock(&j->lock);
-    *out = (struct journal_stats){
-        .bytes = j->size, .limit = j->limit == SIZE_MAX ? 0 : j->limit, .dropped = j->dropped, .last = j->seq};
-    for (const struct entry *e = j->first; e != NULL; e = e->next)
-        out->entries++;
+    *out = (struct journal_stats){.entries = j->count,
+                                  .bytes = j->size,
+                                  .limit = j->limit == SIZE_MAX ? 0 : j->limit,
+                                  .dropped = j->dropped,
+                                  .last = j->seq};
     (void)pthread_mutex_unlock(&j->lock);
 }
