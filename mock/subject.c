@@ -38,19 +38,27 @@ static cJSON *headers_of(const struct http_request *r)
     return headers;
 }
 
-/* The texts of a message's own blocks; false when it has none. */
-static bool own_text(const cJSON *content, struct buf *out)
+static bool has_text(const cJSON *content)
 {
     const cJSON *block;
-    bool any = false;
+    cJSON_ArrayForEach(block, content)
+    {
+        if (json_str(block, "text") != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* The texts of a message's own blocks. */
+static void add_texts(const cJSON *content, struct buf *out)
+{
+    const cJSON *block;
     cJSON_ArrayForEach(block, content)
     {
         const char *text = json_str(block, "text");
         if (text != NULL)
             buf_adds(out, text);
-        any = any || text != NULL;
     }
-    return any;
 }
 
 static bool is_role(const cJSON *message, const char *role)
@@ -121,14 +129,17 @@ static void add_results(cJSON *subject, const cJSON *messages)
 
 static void add_user(cJSON *subject, const cJSON *messages)
 {
-    for (int i = cJSON_GetArraySize(messages) - 1; i >= 0; i--) {
-        const cJSON *m = cJSON_GetArrayItem(messages, i);
-        CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
-        if (!is_role(m, "user") || !own_text(json_member(m, "content"), &text))
-            continue;
-        (void)json_set_string(subject, "user", buf_text(&text));
-        return;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+    const cJSON *m, *last = NULL;
+    cJSON_ArrayForEach(m, messages) /* forwards: a list finds its n-th item by walking */
+    {
+        if (is_role(m, "user") && has_text(json_member(m, "content")))
+            last = m;
     }
+    if (last == NULL)
+        return;
+    add_texts(json_member(last, "content"), &text);
+    (void)json_set_string(subject, "user", buf_text(&text));
 }
 
 static void add_tools(cJSON *subject, const cJSON *asked)
