@@ -52,9 +52,12 @@ static const struct admin_table *const tables[] = {
 
 static enum err read_keep(const cJSON *body, bool *keep, struct note *note)
 {
+    static const char *const keys[] = {"keep", "session"};
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(body, "keep"), *item;
     if (body != NULL && (!cJSON_IsObject(body) || (list != NULL && !cJSON_IsArray(list))))
         return note_set(note, ERR_INVALID, "/keep: expected a list");
+    if (body != NULL && json_only_keys(body, keys, COUNT_OF(keys), "", note) != OK)
+        return ERR_INVALID;
     cJSON_ArrayForEach(item, list)
     {
         size_t i = 0;

@@ -77,8 +77,11 @@ static enum err get_gates(struct admin_call *c, struct note *note)
 
 static enum err post_gate(struct admin_call *c, struct note *note)
 {
+    static const char *const known[] = {"open"};
     const char *name = NULL;
     enum err e = json_get_string(c->body, "open", "", &name, note);
+    if (e == OK)
+        e = json_only_keys(c->body, known, COUNT_OF(known), "", note);
     if (e == OK && name[0] == '\0')
         e = note_set(note, ERR_INVALID, "/open: expected the name of a gate");
     if (e == OK)

@@ -114,6 +114,15 @@ static void fill_in(struct visit *v, const cJSON *subject, const struct fixture_
 
 /* ---- the choice ---- */
 
+/* The control plane, Rerank and Retrieve say nothing of their own making, so a gateway that lists models before its
+ * first call must not eat what was scripted for that call. */
+static bool takes_answers(const struct visit *v)
+{
+    const char *service = v->route.operation == NULL ? "" : v->route.operation->service;
+    bool agents = strcmp(service, "bedrock-agent-runtime") == 0;
+    return strcmp(service, "bedrock") != 0 && (!agents || strncmp(v->operation, "RetrieveAndGenerate", 19) == 0);
+}
+
 void choose_reply(struct visit *v, struct choice *c)
 {
     *c = (struct choice){.fixture = BUF_INIT(BUF_ANY), .miss = BUF_INIT(BUF_ANY)};
@@ -126,7 +135,7 @@ void choose_reply(struct visit *v, struct choice *c)
     CLEANUP(json_free) cJSON *subject = subject_new(v);
     struct fixture_hit hit = {0};
     if (script_waits(script))
-        c->script = script_take(script, subject);
+        c->script = script_take(script, subject, takes_answers(v));
     c->reply = json_item(shared_tree(c->script), "reply");
     if (c->reply != NULL) {
         c->source = "script";

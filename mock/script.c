@@ -242,10 +242,13 @@ enum err script_append(struct script *s, const cJSON *body, size_t *queued, stru
 
 enum err script_set_faults(struct script *s, const cJSON *body, struct note *note)
 {
+    static const char *const known[] = {"faults", "session"};
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(body, "faults");
     if (!cJSON_IsArray(list))
         return note_set(note, ERR_INVALID, "/faults: expected a list");
-    enum err e = faults_check_matching(list, "/faults", note);
+    enum err e = known_members(body, known, COUNT_OF(known), "", note);
+    if (e == OK)
+        e = faults_check_matching(list, "/faults", note);
     struct shared *new = NULL, *old;
     if (e == OK && cJSON_GetArraySize(list) > 0) {
         new = shared_new(cJSON_Duplicate(list, true));
@@ -330,13 +333,20 @@ static struct shared *use(struct script *s, struct queued **at)
     return reply;
 }
 
-struct shared *script_take(struct script *s, const cJSON *subject)
+static bool is_for(const cJSON *item, const cJSON *subject, bool answers)
+{
+    const cJSON *m = cJSON_GetObjectItemCaseSensitive(item, "match");
+    if (!answers && scripted_is_answer(json_item(item, "reply")) && json_item(m, "operation") == NULL)
+        return false;
+    return subject_matches(m, NULL, subject);
+}
+
+struct shared *script_take(struct script *s, const cJSON *subject, bool answers)
 {
     struct shared *reply = NULL;
     (void)pthread_mutex_lock(&s->lock);
     for (struct queued **at = &s->first; *at != NULL && reply == NULL; at = &(*at)->next) {
-        const cJSON *m = cJSON_GetObjectItemCaseSensitive((*at)->reply->tree, "match");
-        if (subject_matches(m, NULL, subject)) {
+        if (is_for((*at)->reply->tree, subject, answers)) {
             reply = use(s, at);
             break;
         }
