@@ -139,10 +139,10 @@ done
 
 # ---- a token ----
 kill $mock; wait $mock 2>/dev/null
-MOHS_ADMIN_TOKEN=s3same-token "$MOHS" mock --port 0 --admin-port 0 2> log & mock=$!
-for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
-admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' log)
+MOHS_ADMIN_TOKEN=s3same-token "$MOHS" mock --port 0 --admin-port 0 2> token.log & mock=$!
+for _ in $(seq 100); do grep -q listening token.log && break; sleep 0.05; done
+admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' token.log)
 asks 401 'Authorization: Bearer TOKEN' GET /metrics
-grep -q s3same log && { failed=$((failed + 1)); echo "FAILED: the token is in the log"; }
+grep -q s3same token.log && { failed=$((failed + 1)); echo "FAILED: the token is in the log"; }
 echo "$count claims, $failed failed"
 [ "$failed" -eq 0 ] && [ "$count" -ge 60 ]
