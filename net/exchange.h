@@ -186,6 +186,8 @@ struct http1 *http1_new(struct worker *worker, struct note *note);
 void http1_free(struct http1 *h); /* closes every connection */
 /* fd carries its plain bytes, and is closed by MHD; false: that could not be, and c is gone. */
 bool http1_take(struct http1 *h, struct connection *c, int fd);
+/* The peer has closed its side, and MHD may not have seen it: what it still reads from c may take a second, no more. */
+void http1_hurry(struct connection *c);
 void http1_resume(struct connection *c); /* the phase has changed: let MHD look; fine when not suspended */
 
 /* ---- http2.c ---- */

@@ -99,6 +99,8 @@ static void socket_event(void *ctx, uint32_t events)
     if (c->peer_gone) {
         if (c->suspended)
             exchange_finish(&c->x, DELIVERY_PEER_CLOSED);
+        else
+            http1_hurry(c);
         return;
     }
     if ((events & (uint32_t)EPOLLOUT) && c->suspended)

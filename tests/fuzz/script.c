@@ -39,7 +39,7 @@ static void say(const cJSON *reply)
 static void play(struct script *s, const cJSON *subject)
 {
     struct rng rng = {1};
-    const struct fault_scene scene = {"00000000-0000-0000-0000-000000000000", &rng};
+    const struct fault_scene scene = {.request_id = "00000000-0000-0000-0000-000000000000", .rng = &rng};
     struct shared *faults = script_faults(s);
     for (int i = 0; i < 4; i++) {
         struct shared *taken = script_take(s, subject);

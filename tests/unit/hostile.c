@@ -364,6 +364,31 @@ static void too_much_gets_its_status(void)
     }
 }
 
+/* ---- those who leave in the middle of a request ---- */
+
+/* Its last bytes and its FIN come together: libmicrohttpd sees the bytes only, and would wait the idle time out. */
+static void whoever_leaves_amid_a_request_is_let_go(void)
+{
+    static const char *const beginnings[] = {"GET /", "\r\n\r\n",
+                                             "POST /joined HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{\"a",
+                                             "POST /joined HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nff\r\na"};
+    for (int over = PLAIN; over <= TLS; over++) {
+        start(over, (struct server_config){.idle_timeout_ms = 60000});
+        for (size_t i = 0; i < COUNT_OF(beginnings) * 5; i++) {
+            unsigned char in[4096];
+            const char *begin = beginnings[i % COUNT_OF(beginnings)];
+            struct peer p = peer_dial(over, "\x08http/1.1");
+            say(&p, span_of(begin));
+            if (p.ssl)
+                (void)SSL_shutdown(p.ssl);
+            (void)shutdown(p.fd, SHUT_WR);
+            CLAIM(hear(&p, in, sizeof in, 10000) != 0, "TLS %d: still held after \"%s\"", over, begin);
+            peer_free(&p);
+        }
+        stop();
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -372,6 +397,7 @@ int main(void)
         {"whoever drips is sent away", drips_in_cleartext},
         {"whoever drips is sent away, over TLS", drips_over_tls},
         {"too much gets its status", too_much_gets_its_status},
+        {"whoever leaves amid a request is let go at once", whoever_leaves_amid_a_request_is_let_go},
         CU_TEST_INFO_NULL,
     };
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
