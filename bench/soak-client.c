@@ -473,6 +473,7 @@ static const struct admin_scene admin_scenes[] = {
     {"GET", "/journal?count=1&timeout_ms=5&since=999999999", "", 200},
     {"GET", "/journal?session=soak-@100@", "", 200},
     {"GET", "/journal?since=x", "", 400},
+    {"GET", "/metrics", "", 200},
     {"GET", "/sessions", "", 200},
     {"GET", "/quotas", "", 200},
     {"GET", "/cache", "", 200},

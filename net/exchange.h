@@ -97,6 +97,7 @@ struct connection {
     struct connection *next, *prev;
     struct watch watch;    /* the socket: the peer leaving, all its life; its first bytes; room to write */
     struct timer timer;    /* first bytes, and the reading of a request, take only so long */
+    struct timer left;     /* HTTP/1.1: the peer has closed its side, and MHD may not have seen it */
     struct secure *secure; /* NULL: cleartext */
     int mhd_fd;            /* what MHD reads and writes; -1: it does not have this connection */
     struct MHD_Connection *mhd;
@@ -151,6 +152,7 @@ ssize_t connection_recv(struct connection *c, void *to, size_t n);
 ssize_t connection_send(struct connection *c, const void *from, size_t n, bool more_follows);
 enum err secure_take(struct connection *c) MUST_USE; /* new, on a port of TLS: from the handshake on */
 int secure_split(struct connection *c);              /* the fd for MHD, which closes it; -1: it cannot be made */
+int secure_inner(const struct connection *c);        /* our end of it; -1: there is none */
 void secure_carry(struct connection *c); /* between the session and that fd; may find that the peer has gone */
 void secure_end(struct connection *c);   /* c lets go of its session and socket; they say goodbye by themselves */
 void secure_end_all(struct worker *w);   /* no more goodbyes */
@@ -186,8 +188,6 @@ struct http1 *http1_new(struct worker *worker, struct note *note);
 void http1_free(struct http1 *h); /* closes every connection */
 /* fd carries its plain bytes, and is closed by MHD; false: that could not be, and c is gone. */
 bool http1_take(struct http1 *h, struct connection *c, int fd);
-/* The peer has closed its side, and MHD may not have seen it: what it still reads from c may take a second, no more. */
-void http1_hurry(struct connection *c);
 void http1_resume(struct connection *c); /* the phase has changed: let MHD look; fine when not suspended */
 
 /* ---- http2.c ---- */

@@ -45,14 +45,6 @@ void http1_resume(struct connection *c)
     MHD_resume_connection(c->mhd);
 }
 
-/* MHD takes a short read for the last and waits for another edge; a FIN that came in the same one stays unseen. */
-void http1_hurry(struct connection *c)
-{
-    c->worker->http1->ready = true;
-    if (c->mhd)
-        (void)MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
-}
-
 /* Suspend an exchange that has to wait. A peer that left while we were not looking is found here; false then. */
 static bool may_wait(struct exchange *x)
 {
@@ -311,10 +303,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     }
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     size_t fd = info ? (size_t)info->connect_fd : SIZE_MAX;
-    struct connection *c = fd < h->worker->by_fd_count ? h->worker->by_fd[fd] : NULL;
-    *socket_context = c;
-    if (c)
-        c->mhd = mhd;
+    *socket_context = fd < h->worker->by_fd_count ? h->worker->by_fd[fd] : NULL;
 }
 
 static bool note_fd(struct worker *w, struct connection *c, int fd)

@@ -362,6 +362,11 @@ int secure_split(struct connection *c)
     return -1;
 }
 
+int secure_inner(const struct connection *c)
+{
+    return c->secure->inner.fd;
+}
+
 static void choose_by_first_bytes(void *ctx, uint32_t events)
 {
     struct connection *c = ctx;
