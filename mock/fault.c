@@ -215,6 +215,35 @@ static void remember(const cJSON *fault, struct buf *out)
     json_quote(span_of(fault_text(fault, "id", "")), out);
 }
 
+const struct mock_fault_row *fault_row(const char *id)
+{
+    return find_row(id);
+}
+
+bool fault_takes(const struct mock_fault_row *row, const char *parameter)
+{
+    return listed(row->parameters, parameter);
+}
+
+/* These are about every event; the others without a place are about the head. */
+static bool is_for_later(const struct mock_fault_row *row)
+{
+    static const char *const each[] = {"shred", "drip", "itl", "trailing-bytes"};
+    for (size_t i = 0; i < COUNT_OF(each); i++)
+        if (strcmp(each[i], row->id) == 0)
+            return true;
+    return listed(row->parameters, "at_event") || listed(row->parameters, "at_byte");
+}
+
+static void put_off(const cJSON *fault, cJSON *later)
+{
+    cJSON *own = cJSON_Duplicate(fault, true);
+    cJSON_DeleteItemFromObjectCaseSensitive(own, "rate");
+    cJSON_DeleteItemFromObjectCaseSensitive(own, "match");
+    if (own != NULL && !cJSON_AddItemToArray(later, own))
+        cJSON_Delete(own);
+}
+
 struct plan *faults_apply(struct plan *take, const cJSON *list, const struct fault_scene *scene)
 {
     struct fault_scene here = *scene;
@@ -225,7 +254,12 @@ struct plan *faults_apply(struct plan *take, const cJSON *list, const struct fau
         here.row = find_row(fault_text(fault, "id", ""));
         if (take == NULL || here.row == NULL || !happens(fault, i++, scene))
             continue;
-        take = here.row->apply(take, fault, &here);
+        if (take->open && is_for_later(here.row)) {
+            if (scene->later != NULL)
+                put_off(fault, scene->later);
+        } else {
+            take = here.row->apply(take, fault, &here);
+        }
         remember(fault, scene->happened);
     }
     return take;

@@ -25,6 +25,7 @@ struct fault_scene {
     struct rng *rng;
     uint64_t seed;        /* of the request: rates are drawn from it */
     const cJSON *subject; /* what `match` looks at, as script_take's; NULL: a fault with a `match` does not happen */
+    cJSON *later; /* a list for faults of an open plan that fall on an event to come; NULL: they do nothing then */
     struct buf *happened; /* gets their ids as they were given, ["a","b" without an end; NULL: nobody wants to know */
     const struct mock_fault_row *row; /* set for the functions of the table */
 };
@@ -38,7 +39,13 @@ enum err faults_check_matching(const cJSON *list, const char *where, struct note
 bool faults_want_seed(const cJSON *list);
 bool faults_want_subject(const cJSON *list);
 /* A checked list. Takes the plan and hands one back: the same, or another in its place. NULL stays NULL. */
+/* Of an open plan those that have a place are put into scene->later, and taken from there with their own scene, event by
+ * event, when the events are known (bidi.c). */
 struct plan *faults_apply(struct plan *take, const cJSON *list, const struct fault_scene *scene);
+
+/* The parameters that a fault takes, and its row's code: for bidi.c. `id` is a checked one. */
+const struct mock_fault_row *fault_row(const char *id);
+bool fault_takes(const struct mock_fault_row *row, const char *parameter);
 
 /* Faults as they stand in a header or on a command line, appended to `list` as objects; unchecked otherwise. What a
  * parameter is, text or number, follows from its name. ERR_INVALID says what is wrong. */

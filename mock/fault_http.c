@@ -121,6 +121,7 @@ FAULT(empty_200)
 {
     (void)f, (void)scene;
     plan_cut_at_byte(p, 0, PLAN_END_CLEAN);
+    p->open = false;
     if (p->content_length != PLAN_CHUNKED)
         p->content_length = 0;
     return p;

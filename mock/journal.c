@@ -57,6 +57,7 @@ struct entry {
     struct piece pieces[PIECE_COUNT];
     size_t header_count;
     struct piece *headers; /* name, value, name, value */
+    struct buf late;       /* journal_add; until journal_end the exchange's alone */
     char *bytes;
 };
 
@@ -95,6 +96,7 @@ static void unref(struct entry *e)
 {
     if (--e->refs == 0) {
         free(e->upstream);
+        buf_release(&e->late);
         free(e);
     }
 }
@@ -351,6 +353,7 @@ static struct entry *make_entry(const struct journal_record *r, struct buf *scra
                             .ignored = r->ignored,
                             .verdict = r->verdict,
                             .size = size,
+                            .late = BUF_INIT(BUF_ANY),
                             .header_count = q->field_count};
         memcpy(e->pieces, pieces, sizeof pieces);
         e->headers = (struct piece *)(e + 1);
@@ -417,6 +420,19 @@ void journal_answered(struct journal *j, struct entry *e, int status, const char
     }
     (void)pthread_mutex_unlock(&j->lock);
     free(told);
+}
+
+void journal_add(struct journal *j, struct entry *e, struct buf *take)
+{
+    if (e == NULL)
+        return;
+    (void)pthread_mutex_lock(&j->lock);
+    e->late = *take;
+    e->size += take->len;
+    if (e->listed)
+        j->size += take->len;
+    (void)pthread_mutex_unlock(&j->lock);
+    buf_init(take, take->max);
 }
 
 void journal_end(struct journal *j, struct entry *e, const struct delivery *d)
@@ -590,6 +606,8 @@ static void print_entry(const struct entry *e, const struct state *d, struct sig
     print_raw(out, "miss", text(e, e->pieces[PIECE_MISS]), "null");
     buf_addf(out, "},\"http\":\"%s\",\"connection\":%llu,\"on_connection\":%llu", e->http_version == 20 ? "2" : "1.1",
              (unsigned long long)e->connection, (unsigned long long)e->on_connection);
+    if (d->ended && e->late.len > 0)
+        print_raw(out, "bidirectional", buf_span(&e->late), "null");
     print_delivery(&d->delivery, d->ended, out);
     buf_addc(out, '}');
 }

@@ -41,6 +41,8 @@ struct entry *journal_begin(struct journal *j, const struct journal_record *reco
 /* The answer of a request that went on to a real endpoint, before journal_end: its status, and what is told of it,
  * a JSON object (NULL: nothing). NULL is fine as an entry. */
 void journal_answered(struct journal *j, struct entry *entry, int status, const char *upstream);
+/* `take`, a JSON object, becomes its member `bidirectional`; before journal_end. NULL entry is fine. */
+void journal_add(struct journal *j, struct entry *entry, struct buf *take);
 /* Once for each entry that journal_begin gave; it belongs to the journal from then on. NULL is fine. */
 void journal_end(struct journal *j, struct entry *entry, const struct delivery *d);
 /* Entries that run vanish too; numbers go on. `session`: only its entries ("": those of the main one); NULL: all. */

@@ -12,6 +12,7 @@
 
 #include "mock/agent.h"
 #include "mock/async.h"
+#include "mock/bidi.h"
 #include "mock/cache.h"
 #include "mock/fixtures.h"
 #include "mock/guardrail.h"
@@ -129,6 +130,7 @@ static enum err start_bedrock(struct mock *m, const struct mock_config *c, struc
                               .tls = c->tls,
                               .gates = m->gates,
                               .handle = operations_handle,
+                              .wants_stream = bidi_wants,
                               .worker_start = operations_worker_start,
                               .worker_stop = operations_worker_stop,
                               .log = server_log,

@@ -10,6 +10,7 @@
 
 #include "mock/agent.h"
 #include "mock/async.h"
+#include "mock/bidi.h"
 #include "mock/choose.h"
 #include "mock/converse.h"
 #include "mock/guardrail_apply.h"
@@ -82,6 +83,7 @@ static const struct operation_row table[] = {
     {"ConverseStream", answer_converse, NULL},
     {"InvokeModel", invoke_answer, invoke_read},
     {"InvokeModelWithResponseStream", invoke_answer, invoke_read},
+    {"InvokeModelWithBidirectionalStream", bidi_answer, NULL},
     {"CountTokens", count_tokens_answer, count_tokens_read},
     {"ApplyGuardrail", apply_guardrail_answer, NULL},
     {"InvokeGuardrailChecks", guardrail_checks_answer, NULL},
@@ -211,7 +213,7 @@ static struct plan *answer(struct visit *v, const cJSON *reply, const struct fau
 /* Nothing that was prepared answers it: the endpoint does. */
 static bool goes_on(struct visit *v, struct outcome *out)
 {
-    if (out->choice.reply != NULL || out->choice.plan != NULL || !record_takes(v))
+    if (out->choice.reply != NULL || out->choice.plan != NULL || v->request->body_follows || !record_takes(v))
         return false;
     record_choose(v, &out->choice);
     if (out->choice.reply != NULL)
@@ -242,6 +244,7 @@ static void serve(struct visit *v, struct outcome *out)
     } else {
         out->source = reply != NULL ? out->choice.source : "default";
         out->plan = answer(v, reply, &scene);
+        scene.later = v->bidi != NULL ? bidi_faults(v->bidi) : NULL;
     }
     if (reply != NULL)
         out->plan = scripted_finish(reply, out->plan, &scene);
@@ -273,6 +276,7 @@ struct farewell {
     struct entry *entry;
     bool open; /* it is counted among the open requests */
     struct quota_bill bill;
+    struct bidi *bidi; /* NULL: no stream both ways */
 };
 
 static void on_done(void *ctx, struct exchange *x, const struct delivery *d)
@@ -291,6 +295,12 @@ static void on_paid(void *ctx, struct exchange *x, const struct delivery *d)
         quota_pay(w->mock, &f->bill, d);
     if (f->open)
         visit_leaves(w->mock);
+    if (f->bidi != NULL && f->entry != NULL) {
+        CLEANUP(buf_release) struct buf account = BUF_INIT(BUF_ANY);
+        bidi_account(f->bidi, &account);
+        journal_add(w->mock->journal, f->entry, &account);
+    }
+    bidi_free(f->bidi);
     if (f->entry != NULL)
         journal_end(w->mock->journal, f->entry, d);
 }
@@ -307,12 +317,19 @@ static void when_done(struct visit *v, const struct outcome *o, struct entry *en
 /* Without memory for it, the bill stays as it was reserved. */
 static void on_end(struct visit *v, const struct outcome *o, struct entry *entry)
 {
-    const struct plan *plan = o->plan;
-    struct farewell *f = v->hold.generation == 0 && !v->open ? NULL : calloc(1, sizeof *f);
+    struct plan *plan = o->plan;
+    bool streams = v->bidi != NULL && bidi_begin(v->bidi, plan);
+    struct farewell *f = v->hold.generation == 0 && !v->open && !streams ? NULL : calloc(1, sizeof *f);
+    if (!streams || f == NULL) {
+        bidi_free(v->bidi);
+        if (streams)
+            plan->failed = true;
+        v->bidi = NULL;
+    }
     if (f == NULL && v->open)
         visit_leaves(v->mock);
     if (f != NULL) {
-        *f = (struct farewell){.entry = entry, .open = v->open};
+        *f = (struct farewell){.entry = entry, .open = v->open, .bidi = v->bidi};
         if (v->hold.generation != 0)
             f->bill = visit_bill(v, plan != NULL ? plan->status : o->relay != NULL ? 200 : 500);
         when_done(v, o, entry, on_paid, f);

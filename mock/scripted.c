@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mock/bidi.h"
 #include "mock/converse.h"
 #include "mock/native.h"
 #include "mock/pace.h"
@@ -234,6 +235,11 @@ static enum err check_frames(const cJSON *item, const char *where, struct note *
     return check_each(item, check_frame, where, note);
 }
 
+enum err scripted_check_frames(const cJSON *frames, const char *where, struct note *note)
+{
+    return check_frames(frames, where, note);
+}
+
 static enum err check_gate(const cJSON *item, const char *where, struct note *note)
 {
     static const struct member_row rows[] = {{"before_event", check_ms}, {"name", check_line}};
@@ -254,6 +260,7 @@ static const struct member_row reply_rows[] = {
     {"extra", check_object},   {"latency_ms", pace_check},  {"ttft_ms", pace_check},  {"itl_ms", pace_check},
     {"head_gate", check_line}, {"gates", check_gates},      {"faults", faults_check},
     {"template", check_bool},  {"headers", check_headers},  {"recorded", check_object},
+    {"bidirectional", bidi_check},
 };
 
 size_t scripted_members(const char *const **out)
@@ -421,6 +428,11 @@ static enum es_error write_frame(const cJSON *frame, struct rng *rng, struct buf
         return ES_NOMEM;
     return event != NULL ? es_encode_event(out, event, buf_span(&payload))
                          : es_encode_exception(out, exception, buf_span(&payload));
+}
+
+bool scripted_frame(const cJSON *frame, struct rng *rng, struct buf *out)
+{
+    return write_frame(frame, rng, out) == ES_OK && buf_error(out) == OK;
 }
 
 /* Milliseconds and their fractions. */

@@ -9,6 +9,10 @@
 /* Everything that could be wrong with a reply; `where` is its JSON pointer. */
 enum err scripted_check(const cJSON *reply, const char *where, struct note *note) MUST_USE;
 
+/* A list of frames, and one of them as it goes on the wire; false: it could not be made. */
+enum err scripted_check_frames(const cJSON *frames, const char *where, struct note *note) MUST_USE;
+bool scripted_frame(const cJSON *frame, struct rng *rng, struct buf *out);
+
 /* The names of its members, for the schema's test. */
 size_t scripted_members(const char *const **out);
 

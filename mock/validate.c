@@ -141,7 +141,8 @@ void visit_validate(struct visit *v)
         v->model = visit_model(v, v->model_id);
     check_constraints(v);
     visit_check_model(v);
-    if (v->refusal.layer == REFUSAL_NONE && v->names_model) /* the rules are about what is said to models */
+    bool said = v->names_model && !v->request->body_follows; /* the rules are about what is said to models */
+    if (v->refusal.layer == REFUSAL_NONE && said)
         rules_check(v);
     guardrail_read(v);
     visit_settle(v);

@@ -88,6 +88,7 @@ struct worker {
     uint64_t number;
 };
 
+struct bidi;
 struct operation_row;
 struct surface;
 struct compat_row;
@@ -110,6 +111,7 @@ struct visit {
     cJSON *body; /* NULL: none, or not JSON */
     bool body_is_json;
     struct native_request native;    /* of InvokeModel and CountTokens; zeroed for the others */
+    struct bidi *bidi;               /* bidi.h; NULL: no stream both ways */
     struct guardrail_use *guardrail; /* guardrail_use.h; NULL: the request has none */
     struct sigv4_verdict verdict;
     struct sigv4_diagnosis diagnosis;

@@ -104,8 +104,8 @@ static uint64_t taken_of_frame(const struct exchange *x)
 
 static size_t count_events(const struct exchange *x, uint64_t bytes)
 {
-    uint64_t sum = 0;
-    size_t events = 0;
+    uint64_t sum = x->forgotten_bytes;
+    size_t events = x->forgotten_events;
     for (size_t i = 0; x->plan && i < x->plan->count && i < x->next_piece; i++) {
         sum += x->plan->pieces[i].n;
         if (sum > bytes)
@@ -273,6 +273,20 @@ void exchange_reply(struct exchange *x, struct plan *take)
         advance_head(x);
     else
         head_is_due(x); /* the wire finds no plan and closes */
+}
+
+void exchange_read(struct exchange *x, void (*data)(void *ctx, struct span bytes), void (*end)(void *ctx), void *ctx)
+{
+    assert(x->phase == PHASE_ASKED && x->request.body_follows);
+    x->data = data;
+    x->data_end = end;
+    x->data_ctx = ctx;
+}
+
+void exchange_consumed(struct exchange *x, size_t n)
+{
+    if (x->phase != PHASE_OVER)
+        http2_consumed(x, n);
 }
 
 void exchange_begin(struct exchange *x, int status, const struct http_headers *headers)
@@ -513,6 +527,22 @@ static void spare(struct exchange *x, uint64_t now)
         buf_release(&x->out);
 }
 
+/* All of an open plan is with the socket: nobody needs it any more, and it may go on for hours. */
+static void forget_sent(struct exchange *x)
+{
+    struct plan *plan = x->plan;
+    if (plan->count == 0 || x->delivery.bytes - x->forgotten_bytes < plan->bytes.len)
+        return;
+    x->forgotten_events = count_events(x, x->delivery.bytes);
+    x->forgotten_bytes = x->delivery.bytes;
+    for (size_t i = 0; i < plan->count; i++)
+        free(plan->pieces[i].gate);
+    plan->count = x->next_piece = 0;
+    buf_reset(&plan->bytes);
+    if (x->drain)
+        x->drain(x->drain_ctx);
+}
+
 static void pump_plan(struct exchange *x)
 {
     struct plan *plan = x->plan;
@@ -532,7 +562,47 @@ static void pump_plan(struct exchange *x)
         if (!flush(x, last))
             return;
     }
-    all_written(x);
+    if (plan->open)
+        forget_sent(x);
+    else
+        all_written(x);
+}
+
+static bool plan_append(struct plan *to, const struct plan *from)
+{
+    for (size_t i = 0; i < from->count && !to->failed; i++) {
+        const struct plan_piece *piece = &from->pieces[i];
+        size_t at = plan_add(to, span_cut(buf_span(&from->bytes), piece->from, piece->n), piece->after_ns, piece->event);
+        if (to->failed)
+            break;
+        to->pieces[at].alone = piece->alone;
+        to->pieces[at].gate = piece->gate ? strdup(piece->gate) : NULL;
+        to->failed = piece->gate && !to->pieces[at].gate;
+    }
+    return !to->failed;
+}
+
+void exchange_extend(struct exchange *x, struct plan *take, bool last)
+{
+    struct plan *plan = x->plan;
+    if (!plan || !plan->open || x->phase == PHASE_OVER) {
+        plan_free(take);
+        return;
+    }
+    if (x->next_piece == plan->count && x->phase == PHASE_BODY)
+        x->base_ns = now_ns();
+    bool failed = !take || take->failed || !plan_append(plan, take);
+    plan->open = !last && !failed;
+    if (!plan->open)
+        x->ending = plan->end = failed ? PLAN_END_RST : take->end;
+    plan_free(take);
+    if (x->phase == PHASE_BODY)
+        exchange_pump(x);
+}
+
+size_t exchange_unsent(const struct exchange *x)
+{
+    return x->plan ? x->plan->bytes.len - (size_t)(x->delivery.bytes - x->forgotten_bytes) : 0;
 }
 
 void exchange_pump(struct exchange *x)
@@ -594,7 +664,7 @@ size_t exchange_take(struct exchange *x, void *to, size_t n, bool *last)
     if (n > 0)
         memcpy(to, x->out.data + x->out_sent, n);
     x->out_sent += n;
-    bool walked = x->plan ? x->next_piece == x->plan->count : x->stream_ended;
+    bool walked = x->plan ? x->next_piece == x->plan->count && !x->plan->open : x->stream_ended;
     *last = walked && waiting(x) == 0 && x->ending == PLAN_END_CLEAN;
     if (*last)
         x->phase = PHASE_END;
@@ -660,7 +730,7 @@ static int64_t length_of(const struct plan *plan)
 
 bool exchange_is_empty(const struct exchange *x)
 {
-    return x->plan && x->ending == PLAN_END_CLEAN && length_if_whole(x->plan) == 0;
+    return x->plan && !x->plan->open && x->ending == PLAN_END_CLEAN && length_if_whole(x->plan) == 0;
 }
 
 void exchange_choose_way(struct exchange *x, bool http_1_1)
@@ -748,6 +818,8 @@ void exchange_head_sent(struct exchange *x)
 size_t exchange_refusal(int status, char *to, size_t max)
 {
     const char *what = status == 413 ? "body is larger" : status == 431 ? "has a larger header" : "needs more memory";
-    int n = snprintf(to, max, "{\"message\":\"The request %s than this server takes.\"}", what);
+    int n = status == 505 ? snprintf(to, max, "{\"message\":\"This request is a stream both ways, which takes HTTP/2; it "
+                                              "came over HTTP/1.1.\"}")
+                          : snprintf(to, max, "{\"message\":\"The request %s than this server takes.\"}", what);
     return n > 0 && (size_t)n < max ? (size_t)n : 0;
 }

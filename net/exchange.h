@@ -66,6 +66,11 @@ struct exchange {
     struct http_field *fields;
     size_t field_cap;
 
+    /* the rest of the request, for a handler that reads it as it comes */
+    void (*data)(void *ctx, struct span bytes);
+    void (*data_end)(void *ctx);
+    void *data_ctx;
+
     /* the answer */
     struct plan *plan; /* one way ... */
     bool streaming;    /* ... or the other */
@@ -74,6 +79,8 @@ struct exchange {
     struct http_headers headers;
     size_t next_piece, piece_taken; /* piece_taken: of next_piece, when pulled */
     uint64_t base_ns;               /* due instant of the piece before */
+    uint64_t forgotten_bytes;       /* of an open plan: sent, and no longer in it */
+    size_t forgotten_events;
     bool gate_passed;
     struct gate_wait gate;
     struct timer timer;
@@ -197,6 +204,7 @@ void http2_end(struct connection *c, enum delivery_end end); /* ends every strea
 bool http2_speak(struct worker *w);    /* at the end of a turn; true: another turn is needed at once */
 void http2_head(struct exchange *x);   /* QUEUE: the head is due */
 void http2_wake(struct exchange *x);   /* there is body to take */
+void http2_consumed(struct exchange *x, size_t n);
 void http2_finish(struct exchange *x); /* BODY: nothing more to take; end it as x->ending says. OVER: drop the stream */
 
 #endif

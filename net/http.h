@@ -23,6 +23,7 @@ struct http_request {
     const struct http_field *fields;
     size_t field_count;
     struct span body;
+    bool body_follows;       /* it comes by exchange_read(), and `body` stays empty */
     unsigned http_version;   /* 11, or 20: fields in lower case, and ":authority" is one of them as it came */
     uint64_t received_at_ns; /* now_ns() when the last byte of the body was read */
     uint64_t connection;     /* number of the connection in this server, from 1 */

@@ -188,6 +188,11 @@ static enum MHD_Result read_head(struct connection *c, const char *method)
     if (head_size(r) > c->worker->server->config.max_header)
         x->refused =
             MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE; /* MHD's pool is a little larger, so that this can be said */
+    const struct server_config *config = &c->worker->server->config;
+    if (!x->refused && config->wants_stream && config->wants_stream(config->ctx, r))
+        x->refused = MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED;
+    if (x->refused == MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED)
+        return refuse(c); /* at once: it may wait for an answer before it says more */
     if (length <= x->body.max) {
         if (length > 0 && length <= (size_t)1024 * 1024)
             (void)buf_reserve(&x->body, length);

@@ -41,6 +41,7 @@ struct http2_stream {
     struct http2_stream *next, *prev;
     int32_t id;
     bool whole;      /* the request is read */
+    bool streamed;   /* its handler reads it as it comes */
     bool end_sent;   /* our last frame is with the socket */
     bool closed;     /* nghttp2 knows the stream no more */
     struct buf head; /* names and values in their order */
@@ -245,6 +246,16 @@ void http2_wake(struct exchange *x)
     list(s->session);
 }
 
+/* The connection's window opened when the bytes came, so that a stream that does not read stops no other one. */
+void http2_consumed(struct exchange *x, size_t n)
+{
+    struct http2_stream *s = x->stream;
+    if (s->closed || n == 0)
+        return;
+    (void)nghttp2_session_consume_stream(s->session->session, s->id, n);
+    list(s->session);
+}
+
 void http2_finish(struct exchange *x)
 {
     if (x->phase == PHASE_OVER) {
@@ -428,6 +439,13 @@ static void read_head(struct http2_stream *s)
     r->connection = s->session->connection->number;
     r->on_connection = ++s->session->connection->requests;
     r->http_version = 20;
+    const struct server_config *config = config_of(s->session);
+    if (!x->refused && config->wants_stream && config->wants_stream(config->ctx, r)) {
+        s->streamed = r->body_follows = true;
+        timer_cancel(&s->timer);
+        exchange_handle(x);
+        return;
+    }
     size_t length = promised_length(r);
     if (!x->refused && length > x->body.max)
         x->refused = 413;
@@ -441,6 +459,8 @@ static void read_end(struct http2_stream *s)
 {
     s->whole = true;
     timer_cancel(&s->timer);
+    if (s->streamed && s->x.data_end && s->x.phase != PHASE_OVER)
+        s->x.data_end(s->x.data_ctx);
     if (s->x.phase != PHASE_IDLE)
         return; /* refused */
     s->x.request.body = buf_span(&s->x.body);
@@ -451,6 +471,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 {
     struct http2_stream *s = stream_of(session, id);
     (void)flags, (void)ctx;
+    (void)nghttp2_session_consume_connection(session, n);
+    if (s && s->streamed && s->x.data && s->x.phase != PHASE_OVER) {
+        s->x.data(s->x.data_ctx, (struct span){bytes, n});
+        return 0;
+    }
+    (void)nghttp2_session_consume_stream(session, id, n);
     if (!s || s->x.phase != PHASE_IDLE)
         return 0; /* of a request that was refused */
     buf_add(&s->x.body, (struct span){bytes, n});
@@ -637,6 +663,7 @@ static int make_session(struct http2 *h, nghttp2_session_callbacks *does, nghttp
     nghttp2_session_callbacks_set_on_frame_send_callback(does, on_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(does, on_stream_close);
     nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_no_auto_window_update(option, 1); /* on_data() says what has been used up */
     return nghttp2_session_server_new2(&h->session, does, h, option);
 }
 

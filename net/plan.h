@@ -64,6 +64,7 @@ struct plan {
     int64_t content_length; /* what the head promises, whatever the pieces hold; PLAN_CHUNKED for streams */
     enum plan_end end;      /* a CLEAN end that breaks the promise of content_length closes the connection, as FIN */
     struct plan_wire *wire; /* owned; NULL: a proper head */
+    bool open;              /* over HTTP/2: more will follow by exchange_extend(), and what was sent is forgotten */
     bool failed;            /* something ran out of memory while it was made; the server answers 500 instead */
     /* Called once, just before piece i (as numbered then) is handed to the socket; may patch plan->bytes within the
      * piece (time stamps). */

@@ -22,6 +22,10 @@
  * The handler runs on the worker's loop when the whole request is read, and must not block. It answers at once or
  * later, from that loop's thread, in one of two ways: a plan (exchange_reply), or bytes as they are made
  * (exchange_begin, _write, _end). Exactly one of them, exactly once.
+ *
+ * A request that `wants_stream` names is handled when its head is read, and its body is handed on as it comes
+ * (exchange_read), while the answer is under way; the usual limits of body bytes and of reading time do not hold for
+ * it. That takes HTTP/2: over HTTP/1.1 such a request gets 505 and a sentence, without the handler.
  */
 #ifndef MOHS_SERVER_H
 #define MOHS_SERVER_H
@@ -49,6 +53,8 @@ struct server_config {
     struct tls *tls;               /* borrowed, until server_stop() (net/tls.h); NULL: cleartext */
     struct gates *gates;           /* borrowed; NULL: plans with gates pass */
     void (*handle)(void *ctx, struct exchange *x);
+    /* Optional: is this the head of a request whose body is to be handed on as it comes? */
+    bool (*wants_stream)(void *ctx, const struct http_request *head);
     /* Optional, on the worker's thread before its first request and after its last: what exchange_worker() returns. */
     void *(*worker_start)(void *ctx, struct loop *loop);
     void (*worker_stop)(void *ctx, void *worker);
@@ -75,12 +81,25 @@ void exchange_on_done(struct exchange *x, void (*done)(void *ctx, struct exchang
 
 void exchange_reply(struct exchange *x, struct plan *take); /* NULL, or a plan that failed: 500 */
 
+/* A plan that was replied `open` goes on: the pieces of `take` (its head and oddities are nobody's) come behind those it
+ * has, due from now on if those are sent. `last`: the answer then ends as take->end says. NULL, or a plan that failed:
+ * reset. Nothing once the exchange is over, or its plan is not open (any more). */
+void exchange_extend(struct exchange *x, struct plan *take, bool last);
+size_t exchange_unsent(const struct exchange *x); /* bytes of the open plan that the socket does not have yet */
+
+/* Of a request with `body_follows`, inside the handler: the body, part by part, and its end. Neither is called after
+ * done(); what comes while nobody reads is dropped. `data` may keep or count its bytes: the peer may have at most 1 MiB
+ * on the way that exchange_consumed() has not given back. */
+void exchange_read(struct exchange *x, void (*data)(void *ctx, struct span bytes), void (*end)(void *ctx), void *ctx);
+void exchange_consumed(struct exchange *x, size_t n);
+
 /* The other way: a chunked body written as it is made. `headers` are copied. */
 void exchange_begin(struct exchange *x, int status, const struct http_headers *headers);
 /* Copies; returns how many bytes now wait to be sent. One chunk a call. Past 64 MiB waiting the connection is cut. */
 size_t exchange_write(struct exchange *x, struct span bytes);
 void exchange_end(struct exchange *x, enum plan_end how);
-/* fn(ctx) each time the waiting bytes fall to low_water or under; for back-pressure. Not from within exchange_write. */
+/* fn(ctx) each time the waiting bytes fall to low_water or under; for back-pressure. Not from within exchange_write. Of
+ * an open plan: each time all of it is sent. */
 void exchange_on_drain(struct exchange *x, size_t low_water, void (*fn)(void *ctx), void *ctx);
 
 #endif

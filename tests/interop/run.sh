@@ -101,6 +101,7 @@ everything() {
   have compat compat/installed.txt && trial compat "$INTEROP/compat/bin/python" -B "$here/client_compat.py" "$@" | lines &
   have js js/installed.json && trial js node "$here/client_js.mjs" "$@" | lines &
   have js-h2 js/installed.json && trial js-h2 node "$here/client_js.mjs" --handler h2 "$@" | lines &
+  have js-h2 js/installed.json && trial js-bidi node "$here/client_bidi.mjs" "$@" 2> /dev/null | lines &
   have go go/driver && driven go "$INTEROP/go/driver" -- "$@" | lines &
   have java java/installed.txt && driven java java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx256m \
     -cp "$INTEROP/java/classes:$INTEROP/java/lib/*" Driver -- "$@" | lines &
@@ -122,7 +123,7 @@ everything "$@" | awk '
   /^SKIP / { skipped++ }
   { print; fflush() }
   END {
-    n = split("boto3 compat js js-h2 go java rust", sdk, " ")
+    n = split("boto3 compat js js-h2 js-bidi go java rust", sdk, " ")
     for (i = 1; i <= n; i++) if (ok[sdk[i]] + bad[sdk[i]])
       matrix = matrix (matrix ? ", " : "SDKs: ") sdk[i] " " ok[sdk[i]] + 0 " passed" (bad[sdk[i]] ? " " bad[sdk[i]] " failed" : "")
     if (matrix) print matrix

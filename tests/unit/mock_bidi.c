@@ -1,0 +1,776 @@
+/* InvokeModelWithBidirectionalStream over raw HTTP/2: a peer that signs each frame, sends the next one when it likes,
+ * and reads only inside talk_until(), so that it can be late, silent, wrong or gone.
+ */
+#include "mock_rig.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <nghttp2/nghttp2.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SONIC_PATH(model) "/model/" model "/invoke-with-bidirectional-stream"
+#define SONIC             SONIC_PATH("amazon.nova-2-sonic-v1%3A0")
+#define MS                1000000u
+
+struct talk {
+    int fd;
+    nghttp2_session *session;
+    int32_t id;
+    int status;
+    struct buf body, upload;
+    size_t uploaded;
+    bool upload_over, closed, manual;
+    uint32_t code;
+    struct sigv4 *sigv4;
+    struct sigv4_chain chain;
+    int64_t at_s;
+    cJSON *events; /* of `body`, as events_of() has them */
+    enum es_error end;
+};
+
+/* ---- the peer ---- */
+
+static ssize_t on_send(nghttp2_session *session, const uint8_t *bytes, size_t n, int flags, void *ctx)
+{
+    struct talk *t = ctx;
+    (void)session, (void)flags;
+    ssize_t sent = send(t->fd, bytes, n, MSG_NOSIGNAL);
+    return sent > 0 ? sent : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_n,
+                     const uint8_t *value, size_t value_n, uint8_t flags, void *ctx)
+{
+    struct talk *t = ctx;
+    (void)session, (void)flags, (void)frame, (void)value_n;
+    if (span_is((struct span){name, name_n}, ":status"))
+        t->status = atoi((const char *)value);
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *ctx)
+{
+    struct talk *t = ctx;
+    (void)session, (void)flags, (void)id;
+    buf_add(&t->body, (struct span){bytes, n});
+    return 0;
+}
+
+static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *ctx)
+{
+    struct talk *t = ctx;
+    (void)session, (void)id;
+    t->closed = true;
+    t->code = code;
+    return 0;
+}
+
+static ssize_t give(nghttp2_session *session, int32_t id, uint8_t *to, size_t max, uint32_t *flags,
+                    nghttp2_data_source *source, void *ctx)
+{
+    struct talk *t = ctx;
+    (void)session, (void)id, (void)source;
+    size_t n = t->upload.len - t->uploaded < max ? t->upload.len - t->uploaded : max;
+    if (n > 0)
+        memcpy(to, t->upload.data + t->uploaded, n);
+    t->uploaded += n;
+    if (n == 0 && !t->upload_over)
+        return NGHTTP2_ERR_DEFERRED;
+    if (t->uploaded == t->upload.len && t->upload_over)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)n;
+}
+
+static nghttp2_nv nv(const char *name, const char *value)
+{
+    union {
+        const char *given;
+        uint8_t *taken;
+    } n = {name}, v = {value};
+    return (nghttp2_nv){n.taken, v.taken, strlen(name), strlen(value), 0};
+}
+
+static int dial_port(uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+struct manner {
+    const char *path, *fault; /* NULL: SONIC; no header */
+    bool unsigned_, manual;   /* manual: windows open by hand only */
+    const char *bearer;
+};
+
+static void ask_signed(struct talk *t, uint16_t port, const struct manner *m)
+{
+    char host[32];
+    (void)snprintf(host, sizeof host, "127.0.0.1:%u", port);
+    const char *path = m->path ? m->path : SONIC;
+    struct sigv4_header headers[] = {{span_of(":authority"), span_of(host)},
+                                     {span_of("x-amz-content-sha256"), span_of(SIGV4_STREAMING_EVENTS)}};
+    struct sigv4_request r = {.method = span_of("POST"), .path = span_of(path), .headers = headers, .header_count = 2};
+    struct sigv4_signing how = {.access_key = span_of(MOCK_DEFAULT_ACCESS_KEY),
+                                .secret = span_of(MOCK_DEFAULT_SECRET),
+                                .region = span_of("us-east-1"),
+                                .service = span_of("bedrock"),
+                                .at_s = t->at_s};
+    struct sigv4_signed s;
+    sigv4_signed_init(&s);
+    CU_ASSERT_EQUAL_FATAL(sigv4_sign(t->sigv4, &r, &how, &s, NULL), OK);
+    struct sigv4_scope scope = {span_of("20000101"), how.region, how.service};
+    CU_ASSERT_EQUAL_FATAL(sigv4_chain_init(&t->chain, how.secret, &scope, span_of(s.signature)), OK);
+    nghttp2_nv fields[10] = {nv(":method", "POST"), nv(":path", path), nv(":scheme", "http"), nv(":authority", host)};
+    size_t n = 4;
+    if (!m->unsigned_ && !m->bearer) {
+        fields[n++] = nv("x-amz-content-sha256", SIGV4_STREAMING_EVENTS);
+        fields[n++] = nv("x-amz-date", s.date);
+        fields[n++] = nv("authorization", buf_text(&s.authorization));
+    }
+    if (m->bearer)
+        fields[n++] = nv("authorization", m->bearer);
+    if (m->fault)
+        fields[n++] = nv("x-mohs-fault", m->fault);
+    nghttp2_data_provider source = {.read_callback = give};
+    t->id = nghttp2_submit_request(t->session, NULL, fields, n, &source, NULL);
+    sigv4_signed_release(&s);
+}
+
+static struct talk *talk_new(struct mock *m, const struct manner *manner)
+{
+    static const struct manner usual = {0};
+    struct talk *t = calloc(1, sizeof *t);
+    nghttp2_session_callbacks *does = NULL;
+    nghttp2_option *option = NULL;
+    manner = manner ? manner : &usual;
+    t->fd = dial_port(mock_port(m));
+    t->sigv4 = sigv4_new();
+    t->at_s = (int64_t)time(NULL);
+    t->manual = manner->manual;
+    buf_init(&t->body, BUF_ANY);
+    buf_init(&t->upload, BUF_ANY);
+    (void)nghttp2_session_callbacks_new(&does);
+    (void)nghttp2_option_new(&option);
+    nghttp2_session_callbacks_set_send_callback(does, on_send);
+    nghttp2_session_callbacks_set_on_header_callback(does, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(does, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(does, on_close);
+    nghttp2_option_set_no_auto_window_update(option, t->manual);
+    CU_ASSERT_EQUAL_FATAL(nghttp2_session_client_new2(&t->session, does, t, option), 0);
+    nghttp2_session_callbacks_del(does);
+    nghttp2_option_del(option);
+    (void)nghttp2_submit_settings(t->session, 0, NULL, 0);
+    ask_signed(t, mock_port(m), manner);
+    return t;
+}
+
+static void talk_free(struct talk *t)
+{
+    close(t->fd);
+    nghttp2_session_del(t->session);
+    sigv4_chain_release(&t->chain);
+    sigv4_free(t->sigv4);
+    buf_release(&t->body);
+    buf_release(&t->upload);
+    json_free(&t->events);
+    free(t);
+}
+
+/* Read and write for at most so long, until an event of that name (below the chunk's "event") has come n times, or,
+ * with NULL, until the stream is closed. */
+static size_t talk_count(struct talk *t, const char *name);
+static bool talk_until(struct talk *t, const char *name, size_t n, int ms)
+{
+    uint64_t until = now_ns() + (uint64_t)ms * MS;
+    for (;;) {
+        (void)nghttp2_session_resume_data(t->session, t->id);
+        if (nghttp2_session_send(t->session) != 0)
+            return false;
+        if (name ? talk_count(t, name) >= n : t->closed)
+            return true;
+        if (now_ns() >= until)
+            return false;
+        struct pollfd at = {.fd = t->fd, .events = POLLIN};
+        if (poll(&at, 1, 5) <= 0)
+            continue;
+        unsigned char part[65536];
+        ssize_t got = recv(t->fd, part, sizeof part, 0);
+        if (got <= 0 || nghttp2_session_mem_recv(t->session, part, (size_t)got) < 0)
+            return false;
+    }
+}
+
+static const cJSON *talk_events(struct talk *t)
+{
+    json_free(&t->events);
+    t->events = events_of(&t->body, &t->end);
+    cJSON *item;
+    cJSON_ArrayForEach(item, t->events)
+    {
+        CLEANUP(buf_release) struct buf bytes = BUF_INIT(BUF_ANY);
+        cJSON *tree = NULL;
+        if (buf_add_unbase64(&bytes, span_of(text_at(item, "/payload/bytes"))) == OK &&
+            json_parse(buf_span(&bytes), JSON_COMPACT, &tree, NULL) == OK)
+            (void)cJSON_AddItemToObject(item, "said", tree);
+    }
+    return t->events;
+}
+
+static size_t talk_count(struct talk *t, const char *name)
+{
+    const cJSON *item;
+    size_t n = 0;
+    cJSON_ArrayForEach(item, talk_events(t)) n += json_item(json_item(json_item(item, "said"), "event"), name) != NULL;
+    return n;
+}
+
+static const cJSON *last_event(struct talk *t)
+{
+    const cJSON *all = talk_events(t);
+    return cJSON_GetArrayItem(all, cJSON_GetArraySize(all) - 1);
+}
+
+/* ---- what it says ---- */
+
+static void inner_frame(const char *json, struct buf *out)
+{
+    CLEANUP(buf_release) struct buf payload = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf event = BUF_INIT(BUF_ANY);
+    buf_addf(&event, "{\"event\":%s}", json);
+    buf_adds(&payload, "{\"bytes\":\"");
+    buf_add_base64(&payload, buf_span(&event));
+    buf_adds(&payload, "\"}");
+    CU_ASSERT_EQUAL(es_encode_event(out, "chunk", buf_span(&payload)), ES_OK);
+}
+
+/* What :date looks like, encoded: the headers that are signed. */
+static void date_header(int64_t at_s, struct buf *out)
+{
+    CLEANUP(buf_release) struct buf frame = BUF_INIT(BUF_ANY);
+    struct es_header h = {.name = span_of(":date"), .type = ES_TIMESTAMP, .number = at_s * 1000};
+    CU_ASSERT_EQUAL(es_encode(&h, 1, SPAN_EMPTY, &frame), ES_OK);
+    buf_add(out, span_cut(buf_span(&frame), ES_PRELUDE, frame.len - ES_OVERHEAD));
+}
+
+static void outer_frame(int64_t at_s, struct span inner, const char *hex, struct buf *out)
+{
+    CLEANUP(buf_release) struct buf raw = BUF_INIT(BUF_ANY);
+    CU_ASSERT_EQUAL(buf_add_unhex(&raw, span_of(hex)), OK);
+    struct es_header h[] = {{.name = span_of(":date"), .type = ES_TIMESTAMP, .number = at_s * 1000},
+                            {.name = span_of(":chunk-signature"), .type = ES_BYTES, .bytes = buf_span(&raw)}};
+    CU_ASSERT_EQUAL(es_encode(h, 2, inner, out), ES_OK);
+}
+
+static void signed_frame(struct talk *t, struct span inner, int64_t signed_s, int64_t stated_s, struct buf *out)
+{
+    CLEANUP(buf_release) struct buf date = BUF_INIT(BUF_ANY);
+    char hex[SIGV4_HEX];
+    date_header(stated_s, &date);
+    CU_ASSERT_EQUAL(sigv4_chain_sign(&t->chain, t->sigv4, signed_s, buf_span(&date), inner, hex, NULL), OK);
+    outer_frame(stated_s, inner, hex, out);
+}
+
+static void tell(struct talk *t, const char *json)
+{
+    CLEANUP(buf_release) struct buf inner = BUF_INIT(BUF_ANY);
+    inner_frame(json, &inner);
+    signed_frame(t, buf_span(&inner), t->at_s, t->at_s, &t->upload);
+}
+
+static void tell_end(struct talk *t)
+{
+    signed_frame(t, SPAN_EMPTY, t->at_s, t->at_s, &t->upload);
+    t->upload_over = true;
+}
+
+#define SESSION_START "{\"sessionStart\":{\"inferenceConfiguration\":{\"maxTokens\":1024,\"topP\":0.9}}}"
+#define PROMPT_START  "{\"promptStart\":{\"promptName\":\"p\",\"audioOutputConfiguration\":{\"sampleRateHertz\":8000}}}"
+#define AUDIO_START                                                                                                    \
+    "{\"contentStart\":{\"promptName\":\"p\",\"contentName\":\"a\",\"type\":\"AUDIO\",\"role\":\"USER\","              \
+    "\"audioInputConfiguration\":{\"sampleRateHertz\":16000}}}"
+#define AUDIO_END   "{\"contentEnd\":{\"promptName\":\"p\",\"contentName\":\"a\"}}"
+#define SESSION_END "{\"sessionEnd\":{}}"
+
+static void tell_audio(struct talk *t, size_t samples)
+{
+    CLEANUP(buf_release) struct buf json = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf pcm = BUF_INIT(BUF_ANY);
+    for (size_t i = 0; i < samples * 2; i++)
+        buf_addc(&pcm, i % 2 ? 0x20 : 0);
+    buf_adds(&json, "{\"audioInput\":{\"promptName\":\"p\",\"contentName\":\"a\",\"content\":\"");
+    buf_add_base64(&json, buf_span(&pcm));
+    buf_adds(&json, "\"}}");
+    tell(t, buf_text(&json));
+}
+
+static void tell_opening(struct talk *t)
+{
+    tell(t, SESSION_START);
+    tell(t, PROMPT_START);
+    tell(t, AUDIO_START);
+}
+
+/* The journal's entry of the only request, once it has ended. */
+static cJSON *journal_entry(struct mock *m)
+{
+    for (int i = 0; i < 200; i++, usleep(5000)) {
+        CLEANUP(reply_release) struct reply r = admin(m, "GET", "/journal", "");
+        const cJSON *entries = json_item(r.json, "entries");
+        const cJSON *entry = cJSON_GetArrayItem(entries, cJSON_GetArraySize(entries) - 1);
+        if (cJSON_IsObject(json_item(entry, "delivered")))
+            return cJSON_Duplicate(entry, true);
+    }
+    CU_FAIL("the exchange has not ended");
+    return NULL;
+}
+
+static char logged[4096];
+static void keep_log(void *ctx, const char *line)
+{
+    (void)ctx;
+    (void)snprintf(logged, sizeof logged, "%s", line);
+}
+
+static struct mock *strict_mock(void)
+{
+    logged[0] = '\0';
+    return rig_start(
+        &(struct mock_config){.auth = MOCK_AUTH_STRICT, .admin_port = 0, .log = keep_log, .fault_headers = true});
+}
+
+/* ---- tests ---- */
+
+static void each_event_is_answered_before_the_next_is_sent(void)
+{
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    struct talk *t = talk_new(m, NULL);
+    tell_opening(t);
+    for (size_t i = 1; i <= 5; i++) {
+        tell_audio(t, 1600);
+        CLAIM(talk_until(t, "usageEvent", i, 3000), "audio %zu is not answered (status %d)", i, t->status);
+    }
+    tell(t, AUDIO_END);
+    CU_ASSERT(talk_until(t, "completionEnd", 1, 3000));
+    CU_ASSERT(!t->closed);
+    tell(t, SESSION_END);
+    tell_end(t);
+    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CLAIM(t->code == NGHTTP2_NO_ERROR && t->status == 200, "status %d, code %u", t->status, t->code);
+    const cJSON *all = talk_events(t), *item;
+    CU_ASSERT_EQUAL(t->end, ES_OK);
+    size_t bytes = 0, ends = 0;
+    cJSON_ArrayForEach(item, all)
+    {
+        bytes += strlen(text_at(item, "/said/event/audioOutput/content")) / 4 * 3;
+        ends += strcmp(text_at(item, "/said/event/contentEnd/stopReason"), "END_TURN") == 0;
+    }
+    CU_ASSERT(bytes > 1000 && bytes < 8000 * 2 * 2);
+    CU_ASSERT_EQUAL(ends, 1);
+    CLEANUP(json_free) cJSON *entry = journal_entry(m);
+    CU_ASSERT_STRING_EQUAL(text_at(entry, "/bidirectional/signatures/verdict"), "valid");
+    CU_ASSERT_EQUAL(number_at(entry, "/bidirectional/signatures/valid"), 10);
+    CU_ASSERT_EQUAL(number_at(entry, "/bidirectional/input/3/count"), 5);
+    CU_ASSERT_STRING_EQUAL(text_at(entry, "/delivered/end"), "complete");
+    CU_ASSERT_EQUAL(number_at(entry, "/delivered/events"), cJSON_GetArraySize(all));
+    CU_ASSERT_EQUAL(number_at(entry, "/delivered/bytes"), t->body.len);
+    talk_free(t);
+}
+
+/* ---- signatures ---- */
+
+enum harm {
+    NONE,
+    DROP,
+    SWAP,
+    TWICE,
+    ALTER,
+    ALTER_DATE,
+    RESTART,
+    UNSIGNED,
+    REQUEST_DATE,
+    INNER_ONLY,
+    OLD,
+    BEHIND_END,
+    HARMS
+};
+static const struct {
+    const char *id;
+    double frames;
+} harms[HARMS] = {
+    [NONE] = {"", 5},
+    [DROP] = {"unexplained", 4},
+    [SWAP] = {"swapped", 4},
+    [TWICE] = {"frame-twice", 4},
+    [ALTER] = {"altered", 4},
+    [ALTER_DATE] = {"unexplained", 4},
+    [RESTART] = {"chain-restarted", 4},
+    [UNSIGNED] = {"unsigned", 4},
+    [REQUEST_DATE] = {"date-of-request", 4},
+    [INNER_ONLY] = {"inner-payload", 4},
+    [OLD] = {"frame-date", 4},
+    [BEHIND_END] = {"behind-end", 5},
+};
+
+/* The fourth frame, as it should not be. */
+static void tell_harmed(struct talk *t, enum harm harm)
+{
+    CLEANUP(buf_release) struct buf inner = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf one = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf two = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf date = BUF_INIT(BUF_ANY);
+    char hex[SIGV4_HEX];
+    inner_frame(AUDIO_END, &inner);
+    if (harm == REQUEST_DATE || harm == OLD) {
+        signed_frame(t, buf_span(&inner), harm == OLD ? t->at_s - 1000 : t->at_s,
+                     harm == OLD ? t->at_s - 1000 : t->at_s + 60, &one);
+    } else if (harm == INNER_ONLY) {
+        date_header(t->at_s, &date);
+        CU_ASSERT_EQUAL(sigv4_chain_sign(&t->chain, t->sigv4, t->at_s, buf_span(&date),
+                                         es_frame_payload(buf_span(&inner)), hex, NULL),
+                        OK);
+        outer_frame(t->at_s, buf_span(&inner), hex, &one);
+    } else if (harm == UNSIGNED) {
+        buf_add(&one, buf_span(&inner));
+    } else if (harm == BEHIND_END) {
+        signed_frame(t, SPAN_EMPTY, t->at_s, t->at_s, &one);
+        signed_frame(t, buf_span(&inner), t->at_s, t->at_s, &two);
+    } else {
+        signed_frame(t, buf_span(&inner), t->at_s, t->at_s, &one);
+    }
+    size_t at = 0;
+    switch (harm) {
+    case DROP:
+    case SWAP:
+    case NONE:
+        buf_reset(&inner);
+        inner_frame(SESSION_END, &inner);
+        signed_frame(t, buf_span(&inner), t->at_s, t->at_s, &two);
+        break;
+    case ALTER:
+        one.data[one.len - 30] ^= 1;
+        es_reseal((unsigned char *)one.data, one.len);
+        break;
+    case ALTER_DATE: /* eight bytes behind a length, ":date" and a type: a day later would be out of the window */
+        at = ES_PRELUDE + 1 + 5 + 1 + 7;
+        one.data[at] ^= 1;
+        one.data[at - 1] ^= 0x7f;
+        es_reseal((unsigned char *)one.data, one.len);
+        break;
+    default:
+        break;
+    }
+    if (harm == TWICE) { /* the third once more in its place */
+        size_t third = es_frame_length(buf_span(&t->upload)), rest = t->upload.len;
+        size_t from = 0;
+        while (from + third < rest) {
+            from += third;
+            third = es_frame_length(span_from(buf_span(&t->upload), from));
+        }
+        CLEANUP(buf_release) struct buf copy = BUF_INIT(BUF_ANY);
+        buf_add(&copy, span_from(buf_span(&t->upload), from));
+        buf_add(&t->upload, buf_span(&copy));
+        return;
+    }
+    if (harm != DROP && harm != SWAP)
+        buf_add(&t->upload, buf_span(&one));
+    buf_add(&t->upload, buf_span(&two));
+    if (harm == SWAP)
+        buf_add(&t->upload, buf_span(&one));
+}
+
+static void every_break_of_the_chain_is_found_and_explained(void)
+{
+    for (enum harm h = NONE; h < HARMS; h++) {
+        CLEANUP(rig_stop) struct mock *m = strict_mock();
+        struct talk *t = talk_new(m, NULL);
+        struct sigv4_chain seed = t->chain;
+        tell_opening(t);
+        if (h == RESTART) {
+            t->chain = seed;
+            tell(t, AUDIO_END);
+        } else {
+            tell_harmed(t, h);
+        }
+        if (h == NONE)
+            tell_end(t);
+        CLAIM(talk_until(t, NULL, 0, 3000), "harm %d: the stream does not end", (int)h);
+        CLEANUP(json_free) cJSON *entry = journal_entry(m);
+        const char *id = text_at(entry, "/bidirectional/signatures/diagnosis/id");
+        CLAIM(strcmp(id, harms[h].id) == 0, "harm %d: %s, not %s: %s", (int)h, id, harms[h].id,
+              text_at(entry, "/bidirectional/signatures/diagnosis/sentence"));
+        if (h != NONE) {
+            CLAIM(strcmp(text_at(last_event(t), "/kind"), "error") == 0, "harm %d: no error frame", (int)h);
+            CLAIM(strstr(logged, "frame ") != NULL, "harm %d: the log says %s", (int)h, logged);
+            CU_ASSERT_STRING_EQUAL(text_at(last_event(t), "/name"), "InvalidSignatureException");
+        }
+        CLAIM(number_at(entry, "/bidirectional/signatures/frames") == harms[h].frames, "harm %d: %.0f frames", (int)h,
+              number_at(entry, "/bidirectional/signatures/frames"));
+        talk_free(t);
+    }
+}
+
+static void without_authentication_frames_need_no_signature(void)
+{
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.auth = MOCK_AUTH_NONE});
+    struct talk *t = talk_new(m, &(struct manner){.unsigned_ = true});
+    inner_frame(SESSION_START, &t->upload);
+    inner_frame(PROMPT_START, &t->upload);
+    inner_frame(SESSION_END, &t->upload);
+    t->upload_over = true;
+    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT_EQUAL(t->status, 200);
+    CLEANUP(json_free) cJSON *entry = journal_entry(m);
+    CU_ASSERT_STRING_EQUAL(text_at(entry, "/bidirectional/signatures/verdict"), "unsigned");
+    CU_ASSERT_STRING_EQUAL(text_at(entry, "/bidirectional/input/2/event"), "sessionEnd");
+    talk_free(t);
+}
+
+/* ---- refusals ---- */
+
+static void what_cannot_begin_is_refused_at_once(void)
+{
+    static const struct {
+        struct manner how;
+        int status;
+        const char *words;
+    } rows[] = {
+        {{.unsigned_ = true}, 403, "Authorization header is missing"},
+        {{.bearer = "Bearer no-such-key"}, 403, ""},
+        {{.path = SONIC_PATH("anthropic.claude-3-haiku-20240307-v1%3A0")}, 400, "bidirectional"},
+        {{.fault = "ThrottlingException;message=later"}, 429, "later"},
+        {{.fault = "empty-200"}, 200, ""},
+    };
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct talk *t = talk_new(m, &rows[i].how);
+        CLAIM(talk_until(t, NULL, 0, 3000), "row %zu does not end", i);
+        CLAIM(t->status == rows[i].status && strstr(buf_text(&t->body), rows[i].words) != NULL, "row %zu: %d %s", i,
+              t->status, buf_text(&t->body));
+        talk_free(t);
+    }
+    CLEANUP(reply_release) struct reply r = ask(m, SONIC, "");
+    CLAIM(r.status == 505 && strstr(buf_text(&r.body), "HTTP/2") != NULL, "HTTP/1.1: %d %s", r.status,
+          buf_text(&r.body));
+}
+
+static void wrong_events_end_the_stream_with_a_sentence(void)
+{
+    static const struct {
+        const char *event, *words;
+    } rows[] = {
+        {"{\"promptEnd\":{\"promptName\":\"q\"}}", "promptName must be"},
+        {SESSION_START, "started already"},
+        {PROMPT_START, "started already"},
+        {AUDIO_START, "open already"},
+        {"{\"audioInput\":{\"promptName\":\"p\",\"contentName\":\"a\",\"content\":\"?\"}}", "base64"},
+        {"{\"textInput\":{\"promptName\":\"p\",\"contentName\":\"a\",\"content\":\"x\"}}", "another type"},
+        {"{\"contentEnd\":{\"promptName\":\"p\",\"contentName\":\"b\"}}", "no content \"b\" is open"},
+        {"{\"contentStart\":{\"promptName\":\"p\",\"contentName\":\"t\",\"type\":\"TOOL\",\"role\":\"TOOL\"}}",
+         "no tool"},
+        {"{\"contentStart\":{\"promptName\":\"p\",\"contentName\":\"t\",\"type\":\"TEXT\",\"role\":\"GOD\"}}", "role"},
+        {"{\"hello\":{}}", "no event"},
+        {"{\"a\":{},\"b\":{}}", "of the form"},
+        {"[]", "of the form"},
+    };
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct talk *t = talk_new(m, NULL);
+        tell_opening(t);
+        tell(t, rows[i].event);
+        CLAIM(talk_until(t, NULL, 0, 3000), "row %zu does not end", i);
+        const cJSON *last = last_event(t);
+        CLAIM(strcmp(text_at(last, "/name"), "validationException") == 0 &&
+                  strstr(text_at(last, "/payload/message"), rows[i].words) != NULL,
+              "row %zu: %s: %s", i, text_at(last, "/name"), text_at(last, "/payload/message"));
+        CU_ASSERT_EQUAL(t->end, ES_OK);
+        talk_free(t);
+    }
+}
+
+static void broken_and_unfinished_streams_are_told(void)
+{
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    for (int cut = 0; cut < 2; cut++) {
+        struct talk *t = talk_new(m, NULL);
+        tell_opening(t);
+        if (cut)
+            t->upload.len -= 5;
+        else
+            t->upload.data[t->upload.len - 1] ^= 1;
+        t->upload_over = cut;
+        CU_ASSERT(talk_until(t, NULL, 0, 3000));
+        const char *words = text_at(last_event(t), "/payload/message");
+        CLAIM(strstr(words, cut ? "inside a frame" : "message_crc") != NULL, "%s", words);
+        talk_free(t);
+    }
+}
+
+/* ---- faults and scripts ---- */
+
+static void faults_fall_on_their_event(void)
+{
+    static const struct {
+        const char *fault, *last;
+        int events;
+        bool reset;
+    } rows[] = {
+        {"stream-throttlingException;at_event=3", "throttlingException", 4, false},
+        {"error-frame;at_event=2", "InternalError", 3, false},
+        {"cut-rst;at_event=3", NULL, 3, true},
+        {"cut-clean;at_event=2", "chunk", 2, false},
+        {"unknown-event;at_event=1", "chunk", 7, false},
+        {"drop-event;at_event=2", "chunk", 5, false},
+        {"shred;bytes=7", "chunk", 6, false},
+        {"stream-throttlingException;at_event=99", "chunk", 6, false},
+        {"stream-throttlingException;at_event=-1", "chunk", 6, false},
+    };
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct talk *t = talk_new(m, &(struct manner){.fault = rows[i].fault});
+        tell_opening(t);
+        for (int k = 0; k < 4; k++)
+            tell_audio(t, 16);
+        tell(t, SESSION_END);
+        tell_end(t);
+        CLAIM(talk_until(t, NULL, 0, 3000), "%s: the stream does not end", rows[i].fault);
+        const cJSON *all = talk_events(t);
+        const char *last = text_at(cJSON_GetArrayItem(all, cJSON_GetArraySize(all) - 1), "/name");
+        CLEANUP(buf_release) struct buf names = BUF_INIT(BUF_ANY);
+        const cJSON *item;
+        cJSON_ArrayForEach(item, all) buf_addf(
+            &names, " %s",
+            json_at(item, "/said/event") ? json_at(item, "/said/event")->child->string : text_at(item, "/name"));
+        CLAIM(cJSON_GetArraySize(all) == rows[i].events, "%s: %d events:%s", rows[i].fault, cJSON_GetArraySize(all),
+              buf_text(&names));
+        CLAIM(!rows[i].last || strcmp(last, rows[i].last) == 0, "%s: the last is %s", rows[i].fault, last);
+        CLAIM((t->code != NGHTTP2_NO_ERROR) == rows[i].reset, "%s: code %u", rows[i].fault, t->code);
+        talk_free(t);
+    }
+}
+
+static void scripts_answer_the_events_they_name(void)
+{
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    script(m, "{\"replies\":[{\"reply\":{\"bidirectional\":{\"steps\":["
+              "{\"on\":\"start\",\"frames\":[{\"chunk\":{\"event\":{\"hello\":{}}}}]},"
+              "{\"on\":\"audioInput\",\"nth\":2,\"frames\":[{\"chunk\":{\"event\":{\"two\":{}}}}]},"
+              "{\"on\":\"audioInput\",\"frames\":[{\"chunk\":{\"event\":{\"each\":{}}},\"gate\":\"g\"}]},"
+              "{\"on\":\"end\",\"frames\":[{\"chunk\":{\"event\":{\"bye\":{\"sessionId\":\"mine\"}}}}]}]}}}]}");
+    struct talk *t = talk_new(m, NULL);
+    CU_ASSERT(talk_until(t, "hello", 1, 3000));
+    tell_opening(t);
+    tell_audio(t, 16);
+    CU_ASSERT(!talk_until(t, "each", 1, 100));
+    CLEANUP(reply_release) struct reply opened = admin(m, "POST", "/gate", "{\"open\":\"g\"}");
+    CU_ASSERT(talk_until(t, "each", 1, 3000));
+    tell_audio(t, 16);
+    CU_ASSERT(talk_until(t, "each", 2, 3000));
+    CU_ASSERT_EQUAL(talk_count(t, "two"), 1);
+    tell_end(t);
+    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT_STRING_EQUAL(text_at(last_event(t), "/said/event/bye/sessionId"), "mine");
+    CU_ASSERT_STRING_EQUAL(text_at(last_event(t), "/said/event/bye/promptName"), "p");
+    talk_free(t);
+}
+
+static void a_wrong_script_is_refused_with_its_place(void)
+{
+    static const struct {
+        const char *value, *words;
+    } rows[] = {
+        {"{\"step\":[]}", "bidirectional/step: nobody knows this key; did you mean \\\"steps\\\""},
+        {"{\"steps\":[{\"on\":\"audioInptu\",\"frames\":[]}]}", "steps/0/on: expected"},
+        {"{\"steps\":[{\"on\":\"end\"}]}", "steps/0/frames: must be given"},
+        {"{\"steps\":[{\"on\":\"end\",\"frames\":[{}]}]}", "steps/0/frames/0: expected one of"},
+        {"{\"steps\":[{\"on\":\"end\",\"nth\":0,\"frames\":[]}]}", "steps/0/nth"},
+        {"{\"steps\":[],\"said\":[]}", "without heard and said"},
+        {"{\"said\":[1]}", "said: expected a list of strings"},
+        {"[]", "bidirectional: expected an object"},
+    };
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char body[512];
+        (void)snprintf(body, sizeof body, "{\"replies\":[{\"reply\":{\"bidirectional\":%s}}]}", rows[i].value);
+        CLEANUP(reply_release) struct reply r = admin(m, "POST", "/script", body);
+        CLAIM(r.status == 400 && strstr(buf_text(&r.body), rows[i].words) != NULL, "row %zu: %d %s", i, r.status,
+              buf_text(&r.body));
+    }
+}
+
+/* ---- slow, silent and gone ---- */
+
+static void a_peer_that_does_not_read_is_not_read(void)
+{
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    struct talk *t = talk_new(m, &(struct manner){.manual = true});
+    tell_opening(t);
+    for (size_t i = 0; i < 12000; i++)
+        tell_audio(t, 320);
+    tell(t, SESSION_END);
+    tell_end(t);
+    CU_ASSERT(!talk_until(t, NULL, 0, 1500));
+    size_t taken = t->uploaded;
+    CLAIM(taken < t->upload.len / 2, "%zu of %zu bytes were taken", taken, t->upload.len);
+    CU_ASSERT(!talk_until(t, NULL, 0, 300));
+    CLAIM(t->uploaded == taken, "it goes on reading: %zu, %zu", taken, t->uploaded);
+    for (uint64_t until = now_ns() + 20000u * (uint64_t)MS; !t->closed && now_ns() < until;) {
+        (void)nghttp2_submit_window_update(t->session, 0, 0, 1 << 20);
+        (void)nghttp2_submit_window_update(t->session, 0, t->id, 1 << 20);
+        size_t before = t->body.len;
+        t->manual = true;
+        (void)nghttp2_session_consume(t->session, t->id, 0);
+        for (int i = 0; i < 10 && t->body.len == before && !t->closed; i++) {
+            struct pollfd at = {.fd = t->fd, .events = POLLIN};
+            unsigned char part[65536];
+            (void)nghttp2_session_resume_data(t->session, t->id);
+            (void)nghttp2_session_send(t->session);
+            if (poll(&at, 1, 20) > 0) {
+                ssize_t got = recv(t->fd, part, sizeof part, 0);
+                if (got > 0)
+                    (void)nghttp2_session_mem_recv(t->session, part, (size_t)got);
+            }
+        }
+    }
+    CLAIM(t->closed && t->code == 0, "it does not end: %zu of %zu sent, %zu came", t->uploaded, t->upload.len,
+          t->body.len);
+    CLAIM(talk_count(t, "usageEvent") == 12000, "%zu answers", talk_count(t, "usageEvent"));
+    talk_free(t);
+}
+
+static void a_peer_that_leaves_is_told_in_the_journal(void)
+{
+    CLEANUP(rig_stop) struct mock *m = strict_mock();
+    struct talk *t = talk_new(m, NULL);
+    tell_opening(t);
+    tell_audio(t, 16);
+    CU_ASSERT(talk_until(t, "usageEvent", 1, 3000));
+    talk_free(t);
+    CLEANUP(json_free) cJSON *entry = journal_entry(m);
+    CU_ASSERT_STRING_EQUAL(text_at(entry, "/delivered/end"), "peer-closed");
+    CU_ASSERT_EQUAL(number_at(entry, "/bidirectional/signatures/frames"), 4);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        {"each event is answered before the next is sent", each_event_is_answered_before_the_next_is_sent},
+        {"every break of the chain is found and explained", every_break_of_the_chain_is_found_and_explained},
+        {"without authentication frames need no signature", without_authentication_frames_need_no_signature},
+        {"what cannot begin is refused at once", what_cannot_begin_is_refused_at_once},
+        {"wrong events end the stream with a sentence", wrong_events_end_the_stream_with_a_sentence},
+        {"broken and unfinished streams are told", broken_and_unfinished_streams_are_told},
+        {"faults fall on their event", faults_fall_on_their_event},
+        {"scripts answer the events they name", scripts_answer_the_events_they_name},
+        {"a wrong script is refused with its place", a_wrong_script_is_refused_with_its_place},
+        {"a peer that does not read is not read", a_peer_that_does_not_read_is_not_read},
+        {"a peer that leaves is told in the journal", a_peer_that_leaves_is_told_in_the_journal},
+        CU_TEST_INFO_NULL,
+    };
+    return unit_main("mock_bidi", tests);
+}
