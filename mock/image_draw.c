@@ -17,7 +17,7 @@ static void pick(struct rng *rng, const unsigned char *colours, size_t count, si
 {
     uint64_t bits = rng_next(rng);
     for (size_t k = 0; k < 3; k++)
-        out[k] = count > 0 ? colours[i % count * 3 + k] : (unsigned char)(bits >> (8 * k));
+        out[k] = (unsigned char)(count > 0 ? colours[i % count * 3 + k] : bits >> (8 * k));
 }
 
 void picture_init(struct picture *p, uint32_t width, uint32_t height, uint64_t seed, const unsigned char *colours,
