@@ -185,8 +185,22 @@ static void *ask_question(void *ctx)
     return NULL;
 }
 
+struct caller {
+    pthread_t thread;
+    struct mock *mock;
+    int status;
+};
+
+static void *call_and_wait(void *ctx)
+{
+    struct caller *c = ctx;
+    CLEANUP(reply_release) struct reply r = ask(c->mock, CONVERSE, SAY("two"));
+    c->status = r.status;
+    return NULL;
+}
+
 /* The third matching request comes while the question waits, and others that do not match come before it. The reply to
- * it is held at a gate that never opens: a call counts when it came in. */
+ * it is held at a gate until the verdict is there: a call counts when it came in. */
 static void a_verdict_waits_for_what_is_missing(void)
 {
     struct mock_config config = {0};
@@ -199,19 +213,15 @@ static void a_verdict_waits_for_what_is_missing(void)
         CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, SAY("other"));
         CU_ASSERT_EQUAL(r.status, 200);
     }
-    script(m, "{\"replies\":[{\"reply\":{\"text\":\"x\",\"head_gate\":\"never\"}}]}");
-    struct http_headers h;
-    http_headers_init(&h);
-    char url[128];
-    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", mock_port(m), CONVERSE);
-    sign(&h, mock_port(m), "POST", CONVERSE, SPAN_LIT(SAY("two")), &usual_key);
-    struct client_request held = {
-        .method = "POST", .url = url, .headers = &h, .body = SPAN_LIT(SAY("two")), .timeout_ms = 300};
-    CLEANUP(client_response_release) struct client_response response = {0};
-    http_headers_add(&h, "Content-Type", "application/json");
-    CU_ASSERT_EQUAL(client_fetch(&held, &response, NULL), ERR_TIMEOUT);
-    http_headers_release(&h);
+    script(m, "{\"replies\":[{\"reply\":{\"text\":\"x\",\"head_gate\":\"g\"}}]}");
+    struct caller caller = {.mock = m};
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&caller.thread, NULL, call_and_wait, &caller), 0);
     (void)pthread_join(thread, NULL);
+    CLEANUP(reply_release) struct reply held = admin(m, "GET", "/journal/9", "");
+    CLAIM(cJSON_IsNull(json_at(held.json, "/delivered")), "the verdict waited for the end of the reply: %s", buf_text(&held.body));
+    CLEANUP(reply_release) struct reply opened = admin(m, "POST", "/gate", "{\"open\":\"g\"}");
+    (void)pthread_join(caller.thread, NULL);
+    CU_ASSERT_EQUAL(caller.status, 200);
     CLEANUP(reply_release) struct reply r = q.reply;
     CLAIM(cJSON_IsTrue(json_at(r.json, "/ok")) && number_at(r.json, "/count") == 3, "%s", buf_text(&r.body));
     CLAIM(now_ns() - began < 50000000000u, "answered by its timer");
