@@ -314,7 +314,16 @@ ssize_t tls_send(struct tls_session *s, const void *from, size_t n, bool more_fo
     s->more = more_follows;
     int ok = SSL_write_ex(s->ssl, from, n, &sent);
     s->more = false;
-    return ok == 1 ? (ssize_t)sent : failed(s, ok);
+    if (ok == 1)
+        return (ssize_t)sent;
+    ssize_t why = failed(s, ok);
+    if (why != 0)
+        return why;
+    /* The socket is broken behind the peer's close_notify, which OpenSSL calls an end. A caller that is told 0 asks again
+     * for ever, as libnghttp2 does. */
+    s->dead = true;
+    errno = EPIPE;
+    return -1;
 }
 
 bool tls_goodbye(struct tls_session *s)
