@@ -291,6 +291,8 @@ enum err control_tag(struct visit *v, const char *arn, const cJSON *tags)
     cJSON_ArrayForEach(t, tags)
     {
         const char *key = json_str(t, "key"), *value = json_str(t, "value");
+        if (key == NULL || value == NULL) /* --validation record lets StartAsyncInvoke pass with anything */
+            continue;
         cJSON *there = tag_of(all, key);
         if (there == NULL && (there = cJSON_CreateObject()) != NULL)
             (void)cJSON_AddItemToArray(all, there);

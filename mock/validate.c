@@ -50,7 +50,8 @@ static void check_constraints(struct visit *v)
 /* Models answer anything; the other services look up, make or change what the request names, and it names nothing. */
 static bool makes_no_sense(const struct visit *v)
 {
-    return v->refusal.layer == REFUSAL_CONSTRAINT && strcmp(v->route.operation->service, "bedrock-runtime") != 0;
+    const struct api_operation *o = v->route.operation; /* NULL: of the compatible endpoints, where models answer */
+    return v->refusal.layer == REFUSAL_CONSTRAINT && o != NULL && strcmp(o->service, "bedrock-runtime") != 0;
 }
 
 static bool mode_refuses(const struct visit *v)

@@ -42,8 +42,13 @@ static void a_recording_mock_makes_nothing_of_nonsense(void)
     CLEANUP(rig_stop) struct mock *m =
         rig_start(&(struct mock_config){.auth = MOCK_AUTH_NONE, .validation = MOCK_VALIDATION_RECORD, .workers = 4});
     all_are_refused(m);
-    CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", CONVERSE, "{\"messages\":[]}", NULL, NULL);
-    CLAIM(r.status == 200, "what is said to a model is not refused: %d", r.status);
+    static const char *const models[] = {CONVERSE, "/v1/chat/completions", "/v1/responses", "/anthropic/v1/messages",
+                                         "/async-invoke"};
+    for (size_t i = 0; i < COUNT_OF(models); i++) {
+        CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", models[i], "{\"messages\":[],\"tags\":[1,null,{}]}", NULL, NULL);
+        CLAIM(r.error == OK && r.status > 0, "%s is not answered", models[i]);
+        CLAIM(i > 0 || r.status == 200, "what is said to a model is not refused: %d", r.status);
+    }
 }
 
 /* ---- a policy that nobody has to obey ---- */
