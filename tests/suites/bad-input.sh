@@ -30,7 +30,7 @@ cli 2 "--tls-key needs --tls-cert" mock --port 0 --tls-key key.pem
 cli 2 "choose one" mock --port 0 --tls-cert c.pem --tls-key k.pem --tls-self-signed
 cli 2 "without --tls-self-signed" mock --port 0 --tls-ca-out ca.pem
 cli 2 "c.pem cannot be read: No such file" mock --port 0 --tls-cert c.pem --tls-key k.pem
-cli 2 "cannot be written to /nonexistent/ca.pem: No such file" mock --port 0 --tls-self-signed --tls-ca-out /nonexistent/ca.pem
+cli 2 "cannot be written to /proc/none/ca.pem: No such file" mock --port 0 --tls-self-signed --tls-ca-out /proc/none/ca.pem
 cli 2 "rule" mock --port 0 --admin-port 0 --rule no-such-rule
 cli 2 "clock-offset: 'soon' is no offset" mock --port 0 --clock-offset soon
 cli 2 "at least a second" mock --port 0 --skew 10ms
