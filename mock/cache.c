@@ -180,7 +180,7 @@ static size_t longest_hit(struct cache *c, const struct cache_prompt *p, const s
 }
 
 static void serve(struct cache *c, const struct cache_prompt *p, const struct cache_owner *owner,
-                  const struct cache_terms *t, int64_t now_ms, struct cache_use *out)
+                  const struct cache_terms *t, int64_t now_ms, struct cache_use *out, struct cache_trace *trace)
 {
     size_t hit = longest_hit(c, p, t, now_ms);
     uint64_t known = hit == SIZE_MAX ? 0 : p->places[hit].tokens;
@@ -200,11 +200,14 @@ static void serve(struct cache *c, const struct cache_prompt *p, const struct ca
         out->written_hour += hour ? stretch : 0;
         known = p->places[i].tokens;
         add(c, &p->places[i], hour, owner, now_ms);
+        if (trace != NULL && trace->count < COUNT_OF(trace->hashes))
+            memcpy(trace->hashes[trace->count++], p->places[i].hash, CACHE_HASH);
     }
 }
 
 enum err cache_serve(struct cache *c, struct sigv4 *s, const cJSON *converse, const struct cache_owner *owner,
-                     const struct cache_terms *terms, int64_t now_ms, struct cache_use *out)
+                     const struct cache_terms *terms, int64_t now_ms, struct cache_use *out,
+                     struct cache_trace *trace)
 {
     *out = (struct cache_use){0, 0, 0};
     if (terms->least == 0)
@@ -214,9 +217,20 @@ enum err cache_serve(struct cache *c, struct sigv4 *s, const cJSON *converse, co
     if (e != OK)
         return e;
     (void)pthread_mutex_lock(&c->lock);
-    serve(c, &p, owner, terms, now_ms, out);
+    serve(c, &p, owner, terms, now_ms, out, trace);
     (void)pthread_mutex_unlock(&c->lock);
     return OK;
+}
+
+void cache_withdraw(struct cache *c, const struct cache_trace *trace)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < trace->count; i++) {
+        struct node *n = find(c, trace->hashes[i], INT64_MIN);
+        if (n != NULL)
+            drop(c, n);
+    }
+    (void)pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- looking ---- */

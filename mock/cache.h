@@ -17,7 +17,8 @@
  *
  * Decided here, since nobody has measured it [U]: a model and its inference profiles share their entries (scope
  * `model`; scope `id` keeps them apart); an hour asked of a model that the catalogue gives no cache_hour is five
- * minutes; an entry is there from the instant at which its request is answered.
+ * minutes; an entry is there from the instant at which its request is answered, and a
+ * request that is answered with an error leaves none.
  *
  * Texts are not kept. A store has a ceiling in bytes, and forgets what was used longest ago. Any thread; one lock, held
  * for at most some hundred look-ups.
@@ -57,6 +58,12 @@ struct cache_use {
     uint64_t written_hour; /* of these, for an hour */
 };
 
+/* The entries that one request wrote. Zeroed: none. */
+struct cache_trace {
+    char hashes[CACHE_POINTS][CACHE_HASH];
+    size_t count;
+};
+
 struct cache;
 struct cache *cache_new(size_t max_bytes); /* NULL when out of memory */
 void cache_free(struct cache *c);          /* NULL is fine */
@@ -65,9 +72,13 @@ void cache_forget_session(struct cache *c, const char *session); /* NULL or empt
 
 /* True when the Converse request has a cache point anywhere; the cheap question before all others. */
 bool cache_asked(const cJSON *converse);
-/* Read and write as the request says. `s` is for hashing. ERR_NOMEM leaves the store as it was and *out zeroed. */
+/* Read and write as the request says. `s` is for hashing; `trace`, which may be NULL, is told what was written.
+ * ERR_NOMEM leaves the store as it was and *out zeroed. */
 enum err cache_serve(struct cache *c, struct sigv4 *s, const cJSON *converse, const struct cache_owner *owner,
-                     const struct cache_terms *terms, int64_t now_ms, struct cache_use *out) MUST_USE;
+                     const struct cache_terms *terms, int64_t now_ms, struct cache_use *out,
+                     struct cache_trace *trace) MUST_USE;
+/* The request got an error after all: what it wrote goes. What it read keeps the longer life. */
+void cache_withdraw(struct cache *c, const struct cache_trace *trace);
 
 /* Entries that live, most recently used first, at most `most` of them; under the lock: `each` must not come back here.
  */

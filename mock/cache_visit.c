@@ -12,7 +12,7 @@ const cJSON *visit_asked(const struct visit *v)
     return v->row != NULL && v->row->read != NULL ? v->native.asked : v->body;
 }
 
-void visit_use_cache(const struct visit *v, struct answer *a)
+void visit_use_cache(struct visit *v, struct answer *a)
 {
     const struct model *row = v->model.row;
     const cJSON *asked = visit_asked(v);
@@ -24,7 +24,8 @@ void visit_use_cache(const struct visit *v, struct answer *a)
                                 .model = v->mock->config.cache_by_id && v->model_id != NULL ? v->model_id : row->id};
     struct cache_terms terms = {row->cache_min, row->cache_tools, row->cache_hour, row->claude};
     struct cache_use use;
-    if (cache_serve(v->mock->cache, v->worker->sigv4, asked, &owner, &terms, clock_ms(&v->mock->clock), &use) != OK) {
+    if (cache_serve(v->mock->cache, v->worker->sigv4, asked, &owner, &terms, clock_ms(&v->mock->clock), &use,
+                    &v->cached) != OK) {
         a->failed = true;
         return;
     }
@@ -32,6 +33,12 @@ void visit_use_cache(const struct visit *v, struct answer *a)
     a->cache_write = use.written;
     a->cache_write_hour = use.written_hour;
     a->input_tokens -= use.read + use.written;
+}
+
+void visit_settle_cache(struct visit *v, const struct plan *plan)
+{
+    if (v->cached.count > 0 && (plan == NULL || plan->failed || plan->status >= 400))
+        cache_withdraw(v->mock->cache, &v->cached);
 }
 
 /* ---- the admin API ---- */

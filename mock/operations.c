@@ -249,6 +249,7 @@ static void serve(struct visit *v, struct outcome *out)
     if (reply != NULL)
         out->plan = scripted_finish(reply, out->plan, &scene);
     out->plan = visit_faults(v, out->plan, &scene, &out->source);
+    visit_settle_cache(v, out->plan);
     if (out->faults.len > 0)
         buf_addc(&out->faults, ']');
 }

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "mock/answer.h"
+#include "mock/cache.h"
 #include "mock/caller.h"
 #include "mock/clock.h"
 #include "mock/journal.h"
@@ -128,6 +129,7 @@ struct visit {
     bool answered; /* `used` is there */
     size_t events; /* of its plan */
     bool open;     /* counted in mock->open */
+    struct cache_trace cached; /* what it wrote into the prompt cache */
 };
 
 /* visit.c: what the request says beside its body, decoded and appended; ERR_UNKNOWN: it does not say. A query parameter
@@ -141,7 +143,9 @@ bool visit_streams(const struct visit *v); /* the answer is a stream */
 /* cache_visit.c: the request as Converse would have it: the body, or what a native body asks; NULL: nothing. */
 const cJSON *visit_asked(const struct visit *v);
 /* Read and write the prompt cache; the answer's input tokens become what is left beside it. */
-void visit_use_cache(const struct visit *v, struct answer *a);
+void visit_use_cache(struct visit *v, struct answer *a);
+/* The plan stands: an error, which a fault may have made of an answer, takes back what was written. */
+void visit_settle_cache(struct visit *v, const struct plan *plan);
 /* quota_visit.c: reserve, which may refuse; take down what an answer used; and what that comes to, to be paid when the
  * delivery is over. */
 struct quota_bill {

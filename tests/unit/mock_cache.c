@@ -312,6 +312,45 @@ static void native_bodies_share_the_cache_and_say_it_in_their_words(void)
     check_usage(&(struct step){"", "", 0, 1103, 0, 8, NULL}, 50, json_at(last, "/payload/usage"));
 }
 
+/* A gateway that tries again finds the prefix unwritten, whichever way it was refused; one that was written by an
+ * answer, and one whose stream broke behind its head, are there. */
+static void a_request_that_a_fault_refuses_writes_nothing(void)
+{
+    static const char *const refusals[] = {
+        "/faults", "{\"faults\":[{\"id\":\"ThrottlingException\"}]}", "{\"faults\":[]}",
+        "/script", "{\"replies\":[{\"reply\":{\"text\":\"x\",\"faults\":[{\"id\":\"html-503\"}]}}]}", NULL};
+    static const struct step steps[] = {
+        {US_SONNET "/converse", SYSTEM(POINT, "one"), 0, 0, 1103, 8, DETAILS("1103", "5m")},
+        {US_SONNET "/converse", SYSTEM(POINT, "one"), 0, 1103, 0, 8, NULL},
+    };
+    static const char *const paths[] = {US_SONNET "/converse", US_SONNET "/converse-stream", US_SONNET "/invoke"};
+    struct mock_config config = {.auth = MOCK_AUTH_NONE};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < COUNT_OF(refusals); i += 3) {
+        for (size_t k = 0; k < COUNT_OF(paths); k++) {
+            CLEANUP(reply_release) struct reply set = admin(m, "POST", refusals[i], refusals[i + 1]);
+            CLAIM(set.status == 200, "%s", buf_text(&set.body));
+            const char *body = k == 2 ? NATIVE("", "") : SYSTEM(POINT, "one");
+            CLEANUP(reply_release) struct reply no = send(m, paths[k], body);
+            CLAIM(no.status >= 400, "%s %s: %d", refusals[i], paths[k], no.status);
+            size_t bytes, held = cache_count(m->cache, &bytes);
+            CLAIM(held == 0, "%s %s: %zu entries", refusals[i], paths[k], held);
+        }
+        if (refusals[i + 2] != NULL) {
+            CLEANUP(reply_release) struct reply off = admin(m, "POST", refusals[i], refusals[i + 2]);
+            CU_ASSERT_EQUAL(off.status, 200);
+        }
+        PLAY(m, steps);
+        cache_forget(m->cache);
+    }
+    CLEANUP(reply_release)
+    struct reply cut = admin(m, "POST", "/faults", "{\"faults\":[{\"id\":\"cut-fin\",\"at_event\":2}]}");
+    CLEANUP(reply_release) struct reply broken = send(m, US_SONNET "/converse-stream", SYSTEM(POINT, "one"));
+    CLEANUP(reply_release) struct reply off = admin(m, "POST", "/faults", "{\"faults\":[]}");
+    CLAIM(cut.status == 200 && broken.status == 200, "%d %d", cut.status, broken.status);
+    play(m, steps + 1, 1);
+}
+
 static void native_points_have_claudes_rules(void)
 {
     struct mock_config config = {.auth = MOCK_AUTH_NONE};
@@ -371,7 +410,7 @@ static enum err serve_text(struct cache *c, struct sigv4 *s, unsigned n, int64_t
     (void)snprintf(body, sizeof body, M(U(T("%u") POINT)), n);
     enum err e = json_parse(span_of(body), JSON_COMPACT, &tree, NULL);
     if (e == OK)
-        e = cache_serve(c, s, tree, &me, &any_terms, now_ms, use);
+        e = cache_serve(c, s, tree, &me, &any_terms, now_ms, use, NULL);
     json_free(&tree);
     return e;
 }
@@ -565,6 +604,7 @@ int main(void)
         {"regions and ids are apart", regions_and_ids_are_apart},
         {"native bodies share the cache and say it in their words",
          native_bodies_share_the_cache_and_say_it_in_their_words},
+        {"a request that a fault refuses writes nothing", a_request_that_a_fault_refuses_writes_nothing},
         {"native points have claude's rules", native_points_have_claudes_rules},
         {"scripts win and refusals write nothing", scripts_win_and_refusals_write_nothing},
         {"the store keeps what was used last within its bytes", the_store_keeps_what_was_used_last_within_its_bytes},
