@@ -46,7 +46,7 @@ struct entry {
     struct entry *prev, *next; /* by number */
     struct entry *later;       /* by end */
     unsigned refs;             /* under the lock: the lists, the running exchange, readers */
-    bool listed, ended, unjudged;
+    bool listed, ended, unjudged, good;
     uint64_t seq, received_at_ns, connection, on_connection;
     unsigned http_version;
     int status;
@@ -348,6 +348,7 @@ static struct entry *make_entry(const struct journal_record *r, struct buf *scra
                             .http_version = q->http_version,
                             .on_connection = q->on_connection,
                             .unjudged = r->unjudged,
+                            .good = r->good,
                             .status = r->status,
                             .source = r->source,
                             .ignored = r->ignored,
@@ -592,7 +593,7 @@ static void print_entry(const struct entry *e, const struct state *d, struct sig
     print_headers(e, out);
     print_body(e, hasher, out);
     print_raw(out, "signature", text(e, e->pieces[PIECE_SIGNATURE]), "null");
-    buf_addf(out, ",\"valid\":%s", e->unjudged ? "null" : refusal.n == 0 ? "true" : "false");
+    buf_addf(out, ",\"valid\":%s", e->unjudged ? "null" : refusal.n == 0 || e->good ? "true" : "false");
     print_raw(out, "refusal", refusal, "null");
     buf_adds(out, ",\"canaries\":[");
     buf_add(out, text(e, e->pieces[PIECE_CANARIES]));

@@ -25,8 +25,9 @@ struct journal_record {
     const char *operation, *model; /* NULL: none */
     struct span signature;         /* a JSON object */
     struct span canaries;          /* JSON objects joined by commas */
-    struct span refusal;           /* a JSON object; empty: the request is valid */
+    struct span refusal;           /* a JSON object; empty: the request is valid, as is one that is `good` */
     bool unjudged;                 /* it was refused before anybody looked at its body */
+    bool good;                     /* the refusal is none of its shapes and rules: these held */
     const char *source;            /* "script", "fixture", "default", "refusal", "miss", "error" */
     const char *session;           /* NULL: the main one */
     struct span fixture;           /* its label; empty: none */

@@ -367,6 +367,8 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
     size_t signature = text->len;
     print_refusal(v, text);
     size_t refusal = text->len - signature;
+    const struct refusal *said = v->refusal.layer == REFUSAL_THROTTLE ? &v->found : &v->refusal;
+    bool forbidden = said->layer == REFUSAL_POLICY, told_only = m->config.auth == MOCK_AUTH_NONE;
     CLEANUP(buf_release) struct buf canaries = BUF_INIT(BUF_ANY);
     script_find_canaries(session_script(v->session), v->request, &canaries);
     struct span all = buf_span(text);
@@ -375,7 +377,8 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .model = v->model_id,
                                     .signature = span_cut(all, 0, signature),
                                     .refusal = span_cut(all, signature, refusal),
-                                    .unjudged = v->refusal.layer == REFUSAL_AUTH || v->refusal.layer == REFUSAL_POLICY,
+                                    .unjudged = said->layer == REFUSAL_AUTH || (forbidden && !told_only),
+                                    .good = forbidden && told_only, /* judge() asks the policy last then */
                                     .canaries = buf_span(&canaries),
                                     .source = o->source,
                                     .session = session_name(v->session),

@@ -77,6 +77,11 @@ static void a_policy_that_is_only_told_hides_no_other_mistake(void)
     CU_ASSERT_EQUAL(good.status, 200);
     CLEANUP(reply_release) struct reply seen = admin(m, "GET", "/journal?status=200", "");
     CU_ASSERT_STRING_EQUAL(text_at(seen.json, "/entries/0/refusal/layer"), "policy");
+    CU_ASSERT(cJSON_IsTrue(json_at(seen.json, "/entries/0/valid"))); /* it was judged, and is good */
+    CLEANUP(reply_release) struct reply first = admin(m, "GET", "/journal?status=400", "");
+    int n = cJSON_GetArraySize(json_at(first.json, "/entries"));
+    CLAIM(n > 0 && cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetArrayItem(json_at(first.json, "/entries"), n - 1), "valid")),
+          "of %d the last is not invalid", n);
 }
 
 static void a_policy_that_is_only_told_does_not_stop_sts(void)
