@@ -71,12 +71,17 @@ enum err faults_read_options(const char *const *options, struct shared **out, st
     return e;
 }
 
-static struct plan *apply_list(struct visit *v, struct plan *take, const cJSON *list, const struct fault_scene *scene)
+/* The same fault in two lists is drawn for each. Those of replies (scripted.c) have the plain seed, as the command line:
+ * what replays today replays tomorrow. */
+enum which { OF_COMMAND_LINE, OF_HEADER, OF_EVERYBODY };
+
+static struct plan *apply_list(struct visit *v, struct plan *take, const cJSON *list, enum which which,
+                               const struct fault_scene *scene)
 {
     struct fault_scene here = *scene;
     CLEANUP(json_free) cJSON *subject = faults_want_subject(list) ? subject_new(v) : NULL;
     here.subject = subject;
-    here.seed = faults_want_seed(list) ? visit_seed(v) : 0;
+    here.seed = faults_want_seed(list) ? visit_seed(v) + (uint64_t)which * 0x9e3779b97f4a7c15u : 0;
     return faults_apply(take, list, &here);
 }
 
@@ -113,7 +118,7 @@ static struct plan *apply_header(struct visit *v, struct plan *take, const struc
     if (e == OK)
         e = faults_check(list, "", &note);
     if (e == OK)
-        return apply_list(v, take, list, scene);
+        return apply_list(v, take, list, OF_HEADER, scene);
     note_prefix(&note, FAULT_HEADER);
     *source = "fault-header";
     return bad_header_plan(take, &note);
@@ -131,9 +136,9 @@ struct plan *visit_faults(struct visit *v, struct plan *take, const struct fault
     if (v->mock->config.fault_headers)
         take = apply_header(v, take, scene, source);
     if (v->mock->standing_faults != NULL)
-        take = apply_list(v, take, shared_tree(v->mock->standing_faults), scene);
+        take = apply_list(v, take, shared_tree(v->mock->standing_faults), OF_COMMAND_LINE, scene);
     CLEANUP(shared_drop) struct shared *everywhere = script_faults(session_script(v->session));
     if (everywhere != NULL)
-        take = apply_list(v, take, shared_tree(everywhere), scene);
+        take = apply_list(v, take, shared_tree(everywhere), OF_EVERYBODY, scene);
     return take;
 }

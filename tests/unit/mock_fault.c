@@ -238,6 +238,20 @@ static void a_rate_replays_bit_for_bit(void)
     CLAIM(strcmp(runs[0], runs[2]) != 0, "another seed draws the same");
 }
 
+/* Half of the requests, and half of the others: three quarters, not the same half twice. */
+static void lists_draw_apart_from_each_other(void)
+{
+    static const char *const faults[] = {"html-503@50%", NULL};
+    enum { N = 200 };
+    char run[N + 1];
+    struct mock_config config = {.faults = faults};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(reply_release)
+    struct reply set = admin(m, "POST", "/faults", "{\"faults\":[{\"id\":\"html-503\",\"rate\":0.5}]}");
+    draw(m, N, false, run);
+    CLAIM(set.status == 200 && ones(run) > 130 && ones(run) < 170, "%zu of %d", ones(run), N);
+}
+
 static void an_id_draws_the_same_in_any_order(void)
 {
     static const char *const faults[] = {"html-503@0.3", NULL};
@@ -369,6 +383,7 @@ int main(void)
         {"faults for everybody last until reset", faults_for_everybody_last_until_reset},
         {"refuses faults it does not know", refuses_faults_it_does_not_know},
         {"a rate replays bit for bit", a_rate_replays_bit_for_bit},
+        {"lists draw apart from each other", lists_draw_apart_from_each_other},
         {"an id draws the same in any order", an_id_draws_the_same_in_any_order},
         {"faults for everybody may match and have a rate", faults_for_everybody_may_match_and_have_a_rate},
         {"a header is read when the mock was told to", a_header_is_read_when_the_mock_was_told_to},
