@@ -58,6 +58,17 @@ static bool may_wait(struct exchange *x)
 
 /* ---- replies ---- */
 
+/* With epoll, MHD 0.9.75 closes a connection whose reader gives up, but takes it off its lists of what to look at before it
+ * has let go of it; one that was resumed just now is not in its epoll set either, and its descriptor would be held until
+ * the idle time is over. Connections with a timeout of their own are looked at in every pass: so it gets one, any other. */
+static ssize_t give_up(struct connection *c)
+{
+    unsigned own = (c->worker->server->config.idle_timeout_ms + 999) / 1000 + 1;
+    (void)MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, own);
+    c->worker->http1->ready = true;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 static ssize_t read_body(void *cls, uint64_t position, char *to, size_t max)
 {
     struct exchange *x = cls;
@@ -74,7 +85,7 @@ static ssize_t read_body(void *cls, uint64_t position, char *to, size_t max)
     if (x->phase == PHASE_BODY && may_wait(x))
         return 0;
     bool clean = x->phase == PHASE_END && x->ending == PLAN_END_CLEAN;
-    return clean ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+    return clean ? MHD_CONTENT_READER_END_OF_STREAM : give_up(x->connection);
 }
 
 static void add_headers(struct MHD_Response *response, const struct http_headers *h)

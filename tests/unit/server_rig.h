@@ -135,6 +135,14 @@ static struct plan *plan_fin(const struct http_request *r)
     return cut(PLAN_END_FIN);
 }
 
+static struct plan *plan_late_fin(const struct http_request *r)
+{
+    (void)r;
+    struct plan *plan = cut(PLAN_END_FIN);
+    plan->head_after_ns = 5 * MS;
+    return plan;
+}
+
 static struct plan *plan_rst(const struct http_request *r)
 {
     (void)r;
@@ -229,6 +237,7 @@ static const struct {
     {"/paced", plan_paced},
     {"/alone", plan_alone},
     {"/fin", plan_fin},
+    {"/late-fin", plan_late_fin},
     {"/rst", plan_rst},
     {"/rst-length", plan_rst_length},
     {"/fin-length", plan_fin_length},
