@@ -57,8 +57,8 @@ static const struct option_row rows[] = {
              "none: nobody is refused. "
              "bearer: API keys only. Every signature is judged for the journal, whatever the mode."},
     {"validation", 0, "MODE", OPTION_STRING, AT(validation), .fallback = "strict", .choices = "strict|lenient|record",
-     .help = "strict refuses what Bedrock refuses; lenient only what breaks the API model; record refuses nothing and "
-             "notes it in the journal."},
+     .help = "strict refuses what Bedrock refuses; lenient only what breaks the API model; record refuses only "
+             "what makes no sense to operations that look up or change something, and notes the rest in the journal."},
     {"models", 0, "any|known|FILE", OPTION_STRING, AT(models), .fallback = "any",
      .help = "any: every id of a known provider and every ARN; known: only those of the catalogue, and their profiles "
              "from the Regions that have them; else a FILE that is laid over the catalogue (docs/models.md), which may "
@@ -464,9 +464,10 @@ const struct verb verb_mock = {
     .name = "mock",
     .summary = "serve a mock Amazon Bedrock",
     .about =
-        "A Bedrock on this machine: Converse and ConverseStream with the service's own wire shapes, validation and "
-        "error texts,\n"
-        "signatures verified, and an admin API to say what it answers and how it misbehaves (docs/mock-admin.md).\n\n"
+        "A Bedrock on this machine. It serves Converse, InvokeModel, both as streams, too, streams both ways and\n"
+        "asynchronous calls, CountTokens, guardrails, knowledge bases, the control plane, STS and the endpoints that are\n"
+        "compatible with OpenAI and Anthropic. Shapes, validation and error texts are the service's own, signatures are\n"
+        "verified, and an admin API says what it answers and how it misbehaves (docs/mock-admin.md).\n\n"
         "It runs until it is interrupted. Without a script it answers by itself, always the same for the same request.",
     .examples =
         "mohs mock\tBedrock on port 9555, the admin API on 9556.\n"
