@@ -11,7 +11,7 @@
 #include "harness/command_line.h"
 #include "harness/cost_audit.h"
 #include "harness/cost_usage.h"
-#include "harness/file.h"
+#include "protocol/file.h"
 #include "harness/interrupt.h"
 #include "harness/option.h"
 #include "harness/verbs.h"

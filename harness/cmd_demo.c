@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "harness/file.h"
+#include "protocol/file.h"
 #include "harness/interrupt.h"
 #include "harness/option.h"
 #include "harness/progress.h"

@@ -1,7 +1,7 @@
 /* cmd_frames.c: mohs frames: an event stream, frame by frame, in words. For looking at captures. */
 #include <stdio.h>
 
-#include "harness/file.h"
+#include "protocol/file.h"
 #include "harness/option.h"
 #include "harness/verbs.h"
 #include "protocol/eventstream.h"

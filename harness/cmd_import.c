@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "harness/file.h"
+#include "protocol/file.h"
 #include "harness/option.h"
 #include "harness/verbs.h"
 #include "mock/fixture_import.h"

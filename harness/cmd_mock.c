@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "harness/credentials.h"
-#include "harness/file.h"
+#include "protocol/file.h"
 #include "harness/identity.h"
 #include "harness/interrupt.h"
 #include "harness/option.h"

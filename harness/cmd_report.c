@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "harness/file.h"
+#include "protocol/file.h"
 #include "harness/option.h"
 #include "harness/verbs.h"
 #include "reports/exit.h"

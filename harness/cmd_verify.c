@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "harness/credentials.h"
-#include "harness/file.h"
+#include "protocol/file.h"
 #include "harness/option.h"
 #include "harness/verbs.h"
 #include "protocol/sigv4.h"

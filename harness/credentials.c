@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/file.h"
+#include "protocol/file.h"
 
 enum err credentials_read(const char *option, struct credentials *out, struct note *note)
 {

@@ -92,24 +92,6 @@ enum err fixture_files_find(const char *const *paths, size_t count, struct fixtu
     return e;
 }
 
-enum err fixture_file_read(const char *name, struct buf *out, struct note *note)
-{
-    FILE *f = fopen(name, "rb");
-    if (f == NULL)
-        return note_set(note, ERR_IO, "%s: %s", name, strerror(errno));
-    char part[65536];
-    size_t n;
-    while (buf_error(out) == OK && (n = fread(part, 1, sizeof part, f)) > 0)
-        buf_add(out, (struct span){(const unsigned char *)part, n});
-    enum err e = buf_error(out);
-    if (e != OK)
-        e = note_set(note, e, "%s: larger than the %zu bytes that are read", name, out->max);
-    else if (ferror(f))
-        e = note_set(note, ERR_IO, "%s: %s", name, strerror(errno));
-    (void)fclose(f);
-    return e;
-}
-
 uint64_t fixture_files_mark(const char *const *paths, size_t count)
 {
     struct fixture_file_list list;

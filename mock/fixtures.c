@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "mock/clock.h"
+#include "protocol/file.h"
 
 struct fixtures {
     pthread_mutex_t lock, loading;
@@ -46,7 +47,7 @@ static enum err load(const struct fixtures *f, struct fixture_set **out, struct 
                              : fixture_files_find((const char *const *)f->paths, f->count, &list, note);
     for (size_t i = 0; e == OK && i < list.count; i++) {
         CLEANUP(buf_release) struct buf text = BUF_INIT(FIXTURE_FILE_MAX);
-        e = fixture_file_read(list.names[i], &text, note);
+        e = file_read(list.names[i], &text, note);
         if (e == OK)
             e = fixture_set_add(set, list.names[i], buf_span(&text), note);
     }

@@ -36,7 +36,6 @@ struct fixture_file_list {
 enum err fixture_files_find(const char *const *paths, size_t count, struct fixture_file_list *out,
                             struct note *note) MUST_USE;
 void fixture_files_release(struct fixture_file_list *list);
-enum err fixture_file_read(const char *name, struct buf *out, struct note *note) MUST_USE;
 /* Changes whenever a file appears, vanishes or is written. 0: it cannot be told. */
 uint64_t fixture_files_mark(const char *const *paths, size_t count);
 

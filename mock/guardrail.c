@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "protocol/data.h"
+#include "protocol/file.h"
 #include "protocol/regex.h"
 
 #define FILE_BYTES_MAX    ((size_t)8 << 20)
@@ -545,22 +546,6 @@ static struct guardrail_set *hold(struct guardrail_set *s)
     return s;
 }
 
-static enum err read_file(const char *path, struct buf *out, struct note *note)
-{
-    FILE *f = fopen(path, "rb");
-    if (f == NULL)
-        return note_set(note, ERR_IO, "%s: cannot be opened", path);
-    char block[4096];
-    size_t n;
-    while ((n = fread(block, 1, sizeof block, f)) > 0)
-        buf_add(out, (struct span){(const unsigned char *)block, n});
-    bool bad = ferror(f) != 0;
-    (void)fclose(f);
-    if (buf_error(out) != OK)
-        return note_set(note, ERR_INVALID, "%s: larger than %zu bytes", path, FILE_BYTES_MAX);
-    return bad ? note_set(note, ERR_IO, "%s: cannot be read", path) : OK;
-}
-
 static enum err lay_over(struct guardrail_set **base, struct span text, const char *path, struct note *note)
 {
     CLEANUP(json_free) cJSON *tree = NULL;
@@ -586,7 +571,7 @@ static enum err load(const char *path, struct guardrail_set **base, struct note 
     if (e != OK || path == NULL)
         return e;
     CLEANUP(buf_release) struct buf bytes = BUF_INIT(FILE_BYTES_MAX);
-    e = read_file(path, &bytes, note);
+    e = file_read(path, &bytes, note);
     return e == OK ? lay_over(base, buf_span(&bytes), path, note) : e;
 }
 

@@ -5,9 +5,10 @@
  */
 #include "mock/policy.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "protocol/file.h"
 
 struct policy {
     cJSON *tree;
@@ -191,16 +192,9 @@ enum err policy_new(const char *file, struct policy **out, struct note *note)
 {
     *out = NULL;
     CLEANUP(buf_release) struct buf text = BUF_INIT(POLICY_FILE_MAX);
-    FILE *f = fopen(file, "rb");
-    if (f == NULL)
-        return note_set(note, ERR_IO, "%s: %s", file, strerror(errno));
-    char block[4096];
-    for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;)
-        buf_add(&text, (struct span){(const unsigned char *)block, n});
-    bool failed = ferror(f) != 0;
-    (void)fclose(f);
-    if (failed || buf_error(&text) != OK)
-        return note_set(note, ERR_IO, "%s: %s", file, failed ? "cannot be read" : "is larger than 4 MiB");
+    enum err e = file_read(file, &text, note);
+    if (e != OK)
+        return e;
     return policy_parse(buf_span(&text), file, out, note);
 }
 

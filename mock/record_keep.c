@@ -16,6 +16,7 @@
 #include "mock/fixture_write.h"
 #include "mock/record_parts.h"
 #include "protocol/eventstream.h"
+#include "protocol/file.h"
 #include "protocol/secret.h"
 #include "protocol/utf8.h"
 
@@ -319,7 +320,7 @@ static cJSON *old_document(const char *path)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(FIXTURE_FILE_MAX);
     cJSON *document = NULL;
-    if (fixture_file_read(path, &text, NULL) != OK || json_parse(buf_span(&text), JSON_UNIQUE, &document, NULL) != OK ||
+    if (file_read(path, &text, NULL) != OK || json_parse(buf_span(&text), JSON_UNIQUE, &document, NULL) != OK ||
         fixture_document_count(document) != 1)
         json_free(&document);
     return document;

@@ -8,6 +8,7 @@
 #include "mock/fixtures.h"
 #include "mock/record.h"
 #include "mock_rig.h"
+#include "protocol/file.h"
 
 #define OUR_KEY    "AKIDOURSANDNOTHEIRS0"
 #define OUR_SECRET "our+secret/that-stays-here-0123456789"
@@ -105,7 +106,7 @@ static void read_all(const char *path, struct buf *out)
         CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
         (void)snprintf(inside, sizeof inside, "%s/%.200s", path, e->d_name);
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            fixture_file_read(inside, &text, &note) == OK)
+            file_read(inside, &text, &note) == OK)
             buf_add(out, buf_span(&text));
     }
     if (d != NULL)

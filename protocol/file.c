@@ -1,5 +1,5 @@
-/* file.c: reading and replacing whole files. */
-#include "harness/file.h"
+/* file.c: reading and replacing whole files, for whoever takes one from the user. */
+#include "protocol/file.h"
 
 #include <errno.h>
 #include <stdio.h>
