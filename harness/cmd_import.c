@@ -2,12 +2,12 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "protocol/file.h"
 #include "harness/option.h"
 #include "harness/verbs.h"
-#include "mock/fixture_import.h"
-#include "mock/fixture_write.h"
-#include "mock/fixtures.h"
+#include "mock/fixture/fixture_import.h"
+#include "mock/fixture/fixture_write.h"
+#include "mock/fixture/fixtures.h"
+#include "protocol/file.h"
 #include "reports/exit.h"
 
 struct import_options {

@@ -7,15 +7,15 @@
 #include <unistd.h>
 
 #include "harness/credentials.h"
-#include "protocol/file.h"
 #include "harness/identity.h"
 #include "harness/interrupt.h"
 #include "harness/option.h"
 #include "harness/serve.h"
 #include "harness/verbs.h"
-#include "mock/clock.h"
-#include "mock/keys.h"
+#include "mock/identity/keys.h"
 #include "mock/mock.h"
+#include "mock/time/clock.h"
+#include "protocol/file.h"
 #include "reports/exit.h"
 
 enum { KEYS_MAX = 64, OVERLAY_MAX = 16 << 20, QUOTA_FILE_MAX = 1 << 20, SKEW_MAX_S = 7 * 86400 };

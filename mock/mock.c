@@ -10,17 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mock/agent.h"
-#include "mock/async.h"
-#include "mock/bidi.h"
-#include "mock/cache.h"
-#include "mock/fixtures.h"
-#include "mock/guardrail.h"
-#include "mock/metrics.h"
-#include "mock/policy.h"
-#include "mock/record.h"
-#include "mock/pace.h"
-#include "mock/rules.h"
+#include "mock/admin/metrics.h"
+#include "mock/agent/agent.h"
+#include "mock/bidi/bidi.h"
+#include "mock/fixture/fixtures.h"
+#include "mock/guardrail/guardrail.h"
+#include "mock/identity/policy.h"
+#include "mock/metering/cache.h"
+#include "mock/record/record.h"
+#include "mock/rules/rules.h"
+#include "mock/runtime/async.h"
+#include "mock/time/pace.h"
 
 #define NEIGHBOURS_TRIED 64
 

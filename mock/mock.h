@@ -57,7 +57,7 @@ struct mock_key {
 
 struct tls;
 
-/* Where requests go on to, and what for (mock/record.h). */
+/* Where requests go on to, and what for (mock/record/record.h). */
 struct mock_record {
     const char *url;       /* NULL: nothing leaves this machine */
     const char *directory; /* what is answered is kept there */
@@ -83,24 +83,24 @@ struct mock_config {
     size_t key_count;
     const char *const *bearer_keys; /* long-term API keys it knows: KEY, or KEY@2026-01-02T03:04:05Z with its expiry */
     size_t bearer_key_count;
-    const char *policy_file; /* who may do what (mock/policy.h); NULL: everybody everything */
+    const char *policy_file; /* who may do what (mock/identity/policy.h); NULL: everybody everything */
     /* What is not known of the real service, or differs from place to place. */
     unsigned skew_s;       /* how far a signature's time may be off, either way; 0: 300 */
     bool signed_payload;   /* refuse UNSIGNED-PAYLOAD */
     bool long_mismatch;    /* a wrong signature is told with the canonical request and the string to sign */
     bool no_auth_is_token; /* a request without credentials lacks an authentication token, not a header */
-    int64_t clock_offset_ms; /* how far its clock is off the machine's (mock/clock.h) */
+    int64_t clock_offset_ms; /* how far its clock is off the machine's (mock/time/clock.h) */
     const char *region;   /* the only region whose signatures hold; NULL: any */
     size_t journal_bytes; /* 0: MOCK_JOURNAL_BYTES; MOCK_JOURNAL_OFF: no journal */
     uint64_t seed;        /* of ids, paddings and the default answers */
     unsigned latency_ms, ttft_ms,
         itl_ms;               /* before the head; before the first delta; between deltas; scripts override */
-    const char *latency, *ttft, *itl; /* the same as laws (mock/time.h); NULL: the milliseconds above */
+    const char *latency, *ttft, *itl; /* the same as laws (mock/time/time.h); NULL: the milliseconds above */
     unsigned ttft_per_token_us;       /* added to the wait before the first delta for each token of input */
     const char *load_factor;          /* "3": how much slower it is with load_full requests at once; NULL: not */
     unsigned load_full;               /* 0: 100 */
     const char *tempo;                /* factors over the time of the run, or the file of them; NULL: none */
-    const char *const *faults; /* for every reply, "cut-fin:at_event=3@5%" (mock/fault.h); NULL-ended or NULL */
+    const char *const *faults; /* for every reply, "cut-fin:at_event=3@5%" (mock/fault/fault.h); NULL-ended or NULL */
     bool fault_headers;        /* read x-mohs-fault of requests */
     unsigned probe_deltas;    /* deltas of a stream that answers a probe (protocol/probe.h); 0: by maxTokens, else 16 */
     size_t max_body;          /* bytes; 0: 32 MiB */
@@ -110,7 +110,7 @@ struct mock_config {
     bool watch;  /* load them again when they change */
     bool strict; /* what neither script nor fixture answers is an error */
     enum mock_session_by session_by;
-    const char *guardrails_file; /* laid over the built-in guardrails (mock/guardrail.h); NULL: none */
+    const char *guardrails_file; /* laid over the built-in guardrails (mock/guardrail/guardrail.h); NULL: none */
     struct mock_record record;
     const char *replay_speed;    /* of recorded fixtures: "1" as recorded, "2" twice as fast, "0" at once; NULL: "1" */
     const char *admin_token;     /* who asks the admin API must bear it; NULL: nobody need */

@@ -8,19 +8,19 @@
 
 #include <stdlib.h>
 
-#include "mock/agent.h"
-#include "mock/async.h"
-#include "mock/bidi.h"
-#include "mock/choose.h"
-#include "mock/converse.h"
-#include "mock/guardrail_apply.h"
-#include "mock/guardrail_use.h"
-#include "mock/invoke.h"
-#include "mock/metrics.h"
-#include "mock/pace.h"
-#include "mock/policy.h"
-#include "mock/record.h"
-#include "mock/scripted.h"
+#include "mock/admin/metrics.h"
+#include "mock/agent/agent.h"
+#include "mock/bidi/bidi.h"
+#include "mock/guardrail/guardrail_apply.h"
+#include "mock/guardrail/guardrail_use.h"
+#include "mock/identity/policy.h"
+#include "mock/record/record.h"
+#include "mock/runtime/async.h"
+#include "mock/runtime/converse.h"
+#include "mock/runtime/invoke.h"
+#include "mock/script/choose.h"
+#include "mock/script/scripted.h"
+#include "mock/time/pace.h"
 #include "protocol/token.h"
 
 #define SCRATCH_MAX BUF_ANY

@@ -8,7 +8,7 @@
 #ifndef MOHS_MOCK_SURFACE_H
 #define MOHS_MOCK_SURFACE_H
 
-#include "mock/fault.h"
+#include "mock/fault/fault.h"
 #include "mock/operations.h"
 
 struct surface {

@@ -41,7 +41,7 @@ mohs:hate:high p 1234, darn, a stock tip in DE89 3704 0044 0532 0130 00' > "$2/l
     done
     echo '{"replies":[{"match":{"operation":"Converse"},"times":2,"reply":{"text":"a"}}],"canaries":{"c":"secret"}}' > "$2/text"
     local frames='[{"event":"messageStart","payload":{"role":"assistant"}},{"event":"contentBlockDelta","payload":{"delta":{"text":"a"}}},{"event":"messageStop","payload":{}}]'
-    grep -oE '^ +\{"[a-z0-9-]+", "' mock/fault.c | grep -oE '[a-z0-9-]{3,}' | while read -r fault; do
+    grep -oE '^ +\{"[a-z0-9-]+", "' mock/fault/fault.c | grep -oE '[a-z0-9-]{3,}' | while read -r fault; do
       echo "{\"replies\":[{\"reply\":{\"frames\":$frames,\"faults\":[{\"id\":\"$fault\",\"at_event\":1}]}}]}" > "$2/frames-$fault"
       echo "{\"replies\":[{\"reply\":{\"frames\":$frames,\"faults\":[{\"id\":\"$fault\"}]}}]}" > "$2/whole-$fault"
       echo "{\"faults\":[{\"id\":\"$fault\",\"at_byte\":3}]}" > "$2/everywhere-$fault"

@@ -22,7 +22,7 @@ done
 [ "$count" -eq 3 ] || fail "$count blocks"
 
 # every id of the program is in the table, and none beside them
-grep -oE '(explain\(c, |\{)"[a-z]+-?[a-z-]*"' "$SOURCE/mock/bidi_chain.c" | grep -oE '"[a-z-]+"' | tr -d '"' | sort -u > known
+grep -oE '(explain\(c, |\{)"[a-z]+-?[a-z-]*"' "$SOURCE/mock/bidi/bidi_chain.c" | grep -oE '"[a-z-]+"' | tr -d '"' | sort -u > known
 awk -F'|' '/^\| `/ { print $2 }' "$document" | grep -oE '`[a-z-]+`' | tr -d '`' | sort -u > documented
 diff known documented > difference || fail "the diagnoses differ: $(cat difference)"
 echo "$count blocks, $(wc -l < known) diagnoses, $failed failed"

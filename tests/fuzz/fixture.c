@@ -3,11 +3,11 @@
  */
 #include <stdlib.h>
 
-#include "mock/fixture.h"
-#include "mock/fixture_import.h"
-#include "mock/fixture_write.h"
-#include "mock/scripted.h"
-#include "mock/template.h"
+#include "mock/fixture/fixture.h"
+#include "mock/fixture/fixture_import.h"
+#include "mock/fixture/fixture_write.h"
+#include "mock/script/scripted.h"
+#include "mock/script/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "mock/guardrail_assess.h"
+#include "mock/guardrail/guardrail_assess.h"
 #include "protocol/shape.h"
 
 #define TEXT_MAX 4096

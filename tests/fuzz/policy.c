@@ -2,7 +2,7 @@
  */
 #include <stdlib.h>
 
-#include "mock/policy.h"
+#include "mock/identity/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mock/query.h"
+#include "mock/identity/query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

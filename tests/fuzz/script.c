@@ -3,8 +3,8 @@
  */
 #include <stdlib.h>
 
-#include "mock/script.h"
-#include "mock/scripted.h"
+#include "mock/script/script.h"
+#include "mock/script/scripted.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
  * the native bodies of rerank models. */
 #include "mock_rig.h"
 
-#include "mock/agent.h"
+#include "mock/agent/agent.h"
 
 #define RERANKER "arn:aws:bedrock:us-east-1::foundation-model/cohere.rerank-v3-5:0"
 #define DOC(t)                                                                                                         \

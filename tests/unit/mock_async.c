@@ -1,6 +1,6 @@
 /* Asynchronous invocations over the wire: their states by the mock's clock, idempotency, lists, failures on request,
  * what each model wants to be told; and that the mock serves every operation of bedrock-runtime. */
-#include "mock/async.h"
+#include "mock/runtime/async.h"
 
 #include "mock_rig.h"
 

@@ -1,7 +1,7 @@
 /* The prompt cache: from call to call, over time, under many hands, within its bound. */
 #include <pthread.h>
 
-#include "mock/cache.h"
+#include "mock/metering/cache.h"
 #include "mock/visit.h"
 #include "mock_rig.h"
 

@@ -2,7 +2,7 @@
  * answers on every operation that takes one. */
 #include "mock_rig.h"
 
-#include "mock/models.h"
+#include "mock/model/models.h"
 #include "protocol/data.h"
 
 #define EOL                                                                                                            \

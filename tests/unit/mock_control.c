@@ -2,7 +2,7 @@
  * what requests change seen by the next one. */
 #include "mock_rig.h"
 
-#include "mock/control.h"
+#include "mock/control/control.h"
 
 #define ACCOUNT       "123456789012"
 #define ARN(kind, id) "arn:aws:bedrock:us-east-1:" ACCOUNT ":" kind "/" id

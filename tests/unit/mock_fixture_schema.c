@@ -1,7 +1,7 @@
 /* fixtures/fixture.schema.json says of a file what the loader says: table of documents, and the members of a reply. */
-#include "mock/fixture.h"
-#include "mock/fixture_write.h"
-#include "mock/scripted.h"
+#include "mock/fixture/fixture.h"
+#include "mock/fixture/fixture_write.h"
+#include "mock/script/scripted.h"
 #include "protocol/data.h"
 #include "protocol/schema.h"
 

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "mock/guardrail_use.h"
+#include "mock/guardrail/guardrail_use.h"
 #include "protocol/shape.h"
 
 #define INVOKE        "/model/" HAIKU "/invoke"

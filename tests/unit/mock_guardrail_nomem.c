@@ -3,7 +3,7 @@
  */
 #include "failing_alloc.h"
 
-#include "mock/guardrail_assess.h"
+#include "mock/guardrail/guardrail_assess.h"
 #include "protocol/regex.h"
 #include "unit.h"
 

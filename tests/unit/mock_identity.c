@@ -1,8 +1,8 @@
 /* Who asks: the clock, the key store, long- and short-term API keys. */
 #include <pthread.h>
 
-#include "mock/clock.h"
-#include "mock/keys.h"
+#include "mock/identity/keys.h"
+#include "mock/time/clock.h"
 #include "mock_rig.h"
 
 /* ---- the clock ---- */

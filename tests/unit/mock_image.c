@@ -3,7 +3,7 @@
  * and checks both sums; the JPEG reader builds its Huffman codes from the file's own tables. */
 #include <stdlib.h>
 
-#include "mock/image.h"
+#include "mock/native/image.h"
 
 #include "mock_rig.h"
 

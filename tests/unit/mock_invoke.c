@@ -3,8 +3,8 @@
 #include <ctype.h>
 #include <math.h>
 
-#include "mock/image.h"
-#include "mock/native.h"
+#include "mock/native/image.h"
+#include "mock/native/native.h"
 #include "protocol/data.h"
 #include "protocol/probe.h"
 

@@ -1,5 +1,5 @@
 /* The policy file: what it denies, in whose words, and what it does not take. */
-#include "mock/policy.h"
+#include "mock/identity/policy.h"
 
 #include <unistd.h>
 

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mock/fixtures.h"
-#include "mock/record.h"
+#include "mock/fixture/fixtures.h"
+#include "mock/record/record.h"
 #include "mock_rig.h"
 #include "protocol/file.h"
 

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "mock/time.h"
+#include "mock/time/time.h"
 
 #define DRAWS 100000
 

@@ -1,7 +1,7 @@
 /* One token counter: whatever operation is asked, and wherever it says so, the same request costs the same tokens:
  * usage, the metadata of a stream, headers, native bodies, invocation metrics, CountTokens, the quota, the cache, and
  * what a bill is made of. */
-#include "mock/cache.h"
+#include "mock/metering/cache.h"
 #include "mock/visit.h"
 #include "mock_rig.h"
 #include "protocol/price_usage.h"

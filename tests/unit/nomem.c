@@ -7,7 +7,7 @@
 #include "gateway/chat.h"
 #include "harness/dialect.h"
 #include "harness/expand.h"
-#include "mock/script.h"
+#include "mock/script/script.h"
 #include "net/plan.h"
 #include "protocol/eventstream.h"
 #include "protocol/json.h"

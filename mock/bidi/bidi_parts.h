@@ -1,0 +1,133 @@
+/* bidi_parts.h: what the files behind bidi.h share. Private to mock/bidi/.
+ *
+ *   bidi.c        frames in, plans out; faults; the journal
+ *   bidi_chain.c  the signature of each frame, and why one is wrong
+ *   bidi_sonic.c  what Nova Sonic makes of the events
+ *   bidi_script.c what a script says in its place
+ */
+#ifndef MOHS_MOCK_BIDI_PARTS_H
+#define MOHS_MOCK_BIDI_PARTS_H
+
+#include "mock/bidi/bidi.h"
+#include "mock/fault/fault_parts.h"
+#include "mock/native/native.h"
+
+/* ---- signatures ---- */
+
+#define CHAIN_REMEMBERED 16 /* signatures that a wrong one is compared with */
+
+enum chain_state {
+    CHAIN_UNSIGNED, /* the request was not signed for signed events */
+    CHAIN_STRANGER, /* signed with a key nobody knows: frames are unwrapped, not judged */
+    CHAIN_VERIFIED  /* judged, each of them */
+};
+struct chain {
+    enum chain_state state;
+    bool required; /* what is not signed, or signed wrongly, ends the stream */
+    struct sigv4_chain sigv4;
+    char seed[SIGV4_HEX];
+    char date[SIGV4_DATE];                   /* of the request */
+    char known[CHAIN_REMEMBERED][SIGV4_HEX]; /* of good frames; frame i is at i % CHAIN_REMEMBERED */
+    size_t frames, valid;
+    bool broken, ended; /* ended: by the signed frame that holds nothing */
+    char diagnosis[320];
+    const char *diagnosis_id;
+};
+void chain_init(struct chain *c, const struct visit *v);
+void chain_release(struct chain *c);
+/* Unwrap one frame of the client. True: *inner is the frame inside (empty: the end). False: c->diagnosis says why not.
+ * `behind`: what has come behind it, to tell a swap from a loss. */
+bool chain_open(struct chain *c, struct sigv4 *sigv4, const struct mock_clock *clock, const struct es_message *m,
+                struct span behind, struct span *inner);
+
+/* ---- Nova Sonic ---- */
+
+#define SONIC_NAME_MAX     128 /* promptName, contentName; the real limit is not known */
+#define SONIC_CONTENTS_MAX 64  /* open at once */
+#define SONIC_TEXT_MAX     ((size_t)64 * 1024)
+
+enum sonic_type { SONIC_TEXT, SONIC_AUDIO, SONIC_TOOL };
+struct sonic_content {
+    char name[SONIC_NAME_MAX];
+    enum sonic_type type;
+    bool of_user, interactive;
+    unsigned rate;
+};
+struct sonic_tokens {
+    uint64_t speech, text;
+};
+struct sonic {
+    bool second; /* Nova 2 Sonic */
+    bool began, prompted, prompt_over, over, completing;
+    char session[UUID_SIZE], completion[UUID_SIZE], prompt[SONIC_NAME_MAX];
+    struct sonic_content contents[SONIC_CONTENTS_MAX];
+    size_t open;
+    cJSON *tools;                           /* toolConfiguration of promptStart; NULL: none */
+    unsigned rate;                          /* of audio out, Hz */
+    unsigned pause_ms;                      /* of silence that ends a turn */
+    uint64_t heard_samples, silent_samples; /* of this turn */
+    bool spoken;
+    struct buf text;            /* what the user wrote, or the tool answered */
+    char tool_id[TOOL_ID_SIZE]; /* "": no answer of a tool is awaited */
+    struct sonic_tokens in, out, told_in, told_out;
+    size_t turn;
+};
+
+struct bidi;
+void sonic_init(struct sonic *s, const struct visit *v, struct rng *rng);
+void sonic_release(struct sonic *s);
+/* One event of the client: check its place, and answer it. */
+void sonic_event(struct bidi *b, const char *name, const cJSON *event);
+void sonic_end(struct bidi *b); /* the client will say no more */
+
+/* ---- scripts ---- */
+
+/* The steps of the script that wait for this event of the client ("start", "end"): true when there is a script of
+ * steps at all, and the model is not asked. */
+bool bidi_script_event(struct bidi *b, const char *name);
+/* The n-th line of `heard` or `said`; NULL: it is not scripted. */
+const char *bidi_script_line(const struct bidi *b, const char *list, size_t n);
+
+/* ---- the stream ---- */
+
+struct bidi_count {
+    char name[32];
+    size_t n;
+};
+struct bidi {
+    struct mock *mock;
+    struct worker *worker;
+    struct exchange *exchange;
+    struct rng rng;
+    struct chain chain;
+    struct sonic sonic;
+    cJSON *script; /* `bidirectional` of the reply; NULL: none */
+    char *text;    /* `text` of the reply: what is said; NULL: none */
+    cJSON *faults; /* that wait for their event */
+    struct es_decoder decoder, inner;
+    struct buf feeding, waiting; /* input: with the decoder, and behind it */
+    bool fed;
+    struct plan *batch; /* what this event is answered with; NULL: nothing yet */
+    size_t batch_events, events;
+    uint64_t bytes;
+    bool started, paused, input_over, over;
+    bool working; /* within work(): it is not to be entered twice */
+    struct timer silence;
+    struct bidi_count counts[32]; /* of the client's events, by name; for `nth` */
+    size_t count_n;
+    /* for the journal */
+    struct buf account;
+    char last_name[32];
+    size_t last_n, last_bytes, unlisted;
+    uint64_t ttft_ms, itl_ms;
+};
+
+/* Say an event (the object below "event", as JSON), after a wait. */
+void bidi_say(struct bidi *b, struct span json, uint64_t after_ms);
+void bidi_say_frame(struct bidi *b, struct span frame, uint64_t after_ms, const char *gate);
+/* The last words: an exception of the stream. */
+void bidi_refuse(struct bidi *b, const char *exception, const char *format, ...) PRINTF_LIKE(3, 4);
+void bidi_finish(struct bidi *b);                         /* that was all */
+size_t bidi_seen(const struct bidi *b, const char *name); /* events of that name so far, this one among them */
+
+#endif

@@ -1,0 +1,132 @@
+/* bidi_script.c: what a script says in a stream both ways.
+ *
+ *   "bidirectional": {"heard": [...], "said": [...]}     the model's words, turn by turn; the rest is the model's own
+ *   "bidirectional": {"steps": [{"on": "audioInput", "nth": 1, "frames": [...]}, ...]}     every frame
+ *
+ * A step waits for an event of the client by its name, for the n-th or (without `nth`) for each; "start" is the head of
+ * the request, "end" the end of its body. Frames are those of `frames`; an event that leaves out sessionId, promptName
+ * or completionId gets those of the stream.
+ */
+#include "mock/bidi/bidi_parts.h"
+
+#include <stdio.h>
+
+#include "mock/script/scripted.h"
+
+static const char *const events[] = {"start",     "sessionStart", "promptStart", "contentStart",
+                                     "textInput", "audioInput",   "toolResult",  "contentEnd",
+                                     "promptEnd", "sessionEnd",   "end"};
+
+static enum err check_lines(const cJSON *list, const char *where, struct note *note)
+{
+    const cJSON *line;
+    bool good = list == NULL || cJSON_IsArray(list);
+    cJSON_ArrayForEach(line, list) good = good && cJSON_IsString(line);
+    return good ? OK : note_set(note, ERR_INVALID, "%s: expected a list of strings", where);
+}
+
+static enum err check_step(const cJSON *step, const char *where, struct note *note)
+{
+    static const char *const known[] = {"on", "nth", "frames"};
+    char at[256];
+    enum err e = !cJSON_IsObject(step) ? note_set(note, ERR_INVALID, "%s: expected an object", where)
+                                       : json_only_keys(step, known, COUNT_OF(known), where, note);
+    if (e != OK)
+        return e;
+    const cJSON *on = json_item(step, "on"), *nth = json_item(step, "nth"), *frames = json_item(step, "frames");
+    bool found = false;
+    for (size_t i = 0; cJSON_IsString(on) && i < COUNT_OF(events); i++)
+        found = found || strcmp(events[i], on->valuestring) == 0;
+    if (!found) {
+        const char *near = cJSON_IsString(on) ? nearest_word(on->valuestring, events, COUNT_OF(events)) : NULL;
+        return note_set(note, ERR_INVALID, "%s/on: expected start, end or the name of an event of the client%s%s",
+                        where, near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+    }
+    if (nth != NULL && !(cJSON_IsNumber(nth) && nth->valuedouble >= 1 && nth->valuedouble <= 1e9))
+        return note_set(note, ERR_INVALID, "%s/nth: expected a number from 1", where);
+    if (frames == NULL)
+        return note_set(note, ERR_INVALID, "%s/frames: must be given", where);
+    (void)snprintf(at, sizeof at, "%s/frames", where);
+    return scripted_check_frames(frames, at, note);
+}
+
+enum err bidi_check(const cJSON *item, const char *where, struct note *note)
+{
+    static const char *const known[] = {"steps", "heard", "said"};
+    enum err e = cJSON_IsObject(item) ? json_only_keys(item, known, COUNT_OF(known), where, note)
+                                      : note_set(note, ERR_INVALID, "%s: expected an object", where);
+    char at[192];
+    for (size_t i = 1; e == OK && i < COUNT_OF(known); i++) {
+        (void)snprintf(at, sizeof at, "%s/%s", where, known[i]);
+        e = check_lines(json_item(item, known[i]), at, note);
+    }
+    const cJSON *step, *steps = json_item(item, "steps");
+    if (e == OK && steps != NULL && (!cJSON_IsArray(steps) || cJSON_GetArraySize(item) != 1))
+        e = note_set(note, ERR_INVALID, "%s/steps: expected a list, without heard and said beside it", where);
+    size_t n = 0;
+    cJSON_ArrayForEach(step, steps)
+    {
+        (void)snprintf(at, sizeof at, "%s/steps/%zu", where, n++);
+        if (e == OK)
+            e = check_step(step, at, note);
+    }
+    return e;
+}
+
+/* ---- serving ---- */
+
+static void add_missing(cJSON *object, const char *key, const char *value)
+{
+    if (json_item(object, key) == NULL && value[0] != '\0')
+        (void)cJSON_AddStringToObject(object, key, value);
+}
+
+/* {"chunk": {"event": {"textOutput": {...}}}}: the ids of this stream, where the script has none. */
+static void fill_ids(const struct bidi *b, cJSON *frame)
+{
+    cJSON *event = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(frame, "chunk"), "event");
+    if (!cJSON_IsObject(event) || !cJSON_IsObject(event->child))
+        return;
+    add_missing(event->child, "sessionId", b->sonic.session);
+    add_missing(event->child, "promptName", b->sonic.prompt);
+    add_missing(event->child, "completionId", b->sonic.completion);
+}
+
+static void take_step(struct bidi *b, const cJSON *step)
+{
+    const cJSON *frame;
+    cJSON_ArrayForEach(frame, json_item(step, "frames"))
+    {
+        CLEANUP(json_free) cJSON *own = cJSON_Duplicate(frame, true);
+        CLEANUP(buf_release) struct buf bytes = BUF_INIT(BUF_ANY);
+        const cJSON *after = json_item(frame, "after_ms"), *gate = json_item(frame, "gate");
+        fill_ids(b, own);
+        if (own == NULL || !scripted_frame(own, &b->rng, &bytes))
+            continue;
+        bidi_say_frame(b, buf_span(&bytes), cJSON_IsNumber(after) ? (uint64_t)after->valuedouble : 0,
+                       cJSON_IsString(gate) ? gate->valuestring : NULL);
+        if (json_item(frame, "exception") != NULL || json_item(frame, "error_code") != NULL)
+            bidi_finish(b);
+    }
+}
+
+bool bidi_script_event(struct bidi *b, const char *name)
+{
+    const cJSON *step, *steps = json_item(b->script, "steps");
+    size_t seen = bidi_seen(b, name);
+    cJSON_ArrayForEach(step, steps)
+    {
+        const cJSON *nth = json_item(step, "nth");
+        if (!b->over && strcmp(json_item(step, "on")->valuestring, name) == 0 &&
+            (nth == NULL || (size_t)nth->valuedouble == seen))
+            take_step(b, step);
+    }
+    return steps != NULL;
+}
+
+const char *bidi_script_line(const struct bidi *b, const char *list, size_t n)
+{
+    const cJSON *lines = json_item(b->script, list);
+    const cJSON *line = n < (size_t)cJSON_GetArraySize(lines) ? cJSON_GetArrayItem(lines, (int)n) : NULL;
+    return cJSON_IsString(line) ? line->valuestring : NULL;
+}

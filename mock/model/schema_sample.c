@@ -1,0 +1,302 @@
+/* schema_sample.c: the smallest value that pleases a schema, with names that a person recognises.
+ *
+ * All properties are given, required or not, as models mostly do; optional ones are left out only below
+ * SCHEMA_SAMPLE_DEPTH or when a schema refers to itself. Numbers stay inside their bounds, strings inside their
+ * lengths.
+ */
+#include "mock/model/schema_sample.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define NO_BOUND ((double)NAN)
+
+struct sampler {
+    const cJSON *root;
+    const char *hint;
+    struct rng *rng;
+    size_t nodes;
+};
+
+static cJSON *sample(struct sampler *s, const cJSON *schema, const char *name, unsigned depth);
+
+static const cJSON *member(const cJSON *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+static double number_of(const cJSON *schema, const char *key, double otherwise)
+{
+    const cJSON *item = member(schema, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+static size_t size_of(const cJSON *schema, const char *key, size_t otherwise)
+{
+    double v = number_of(schema, key, -1);
+    return v >= 0 && v < 100000 ? (size_t)v : otherwise;
+}
+
+static const cJSON *resolve(const struct sampler *s, const cJSON *schema)
+{
+    for (int hops = 0; hops < 16; hops++) {
+        const cJSON *ref = member(schema, "$ref");
+        if (!cJSON_IsString(ref) || ref->valuestring[0] != '#')
+            return schema;
+        const cJSON *target = json_at(s->root, ref->valuestring + 1);
+        if (target == NULL)
+            return schema;
+        schema = target;
+    }
+    return schema;
+}
+
+static cJSON *sample_boolean(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
+{
+    (void)s, (void)schema, (void)name, (void)depth;
+    return cJSON_CreateTrue();
+}
+
+static cJSON *sample_null(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
+{
+    (void)s, (void)schema, (void)name, (void)depth;
+    return cJSON_CreateNull();
+}
+
+/* A step from the lower bound, or the bound itself when there is no room. */
+static double number_within(struct sampler *s, const cJSON *schema, double step)
+{
+    double low = number_of(schema, "minimum", NO_BOUND), high = number_of(schema, "maximum", NO_BOUND);
+    double above = number_of(schema, "exclusiveMinimum", NO_BOUND),
+           below = number_of(schema, "exclusiveMaximum", NO_BOUND);
+    double multiple = number_of(schema, "multipleOf", 0);
+    if (multiple > 0)
+        step = multiple;
+    if (!isnan(above) && (isnan(low) || above >= low))
+        low = above + step;
+    if (!isnan(below) && (isnan(high) || below <= high))
+        high = below - step;
+    double v = isnan(low) ? 1 + (double)rng_below(s->rng, 9) * step : low;
+    if (!isnan(high) && v > high)
+        v = high;
+    if (multiple > 0)
+        v = isnan(low) && isnan(high) ? multiple : ceil(v / multiple) * multiple;
+    return v;
+}
+
+static cJSON *sample_integer(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
+{
+    (void)name, (void)depth;
+    return cJSON_CreateNumber(ceil(number_within(s, schema, 1)));
+}
+
+static cJSON *sample_number(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
+{
+    (void)name, (void)depth;
+    double low = number_of(schema, "exclusiveMinimum", NO_BOUND),
+           high = number_of(schema, "exclusiveMaximum", NO_BOUND);
+    if (!isnan(low) && !isnan(high) && high - low <= 2)
+        return cJSON_CreateNumber((low + high) / 2);
+    return cJSON_CreateNumber(number_within(s, schema, isnan(high) || high > 1 ? 0.5 : high / 2));
+}
+
+static const char *format_text(const cJSON *schema)
+{
+    static const char *const rows[][2] = {
+        {"date-time", "2026-01-02T03:04:05Z"},
+        {"date", "2026-01-02"},
+        {"time", "03:04:05Z"},
+        {"duration", "PT15M"},
+        {"email", "ada@example.com"},
+        {"idn-email", "ada@example.com"},
+        {"uri", "https://example.com/page"},
+        {"url", "https://example.com/page"},
+        {"uri-reference", "/page"},
+        {"hostname", "example.com"},
+        {"ipv4", "192.0.2.1"},
+        {"ipv6", "2001:db8::1"},
+        {"uuid", "123e4567-e89b-42d3-a456-426614174000"},
+        {"json-pointer", "/a/b"},
+        {"regex", "^[a-z]+$"},
+        {"byte", "aGVsbG8="},
+    };
+    const cJSON *format = member(schema, "format");
+    for (size_t i = 0; cJSON_IsString(format) && i < COUNT_OF(rows); i++)
+        if (strcmp(rows[i][0], format->valuestring) == 0)
+            return rows[i][1];
+    return NULL;
+}
+
+/* Words people give their parameters, so that a demo reads well. */
+static const char *name_text(const char *name)
+{
+    static const char *const rows[][2] = {
+        {"city", "Paris"},
+        {"location", "Paris"},
+        {"country", "France"},
+        {"unit", "celsius"},
+        {"name", "Ada"},
+        {"language", "English"},
+        {"currency", "EUR"},
+        {"date", "2026-01-02"},
+        {"email", "ada@example.com"},
+        {"url", "https://example.com/page"},
+        {"path", "/tmp/example.txt"},
+        {"timezone", "Europe/Paris"},
+        {"id", "item-1"},
+    };
+    for (size_t i = 0; name != NULL && i < COUNT_OF(rows); i++)
+        if (strcasecmp(rows[i][0], name) == 0)
+            return rows[i][1];
+    return NULL;
+}
+
+static cJSON *sample_string(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
+{
+    (void)depth;
+    const char *text = format_text(schema);
+    if (text == NULL)
+        text = name_text(name);
+    if (text == NULL)
+        text = s->hint != NULL && s->hint[0] != '\0' ? s->hint : name != NULL ? name : "example";
+    size_t low = size_of(schema, "minLength", 0), high = size_of(schema, "maxLength", 80);
+    CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
+    struct span whole = span_of(text);
+    size_t n = whole.n < high ? whole.n : high;
+    while (n > 0 && n < whole.n && (whole.p[n] & 0xc0) == 0x80)
+        n--; /* never inside a character */
+    buf_add(&out, span_cut(whole, 0, n));
+    while (out.len < low && buf_error(&out) == OK)
+        buf_addc(&out, 'x');
+    return cJSON_CreateString(buf_text(&out));
+}
+
+static cJSON *sample_array(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
+{
+    cJSON *list = cJSON_CreateArray();
+    const cJSON *items = member(schema, "items"), *prefix = member(schema, "prefixItems"), *row;
+    if (cJSON_IsArray(items))
+        prefix = items;
+    cJSON_ArrayForEach(row, prefix)(void) cJSON_AddItemToArray(list, sample(s, row, name, depth + 1));
+    size_t want = size_of(schema, "minItems", 1), most = size_of(schema, "maxItems", want > 1 ? want : 1);
+    for (size_t n = (size_t)cJSON_GetArraySize(list); n < want && n < most && n < 64; n++)
+        (void)cJSON_AddItemToArray(list, sample(s, cJSON_IsObject(items) ? items : NULL, name, depth + 1));
+    return list;
+}
+
+static bool listed(const cJSON *list, const char *name)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (cJSON_IsString(item) && strcmp(item->valuestring, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_properties(struct sampler *s, const cJSON *schema, cJSON *into, unsigned depth)
+{
+    const cJSON *property, *required = member(schema, "required");
+    cJSON_ArrayForEach(property, member(schema, "properties"))
+    {
+        bool must = listed(required, property->string);
+        if (!must && (depth > SCHEMA_SAMPLE_DEPTH / 4 || s->nodes > SCHEMA_SAMPLE_NODES / 4))
+            continue;
+        if (member(into, property->string) == NULL)
+            (void)cJSON_AddItemToObject(into, property->string, sample(s, property, property->string, depth + 1));
+    }
+    cJSON_ArrayForEach(property, required)
+    {
+        if (cJSON_IsString(property) && member(into, property->valuestring) == NULL)
+            (void)cJSON_AddStringToObject(into, property->valuestring, property->valuestring);
+    }
+}
+
+static cJSON *sample_object(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
+{
+    (void)name;
+    cJSON *object = cJSON_CreateObject();
+    const cJSON *part;
+    if (object == NULL || depth >= SCHEMA_SAMPLE_DEPTH)
+        return object;
+    cJSON_ArrayForEach(part, member(schema, "allOf")) add_properties(s, resolve(s, part), object, depth);
+    add_properties(s, schema, object, depth);
+    return object;
+}
+
+/* The word of `type`; of a list the first that is not null; without one what the other keywords mean. */
+static const char *type_of(const cJSON *schema)
+{
+    const cJSON *type = member(schema, "type"), *item;
+    if (cJSON_IsString(type))
+        return type->valuestring;
+    cJSON_ArrayForEach(item, type)
+    {
+        if (cJSON_IsString(item) && strcmp(item->valuestring, "null") != 0)
+            return item->valuestring;
+    }
+    if (member(schema, "properties") != NULL || member(schema, "allOf") != NULL)
+        return "object";
+    if (member(schema, "items") != NULL)
+        return "array";
+    return member(schema, "minimum") != NULL || member(schema, "maximum") != NULL ? "number" : "string";
+}
+
+/* A value the schema names itself; the caller copies. */
+static const cJSON *given_value(const cJSON *schema)
+{
+    static const char *const keys[] = {"const", "default"};
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
+        if (member(schema, keys[i]) != NULL)
+            return member(schema, keys[i]);
+    const cJSON *list = member(schema, "enum");
+    if (!cJSON_IsArray(list))
+        list = member(schema, "examples");
+    return cJSON_IsArray(list) ? cJSON_GetArrayItem(list, 0) : NULL;
+}
+
+static const cJSON *first_branch(const cJSON *schema)
+{
+    static const char *const keys[] = {"anyOf", "oneOf"};
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        const cJSON *branch;
+        cJSON_ArrayForEach(branch, member(schema, keys[i]))
+        {
+            const cJSON *type = member(branch, "type");
+            if (!cJSON_IsString(type) || strcmp(type->valuestring, "null") != 0)
+                return branch;
+        }
+    }
+    return NULL;
+}
+
+static cJSON *sample(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
+{
+    static const struct {
+        const char *type;
+        cJSON *(*make)(struct sampler *s, const cJSON *schema, const char *name, unsigned depth);
+    } rows[] = {{"object", sample_object},   {"array", sample_array},   {"string", sample_string},
+                {"integer", sample_integer}, {"number", sample_number}, {"boolean", sample_boolean},
+                {"null", sample_null}};
+    schema = resolve(s, schema);
+    if (++s->nodes > SCHEMA_SAMPLE_NODES || depth > SCHEMA_SAMPLE_DEPTH)
+        return cJSON_CreateObject();
+    const cJSON *given = given_value(schema);
+    if (given != NULL)
+        return cJSON_Duplicate(given, true);
+    const cJSON *branch = first_branch(schema);
+    if (branch != NULL && member(schema, "properties") == NULL)
+        return sample(s, branch, name, depth + 1);
+    const char *type = type_of(schema);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (strcmp(rows[i].type, type) == 0)
+            return rows[i].make(s, schema, name, depth);
+    return sample_string(s, schema, name, depth);
+}
+
+cJSON *schema_sample(const cJSON *schema, const char *hint, struct rng *rng)
+{
+    struct sampler s = {schema, hint, rng, 0};
+    return sample(&s, schema, NULL, 0);
+}

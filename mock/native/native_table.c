@@ -1,0 +1,273 @@
+/* native_table.c: the families of native bodies, a row each.
+ *
+ * A model is found by its id, which may stand behind a geography (us.) or an ARN; ids that say nothing, such as those
+ * of imported models, are judged by the members of the body. The order of rows matters where a model speaks two forms:
+ * old Claude (prompt or messages), Mistral (the same).
+ */
+#include "mock/native/native.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+
+#define WORD_MAX 64
+
+#define OPENAI_STOPS                                                                                                   \
+    {                                                                                                                  \
+        "stop", "length", "stop", "tool_calls", "content_filter"                                                       \
+    }
+
+static const struct native_family rows[] = {
+    {.id = "anthropic-text-legacy",
+     .globs = "*anthropic.claude-v2* *anthropic.claude-instant*",
+     .mark = "prompt",
+     .detect = "max_tokens_to_sample",
+     .read = read_prompt,
+     .write = write_anthropic_text,
+     .stream = stream_anthropic_text,
+     .prompt = "/prompt",
+     .most = "/max_tokens_to_sample",
+     .sequences = "/stop_sequences",
+     .stops = {"stop_sequence"},
+     .required = "prompt max_tokens_to_sample"},
+    {.id = "anthropic-messages",
+     .globs = "*anthropic.*",
+     .detect = "anthropic_version",
+     .read = read_anthropic,
+     .write = write_anthropic,
+     .stream = stream_anthropic,
+     .stops = {[4] = "refusal"},
+     .required = "anthropic_version max_tokens messages",
+     .known = "anthropic_version anthropic_beta max_tokens messages system tools tool_choice temperature top_p top_k "
+              "stop_sequences thinking metadata output_config output_format context_management container mcp_servers "
+              "service_tier speed inference_geo cache_control amazon-bedrock-guardrailConfig",
+     .claude = true},
+    {.id = "nova-multimodal-embeddings",
+     .globs = "*amazon.nova-*embeddings*",
+     .detect = "singleEmbeddingParams",
+     .read = read_embedding,
+     .write = write_nova_embed,
+     .required = "taskType",
+     .embeds = true},
+    {.id = "nova-canvas-titan-image",
+     .globs = "*amazon.nova-canvas* *amazon.titan-image*",
+     .detect = "imageGenerationConfig",
+     .read = read_image,
+     .write = write_amazon_image,
+     .required = "taskType",
+     .embeds = true,
+     .draws = true},
+    {.id = "stability-sdxl-v1-legacy",
+     .globs = "*stability.stable-diffusion-xl*",
+     .detect = "text_prompts",
+     .read = read_image,
+     .write = write_sdxl,
+     .required = "text_prompts",
+     .embeds = true,
+     .draws = true},
+    {.id = "stability-image",
+     .globs = "*stability.*",
+     .read = read_image,
+     .write = write_stability,
+     .embeds = true,
+     .draws = true},
+    {.id = "amazon-nova",
+     .globs = "*amazon.nova-*",
+     .detect = "schemaVersion",
+     .read = read_nova,
+     .write = write_nova,
+     .stream = stream_nova,
+     .required = "messages"},
+    {.id = "titan-embed-v1",
+     .globs = "*amazon.titan-embed-text-v1* *amazon.titan-embed-g1*",
+     .read = read_embedding,
+     .write = write_titan_embed_v1,
+     .required = "inputText",
+     .known = "inputText",
+     .embeds = true},
+    {.id = "titan-embed-v2",
+     .globs = "*amazon.titan-embed-text*",
+     .read = read_embedding,
+     .write = write_titan_embed_v2,
+     .required = "inputText",
+     .known = "inputText dimensions normalize embeddingTypes",
+     .embeds = true},
+    {.id = "titan-embed-image",
+     .globs = "*amazon.titan-embed-image*",
+     .detect = "embeddingConfig",
+     .read = read_embedding,
+     .write = write_titan_embed_image,
+     .embeds = true},
+    {.id = "amazon-titan-text",
+     .globs = "*amazon.titan-text* *amazon.titan-tg1*",
+     .detect = "inputText",
+     .read = read_prompt,
+     .write = write_titan,
+     .stream = stream_titan,
+     .prompt = "/inputText",
+     .most = "/textGenerationConfig/maxTokenCount",
+     .sequences = "/textGenerationConfig/stopSequences",
+     .stops = {"FINISH", "LENGTH", "STOP_CRITERIA_MET", NULL, "CONTENT_FILTERED"},
+     .required = "inputText",
+     .known = "inputText textGenerationConfig amazon-bedrock-guardrailConfig"},
+    {.id = "meta-llama",
+     .globs = "*meta.llama*",
+     .detect = "max_gen_len",
+     .read = read_prompt,
+     .write = write_llama,
+     .stream = stream_llama,
+     .prompt = "/prompt",
+     .most = "/max_gen_len",
+     .stops = {"stop", "length", "stop", "stop"},
+     .required = "prompt",
+     .known = "prompt max_gen_len temperature top_p images amazon-bedrock-guardrailConfig"},
+    {.id = "mistral-chat",
+     .globs = "*mistral.*",
+     .mark = "messages",
+     .read = read_chat,
+     .write = write_mistral_chat,
+     .stream = stream_mistral_chat,
+     .stops = OPENAI_STOPS},
+    {.id = "mistral-text",
+     .globs = "*mistral.*",
+     .read = read_prompt,
+     .write = write_mistral,
+     .stream = stream_mistral,
+     .prompt = "/prompt",
+     .most = "/max_tokens",
+     .sequences = "/stop",
+     .stops = {"stop", "length", "stop"},
+     .required = "prompt"},
+    {.id = "rerank-native",
+     .globs = "*amazon.rerank* *cohere.rerank*",
+     .read = read_rerank,
+     .write = write_rerank,
+     .required = "query documents",
+     .known = "api_version query documents top_n max_tokens_per_doc",
+     .embeds = true},
+    {.id = "cohere-embed-v4",
+     .globs = "*cohere.embed-v4*",
+     .read = read_embedding,
+     .write = write_cohere_embed_v4,
+     .required = "input_type",
+     .embeds = true},
+    {.id = "cohere-embed-v3",
+     .globs = "*cohere.embed*",
+     .detect = "texts",
+     .read = read_embedding,
+     .write = write_cohere_embed_v3,
+     .required = "input_type",
+     .known = "texts images input_type truncate embedding_types",
+     .embeds = true},
+    {.id = "cohere-command-r",
+     .globs = "*cohere.command-r*",
+     .detect = "chat_history",
+     .read = read_command_r,
+     .write = write_command_r,
+     .stream = stream_command_r,
+     .stops = {"COMPLETE", "MAX_TOKENS", "STOP_SEQUENCE", "COMPLETE", "ERROR_TOXIC"},
+     .required = "message"},
+    {.id = "cohere-command-legacy",
+     .globs = "*cohere.*",
+     .read = read_prompt,
+     .write = write_command,
+     .stream = stream_command,
+     .prompt = "/prompt",
+     .most = "/max_tokens",
+     .sequences = "/stop_sequences",
+     .stops = {"COMPLETE", "MAX_TOKENS", "COMPLETE"},
+     .required = "prompt"},
+    {.id = "ai21-j2-legacy",
+     .globs = "*ai21.j2*",
+     .read = read_prompt,
+     .write = write_j2,
+     .prompt = "/prompt",
+     .most = "/maxTokens",
+     .sequences = "/stopSequences",
+     .stops = {"endoftext", "length", "stop"},
+     .required = "prompt"},
+    {.id = "ai21-jamba",
+     .globs = "*ai21.*",
+     .read = read_chat,
+     .write = write_jamba,
+     .stream = stream_jamba,
+     .stops = OPENAI_STOPS,
+     .required = "messages"},
+    {.id = "deepseek-r1",
+     .globs = "*deepseek.*",
+     .mark = "prompt",
+     .read = read_prompt,
+     .write = write_deepseek,
+     .stream = stream_deepseek,
+     .prompt = "/prompt",
+     .most = "/max_tokens",
+     .sequences = "/stop",
+     .stops = {"stop", "length", "stop"},
+     .think_open = "",
+     .think_close = "\n</think>\n\n"},
+    /* What speaks none of these: OpenAI's chat form, or its completions, as imported models and SageMaker do. */
+    {.id = "openai-gpt-oss",
+     .globs = "*openai.gpt*",
+     .detect = "messages",
+     .read = read_chat,
+     .write = write_gpt,
+     .stream = stream_gpt,
+     .stops = OPENAI_STOPS,
+     .required = "messages",
+     .think_open = "<reasoning>",
+     .think_close = "</reasoning>"},
+    {.id = "imported-or-sagemaker",
+     .globs = "",
+     .read = read_prompt,
+     .write = write_imported,
+     .stream = stream_imported,
+     .prompt = "/prompt",
+     .most = "/max_tokens",
+     .sequences = "/stop",
+     .stops = OPENAI_STOPS},
+};
+
+static bool any_glob(const char *globs, const char *text)
+{
+    struct span rest = span_of(globs), word;
+    while (rest.n > 0) {
+        char glob[WORD_MAX];
+        (void)span_split(rest, ' ', &word, &rest); /* the last one leaves nothing */
+        (void)snprintf(glob, sizeof glob, "%.*s", (int)word.n, (const char *)word.p);
+        if (fnmatch(glob, text, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+const struct native_family *native_family_at(size_t i)
+{
+    return i < COUNT_OF(rows) ? &rows[i] : NULL;
+}
+
+const struct native_family *native_find(const char *model_id, const cJSON *body)
+{
+    const char *slash = model_id == NULL ? NULL : strrchr(model_id, '/');
+    const char *id = model_id == NULL ? "" : slash != NULL ? slash + 1 : model_id;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (any_glob(rows[i].globs, id) && (rows[i].mark == NULL || json_member(body, rows[i].mark) != NULL))
+            return &rows[i];
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].detect != NULL && json_member(body, rows[i].detect) != NULL)
+            return &rows[i];
+    return &rows[COUNT_OF(rows) - 1];
+}
+
+void native_read(struct native_request *r, const char *model_id)
+{
+    r->family = native_find(model_id, r->body);
+    r->made = cJSON_CreateObject();
+    r->asked = r->made;
+    if (r->made != NULL && cJSON_IsObject(r->body))
+        r->family->read(r->family, r->body, r->made);
+}
+
+void native_request_release(struct native_request *r)
+{
+    json_free(&r->decoded);
+    json_free(&r->made);
+}

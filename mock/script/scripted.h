@@ -1,0 +1,31 @@
+/* scripted.h: one reply of POST /script (docs/mock-admin.md), checked and turned into a plan.
+ */
+#ifndef MOHS_MOCK_SCRIPTED_H
+#define MOHS_MOCK_SCRIPTED_H
+
+#include "mock/fault/fault.h"
+#include "mock/model/answer.h"
+
+/* Everything that could be wrong with a reply; `where` is its JSON pointer. */
+enum err scripted_check(const cJSON *reply, const char *where, struct note *note) MUST_USE;
+
+/* A list of frames, and one of them as it goes on the wire; false: it could not be made. */
+enum err scripted_check_frames(const cJSON *frames, const char *where, struct note *note) MUST_USE;
+bool scripted_frame(const cJSON *frame, struct rng *rng, struct buf *out);
+
+/* The names of its members, for the schema's test. */
+size_t scripted_members(const char *const **out);
+
+/* True: the reply says what the model says (or leaves that to the default), so it becomes an answer. */
+bool scripted_is_answer(const cJSON *reply);
+/* Put the reply's blocks and overrides into an answer. `a` comes with input tokens and timing; false when the reply has
+ * no blocks of its own and the default answer is to be made. `a` borrows from `reply`. */
+bool scripted_answer(const cJSON *reply, struct answer *a);
+/* The scripted stop reason, once the blocks are there. */
+void scripted_stop(const cJSON *reply, struct answer *a);
+/* error, raw or frames. */
+struct plan *scripted_plan(const cJSON *reply, const struct fault_scene *scene);
+/* Gates, then faults. Takes the plan and hands one back. */
+struct plan *scripted_finish(const cJSON *reply, struct plan *take, const struct fault_scene *scene);
+
+#endif
