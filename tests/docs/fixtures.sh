@@ -36,10 +36,10 @@ for block in *.json; do
 done
 
 # every word of the tables of the program stands in the tables of the document
-for word in $(sed -nE 's/^    \{\{"([a-z_]+)", "[^"]*".*/\1/p' "$SOURCE/mock/template.c"); do
+for word in $(sed -nE 's/^    \{\{"([a-z_]+)", "[^"]*".*/\1/p' "$SOURCE/mock/script/template.c"); do
   count=$((count + 1)); grep -qF "{{$word" "$document" || { failed=$((failed + 1)); echo "FAILED: {{$word}} is not documented"; }
 done
-for word in $(sed -n '/^static const char \*const known\[\] = {"operation"/,/};/p' "$SOURCE/mock/subject.c" | grep -oE '"[a-z_]+"' | tr -d '"') nth call; do
+for word in $(sed -n '/^static const char \*const known\[\] = {"operation"/,/};/p' "$SOURCE/mock/script/subject.c" | grep -oE '"[a-z_]+"' | tr -d '"') nth call; do
   count=$((count + 1)); grep -qE "^\| .*\`$word\`" "$document" || { failed=$((failed + 1)); echo "FAILED: match's $word is not documented"; }
 done
 echo "$count claims, $failed failed"

@@ -36,8 +36,8 @@ asks 200 '"modelSummaries":\[\]' GET /imported-models
 asks 200 'holds two litres' POST /knowledgebases/KBPRODUCT1/retrieve '{"retrievalQuery":{"text":"kettle"}}'
 
 # the pages name every member a file may have
-for key in $(grep -oE '"(unknown|retire_by_date|defaults|providers|geographies|models|remove|resources)"' "$SOURCE/mock/models.c" | tr -d '"' | sort -u) \
-  $(sed -nE 's/^ *FLAG_AT\(([a-z_]+)\).*/\1/p; s/^ *\{"([a-z_]+)", (TEXT|NUMBER|WORDS|LIFE).*/\1/p' "$SOURCE/mock/models.c"); do
+for key in $(grep -oE '"(unknown|retire_by_date|defaults|providers|geographies|models|remove|resources)"' "$SOURCE/mock/model/models.c" | tr -d '"' | sort -u) \
+  $(sed -nE 's/^ *FLAG_AT\(([a-z_]+)\).*/\1/p; s/^ *\{"([a-z_]+)", (TEXT|NUMBER|WORDS|LIFE).*/\1/p' "$SOURCE/mock/model/models.c"); do
   count=$((count + 1))
   grep -q -- "\`$key\`" "$SOURCE/docs/models.md" || { failed=$((failed + 1)); echo "FAILED: docs/models.md does not name $key"; }
 done
