@@ -37,7 +37,8 @@ struct bench_options {
 
 static const struct option_row rows[] = {
     {"target", 0, "URL", OPTION_STRING, AT(target),
-     .help = "What is measured. Without it: the reference gateway before the mock, both started here."},
+     .help = "What is measured. Without it: the reference gateway before the mock, both started here. One that ends in "
+             "/model/ID/invoke or the like is asked at that path; give it a --body."},
     {"direct", 0, "URL", OPTION_STRING, AT(direct),
      .help = "The same upstream without the target; the two alternate in one run and are compared."},
     {"connections", 'c', "N", OPTION_INT, AT(connections), .fallback = "32", .min = 1, .max = BENCH_CONNECTIONS_MAX,

@@ -99,6 +99,16 @@ static void add_percent_encoded(struct buf *out, const char *text)
     }
 }
 
+/* A url that goes down to an operation of a model is meant as it is: with a body of its own, InvokeModel is measured so. */
+static bool names_operation(const char *prefix, struct span base)
+{
+    static const char *const ends[] = {"/converse", "/converse-stream", "/invoke", "/invoke-with-response-stream"};
+    for (size_t i = 0; strstr(prefix, "/model/") != NULL && i < COUNT_OF(ends); i++)
+        if (ends_with(base, ends[i]))
+            return true;
+    return false;
+}
+
 static void add_path(const struct bench_config *c, enum bench_dialect dialect, const char *prefix, struct buf *out)
 {
     size_t n = strlen(prefix);
@@ -111,7 +121,7 @@ static void add_path(const struct bench_config *c, enum bench_dialect dialect, c
     if (dialect == BENCH_OPENAI_CHAT) {
         bool whole = ends_with(base, "/chat/completions"), version = ends_with(base, "/v1");
         buf_adds(out, whole ? "" : version ? "/chat/completions" : "/v1/chat/completions");
-    } else if (dialect == BENCH_BEDROCK_CONVERSE) {
+    } else if (dialect == BENCH_BEDROCK_CONVERSE && !names_operation(prefix, base)) {
         buf_adds(out, "/model/");
         add_percent_encoded(out, c->model);
         buf_adds(out, c->stream ? "/converse-stream" : "/converse");

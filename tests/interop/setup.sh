@@ -9,7 +9,7 @@
 # System packages (python3-venv, nodejs, npm) are installed by itself only in CI (CI=true); elsewhere it says what to install.
 # The compilers of Go, Java and Rust are never installed: systems that have no use for them skip their SDKs.
 #
-# Arguments: the clients that are wanted (boto3, compat, js, go, java, rust; default: all).
+# Arguments: the clients that are wanted (boto3, compat, js, go, java, rust, aimock; default: all).
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -53,23 +53,24 @@ python_part() {
 
 node_works() { command -v node >/dev/null && command -v npm >/dev/null; }
 
-js_part() {
-  cmp -s "$here/package-lock.json" "$into/js/installed.json" && return
+# npm_part NAME FOLDER LOCKS WHAT: the packages of LOCKS/package-lock.json, for Node.js 20 and newer; WHAT needs them.
+npm_part() {
+  local of=$into/$2 from=$3 major
+  cmp -s "$from/package-lock.json" "$of/installed.json" && return
   if ! node_works; then
     local offered # Debian's npm brings hundreds of packages: not for a Node.js that is too old anyway
     offered=$(apt-cache policy nodejs 2>/dev/null | sed -nE 's/^ *Candidate: ([0-9]+).*/\1/p')
-    [ "${offered:-20}" -ge 20 ] || { skip js "node is not here, and the SDK needs Node.js 20 or newer; this system offers $offered"; return; }
+    [ "${offered:-20}" -ge 20 ] || { skip "$1" "node is not here, and $4 needs Node.js 20 or newer; this system offers $offered"; return; }
     system nodejs npm
   fi
-  node_works || { skip js "node and npm are not here (Debian: apt-get install nodejs npm)"; return; }
-  local major
+  node_works || { skip "$1" "node and npm are not here (Debian: apt-get install nodejs npm)"; return; }
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null)
-  [ "${major:-0}" -ge 20 ] || { skip js "the SDK needs Node.js 20 or newer, this is $(node --version 2>&1 | head -n 1)"; return; }
-  rm -rf "$into/js"
-  mkdir -p "$into/js" && cp "$here/package.json" "$here/package-lock.json" "$into/js/" || return
-  (cd "$into/js" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >> "$into/setup.log" 2>&1 || {
-    skip js "its packages could not be installed: $(last_words)"; rm -rf "$into/js"; return; }
-  cp "$here/package-lock.json" "$into/js/installed.json"
+  [ "${major:-0}" -ge 20 ] || { skip "$1" "$4 needs Node.js 20 or newer, this is $(node --version 2>&1 | head -n 1)"; return; }
+  rm -rf "$of"
+  mkdir -p "$of" && cp "$from/package.json" "$from/package-lock.json" "$of/" || return
+  (cd "$of" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >> "$into/setup.log" 2>&1 || {
+    skip "$1" "its packages could not be installed: $(last_words)"; rm -rf "$of"; return; }
+  cp "$from/package-lock.json" "$of/installed.json"
 }
 
 # stamp FILE...: what a driver is made from; when nothing of it changed it is not made again.
@@ -137,12 +138,13 @@ rust_part() {
 }
 
 : > "$into/setup.log"
-for part in "${@:-boto3 compat js go java rust}"; do
+for part in "${@:-boto3 compat js go java rust aimock}"; do
   for name in $part; do
     case $name in
       boto3) python_part boto3 py requirements.txt 10 ;;
       compat) python_part compat compat requirements-compat.txt 11 ;;
-      js | js-h2) js_part ;;
+      js | js-h2) npm_part js js "$here" "the SDK" ;;
+      aimock) npm_part aimock aimock "$here/aimock" aimock ;; # no SDK: the mock that ours is compared with
       go | java | rust) (${name}_part) ;;
       *) echo "setup.sh: no client is called $name" >&2; exit 2 ;;
     esac

@@ -773,6 +773,9 @@ static void paths_follow_the_dialect(void)
         {"http://127.0.0.1:1", "POST /v1/chat/completions HTTP/1.1\r\n", BENCH_OPENAI_CHAT},
         {"http://127.0.0.1:1/v1/", "POST /v1/chat/completions HTTP/1.1\r\n", BENCH_OPENAI_CHAT},
         {"http://127.0.0.1:1/p/v1/chat/completions", "POST /p/v1/chat/completions HTTP/1.1\r\n", BENCH_OPENAI_CHAT},
+        {"http://127.0.0.1:1/model/m%3A0/invoke", "POST /model/m%3A0/invoke HTTP/1.1\r\n", BENCH_BEDROCK_CONVERSE},
+        {"http://127.0.0.1:1/p/model/m/converse/", "POST /p/model/m/converse HTTP/1.1\r\n", BENCH_BEDROCK_CONVERSE},
+        {"http://127.0.0.1:1/invoke", "POST /invoke/model/amazon.nova-lite-v1%3A0/converse-stream HTTP/1.1\r\n", BENCH_BEDROCK_CONVERSE},
         {"http://[::1]:1/p", "POST /p/model/amazon.nova-lite-v1%3A0/converse-stream HTTP/1.1\r\n",
          BENCH_BEDROCK_CONVERSE},
     };
