@@ -23,20 +23,21 @@ enum chain_state {
 };
 struct chain {
     enum chain_state state;
-    bool required; /* what is not signed, or signed wrongly, ends the stream */
+    bool secret_known; /* the request's signature is right, so the secret is */
+    bool required;     /* what is not signed, or signed wrongly, ends the stream */
     struct sigv4_chain sigv4;
     char seed[SIGV4_HEX];
     char date[SIGV4_DATE];                   /* of the request */
     char known[CHAIN_REMEMBERED][SIGV4_HEX]; /* of good frames; frame i is at i % CHAIN_REMEMBERED */
     size_t frames, valid;
     bool broken, ended; /* ended: by the signed frame that holds nothing */
-    char diagnosis[320];
+    char diagnosis[400];
     const char *diagnosis_id;
 };
 void chain_init(struct chain *c, const struct visit *v);
 void chain_release(struct chain *c);
 /* Unwrap one frame of the client. True: *inner is the frame inside (empty: the end). False: c->diagnosis says why not.
- * `behind`: what has come behind it, to tell a swap from a loss. */
+ * `behind`: what has come behind it, to tell a move from a loss. */
 bool chain_open(struct chain *c, struct sigv4 *sigv4, const struct mock_clock *clock, const struct es_message *m,
                 struct span behind, struct span *inner);
 

@@ -105,7 +105,7 @@ static int dial_port(uint16_t port)
 struct manner {
     const char *path, *fault; /* NULL: SONIC; no header */
     bool unsigned_, manual;   /* manual: windows open by hand only */
-    const char *bearer;
+    const char *bearer, *secret; /* secret NULL: the right one */
 };
 
 static void ask_signed(struct talk *t, uint16_t port, const struct manner *m)
@@ -117,7 +117,7 @@ static void ask_signed(struct talk *t, uint16_t port, const struct manner *m)
                                      {span_of("x-amz-content-sha256"), span_of(SIGV4_STREAMING_EVENTS)}};
     struct sigv4_request r = {.method = span_of("POST"), .path = span_of(path), .headers = headers, .header_count = 2};
     struct sigv4_signing how = {.access_key = span_of(MOCK_DEFAULT_ACCESS_KEY),
-                                .secret = span_of(MOCK_DEFAULT_SECRET),
+                                .secret = span_of(m->secret ? m->secret : MOCK_DEFAULT_SECRET),
                                 .region = span_of("us-east-1"),
                                 .service = span_of("bedrock"),
                                 .at_s = t->at_s};
@@ -397,6 +397,13 @@ enum harm {
     INNER_ONLY,
     OLD,
     BEHIND_END,
+    GAP,
+    MOVED,
+    SIGNED_TWICE,
+    END_LOST,
+    OTHER_SERVICE,
+    IN_HEX,
+    AS_TEXT,
     HARMS
 };
 static const struct {
@@ -404,18 +411,61 @@ static const struct {
     double frames;
 } harms[HARMS] = {
     [NONE] = {"", 5},
-    [DROP] = {"unexplained", 4},
+    [DROP] = {"lost-or-altered", 4},
     [SWAP] = {"swapped", 4},
     [TWICE] = {"frame-twice", 4},
     [ALTER] = {"altered", 4},
-    [ALTER_DATE] = {"unexplained", 4},
+    [ALTER_DATE] = {"lost-or-altered", 4},
     [RESTART] = {"chain-restarted", 4},
     [UNSIGNED] = {"unsigned", 4},
     [REQUEST_DATE] = {"date-of-request", 4},
     [INNER_ONLY] = {"inner-payload", 4},
     [OLD] = {"frame-date", 4},
     [BEHIND_END] = {"behind-end", 5},
+    [GAP] = {"gap", 4},
+    [MOVED] = {"moved", 4},
+    [SIGNED_TWICE] = {"signed-twice", 4},
+    [END_LOST] = {"end-lost", 4},
+    [OTHER_SERVICE] = {"wrong-scope", 4},
+    [IN_HEX] = {"signature-form", 4},
+    [AS_TEXT] = {"signature-form", 4},
 };
+
+/* Frames of a client whose chain is whole, with some of them kept back; or signed as some client might. */
+static void tell_odd(struct talk *t, enum harm harm)
+{
+    CLEANUP(buf_release) struct buf inner = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf other = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf lost = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf date = BUF_INIT(BUF_ANY);
+    char hex[SIGV4_HEX];
+    inner_frame(AUDIO_END, &inner);
+    inner_frame(SESSION_END, &other);
+    if (harm == GAP || harm == MOVED)
+        signed_frame(t, buf_span(&other), t->at_s, t->at_s, &lost);
+    if (harm == SIGNED_TWICE)
+        signed_frame(t, buf_span(&inner), t->at_s - 2, t->at_s - 2, &lost);
+    if (harm == END_LOST)
+        signed_frame(t, SPAN_EMPTY, t->at_s, t->at_s, &lost);
+    if (harm == OTHER_SERVICE)
+        (void)snprintf(t->chain.service, sizeof t->chain.service, "bedrock-runtime");
+    if (harm == IN_HEX || harm == AS_TEXT) {
+        date_header(t->at_s, &date);
+        CU_ASSERT_EQUAL(sigv4_chain_sign(&t->chain, t->sigv4, t->at_s, buf_span(&date), buf_span(&inner), hex, NULL),
+                        OK);
+        struct es_header h[] = {{.name = span_of(":date"), .type = ES_TIMESTAMP, .number = t->at_s * 1000},
+                                {.name = span_of(":chunk-signature"),
+                                 .type = harm == IN_HEX ? ES_BYTES : ES_STRING,
+                                 .bytes = span_of(hex)}};
+        CU_ASSERT_EQUAL(es_encode(h, 2, buf_span(&inner), &t->upload), ES_OK);
+        return;
+    }
+    signed_frame(t, buf_span(&inner), t->at_s, t->at_s, &t->upload);
+    if (harm == GAP || harm == MOVED)
+        signed_frame(t, buf_span(&inner), t->at_s, t->at_s, &t->upload);
+    if (harm == MOVED)
+        buf_add(&t->upload, buf_span(&lost));
+}
 
 /* The fourth frame, as it should not be. */
 static void tell_harmed(struct talk *t, enum harm harm)
@@ -494,6 +544,8 @@ static void every_break_of_the_chain_is_found_and_explained(void)
         if (h == RESTART) {
             t->chain = seed;
             tell(t, AUDIO_END);
+        } else if (h >= GAP) {
+            tell_odd(t, h);
         } else {
             tell_harmed(t, h);
         }
@@ -529,6 +581,41 @@ static void without_authentication_frames_need_no_signature(void)
     CU_ASSERT_STRING_EQUAL(text_at(entry, "/bidirectional/signatures/verdict"), "unsigned");
     CU_ASSERT_STRING_EQUAL(text_at(entry, "/bidirectional/input/2/event"), "sessionEnd");
     talk_free(t);
+}
+
+static void what_cannot_be_decided_is_told_with_all_that_fits(void)
+{
+    static const struct {
+        const char *secret, *id, *words;
+        bool later; /* a good frame comes first */
+    } rows[] = {
+        {NULL, "lost-or-altered", "the secret is the right one, it signed the request", false},
+        {NULL, "lost-or-altered", "the secret is the right one, it signed the frames before", true},
+        {"another", "lost-or-other-secret", "the request's own signature is wrong, too", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        logged[0] = '\0';
+        CLEANUP(rig_stop)
+        struct mock *m = rig_start(&(struct mock_config){.auth = MOCK_AUTH_NONE, .admin_port = 0, .log = keep_log});
+        struct talk *t = talk_new(m, &(struct manner){.secret = rows[i].secret});
+        if (rows[i].later)
+            tell(t, SESSION_START);
+        size_t kept = t->upload.len;
+        tell(t, PROMPT_START);
+        t->upload.len = kept;
+        tell(t, rows[i].later ? SESSION_END : SESSION_START);
+        t->upload_over = true;
+        CU_ASSERT(talk_until(t, NULL, 0, 3000));
+        CU_ASSERT_EQUAL(t->status, 200);
+        CLEANUP(json_free) cJSON *entry = journal_entry(m);
+        const char *id = text_at(entry, "/bidirectional/signatures/diagnosis/id");
+        const char *sentence = text_at(entry, "/bidirectional/signatures/diagnosis/sentence");
+        CLAIM(strcmp(id, rows[i].id) == 0 && strstr(sentence, rows[i].words) != NULL, "row %zu: %s: %s", i, id,
+              sentence);
+        CLAIM(strstr(sentence, "missing") != NULL && strstr(sentence, "altered") != NULL, "row %zu: %s", i, sentence);
+        CLAIM(strstr(logged, "not refused") != NULL, "row %zu: the log says %s", i, logged);
+        talk_free(t);
+    }
 }
 
 /* ---- refusals ---- */
@@ -761,6 +848,7 @@ int main(void)
     CU_TestInfo tests[] = {
         {"each event is answered before the next is sent", each_event_is_answered_before_the_next_is_sent},
         {"every break of the chain is found and explained", every_break_of_the_chain_is_found_and_explained},
+        {"what cannot be decided is told with all that fits", what_cannot_be_decided_is_told_with_all_that_fits},
         {"without authentication frames need no signature", without_authentication_frames_need_no_signature},
         {"what cannot begin is refused at once", what_cannot_begin_is_refused_at_once},
         {"wrong events end the stream with a sentence", wrong_events_end_the_stream_with_a_sentence},
