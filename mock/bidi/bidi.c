@@ -38,6 +38,7 @@ void bidi_free(struct bidi *b)
     timer_cancel(&b->silence);
     chain_release(&b->chain);
     sonic_release(&b->sonic);
+    pace_talk_release(&b->pace);
     es_decoder_release(&b->decoder);
     es_decoder_release(&b->inner);
     buf_release(&b->feeding);
@@ -57,13 +58,10 @@ static struct bidi *bidi_new(struct visit *v, const cJSON *reply)
         return NULL;
     const struct mock_config *c = &v->mock->config;
     const cJSON *script = json_item(reply, "bidirectional"), *text = json_item(reply, "text");
-    const cJSON *ttft = json_item(reply, "ttft_ms"), *itl = json_item(reply, "itl_ms");
     b->mock = v->mock;
     b->worker = v->worker;
     b->exchange = v->exchange;
     b->rng = (struct rng){rng_hash(c->seed, v->request->path)};
-    b->ttft_ms = cJSON_IsNumber(ttft) ? (uint64_t)ttft->valuedouble : c->ttft_ms;
-    b->itl_ms = cJSON_IsNumber(itl) ? (uint64_t)itl->valuedouble : c->itl_ms;
     es_decoder_init(&b->decoder);
     es_decoder_init(&b->inner);
     buf_init(&b->feeding, BUF_ANY);
@@ -71,6 +69,7 @@ static struct bidi *bidi_new(struct visit *v, const cJSON *reply)
     buf_init(&b->account, BIDI_ACCOUNT_MAX + 4096);
     chain_init(&b->chain, v);
     sonic_init(&b->sonic, v, &b->rng);
+    pace_talk_init(&b->pace, v, reply);
     b->faults = cJSON_CreateArray();
     b->script = script != NULL ? cJSON_Duplicate(script, true) : NULL;
     b->text = cJSON_IsString(text) ? strdup(text->valuestring) : NULL;
@@ -104,8 +103,8 @@ struct plan *bidi_answer(struct visit *v, const cJSON *reply)
     plan_header(plan, "x-amzn-RequestId", v->request_id);
     plan->content_length = PLAN_CHUNKED;
     plan->open = true;
-    const cJSON *latency = json_item(reply, "latency_ms");
-    plan->head_after_ns = (cJSON_IsNumber(latency) ? (uint64_t)latency->valuedouble : v->mock->config.latency_ms) * MS;
+    plan->head_after_ns = json_item(reply, "latency_ms") != NULL ? pace_reply_latency(reply, visit_seed(v))
+                                                                : visit_latency_ns(v);
     return plan;
 }
 
@@ -116,7 +115,7 @@ cJSON *bidi_faults(struct bidi *b)
 
 /* ---- saying ---- */
 
-void bidi_say_frame(struct bidi *b, struct span frame, uint64_t after_ms, const char *gate)
+void bidi_say_frame(struct bidi *b, struct span frame, uint64_t after_ns, const char *gate)
 {
     if (b->over)
         return;
@@ -124,13 +123,13 @@ void bidi_say_frame(struct bidi *b, struct span frame, uint64_t after_ms, const 
         b->batch = plan_new(200);
     if (b->batch == NULL)
         return;
-    (void)plan_add(b->batch, frame, after_ms * MS, b->batch_events);
+    (void)plan_add(b->batch, frame, after_ns, b->batch_events);
     if (gate != NULL)
         plan_gate_event(b->batch, b->batch_events, gate);
     b->batch_events++;
 }
 
-void bidi_say(struct bidi *b, struct span json, uint64_t after_ms)
+void bidi_say(struct bidi *b, struct span json, uint64_t after_ns)
 {
     CLEANUP(buf_release) struct buf event = BUF_INIT(BUF_ANY);
     CLEANUP(buf_release) struct buf payload = BUF_INIT(BUF_ANY);
@@ -141,7 +140,7 @@ void bidi_say(struct bidi *b, struct span json, uint64_t after_ms)
     native_chunk_payload(buf_span(&event), &b->rng, &payload);
     if (buf_error(&event) == OK && buf_error(&payload) == OK &&
         es_encode_event(&frame, "chunk", buf_span(&payload)) == ES_OK)
-        bidi_say_frame(b, buf_span(&frame), after_ms, NULL);
+        bidi_say_frame(b, buf_span(&frame), after_ns, NULL);
 }
 
 void bidi_finish(struct bidi *b)

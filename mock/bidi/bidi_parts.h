@@ -11,6 +11,7 @@
 #include "mock/bidi/bidi.h"
 #include "mock/fault/fault_parts.h"
 #include "mock/native/native.h"
+#include "mock/time/pace.h"
 
 /* ---- signatures ---- */
 
@@ -71,6 +72,9 @@ struct sonic {
     struct buf text;            /* what the user wrote, or the tool answered */
     char tool_id[TOOL_ID_SIZE]; /* "": no answer of a tool is awaited */
     struct sonic_tokens in, out, told_in, told_out;
+    uint64_t answered_in; /* tokens of input that answers have begun for */
+    uint64_t wait_ns;     /* before the next event */
+    size_t deltas;        /* of this answer */
     size_t turn;
 };
 
@@ -102,6 +106,7 @@ struct bidi {
     struct rng rng;
     struct chain chain;
     struct sonic sonic;
+    struct pace_talk pace;
     cJSON *script; /* `bidirectional` of the reply; NULL: none */
     char *text;    /* `text` of the reply: what is said; NULL: none */
     cJSON *faults; /* that wait for their event */
@@ -120,12 +125,11 @@ struct bidi {
     struct buf account;
     char last_name[32];
     size_t last_n, last_bytes, unlisted;
-    uint64_t ttft_ms, itl_ms;
 };
 
 /* Say an event (the object below "event", as JSON), after a wait. */
-void bidi_say(struct bidi *b, struct span json, uint64_t after_ms);
-void bidi_say_frame(struct bidi *b, struct span frame, uint64_t after_ms, const char *gate);
+void bidi_say(struct bidi *b, struct span json, uint64_t after_ns);
+void bidi_say_frame(struct bidi *b, struct span frame, uint64_t after_ns, const char *gate);
 /* The last words: an exception of the stream. */
 void bidi_refuse(struct bidi *b, const char *exception, const char *format, ...) PRINTF_LIKE(3, 4);
 void bidi_finish(struct bidi *b);                         /* that was all */

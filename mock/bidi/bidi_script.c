@@ -103,7 +103,7 @@ static void take_step(struct bidi *b, const cJSON *step)
         fill_ids(b, own);
         if (own == NULL || !scripted_frame(own, &b->rng, &bytes))
             continue;
-        bidi_say_frame(b, buf_span(&bytes), cJSON_IsNumber(after) ? (uint64_t)after->valuedouble : 0,
+        bidi_say_frame(b, buf_span(&bytes), cJSON_IsNumber(after) ? (uint64_t)(after->valuedouble * 1e6) : 0,
                        cJSON_IsString(gate) ? gate->valuestring : NULL);
         if (json_item(frame, "exception") != NULL || json_item(frame, "error_code") != NULL)
             bidi_finish(b);

@@ -51,12 +51,31 @@ static void open_event(const struct sonic *s, const char *name, struct buf *out)
                  s->completion);
 }
 
-static void close_event(struct bidi *b, struct buf *out, uint64_t after_ms)
+static void close_event(struct bidi *b, struct buf *out)
 {
     buf_adds(out, "}}");
     if (buf_error(out) == OK)
-        bidi_say(b, buf_span(out), after_ms);
+        bidi_say(b, buf_span(out), b->sonic.wait_ns);
+    b->sonic.wait_ns = 0;
     buf_reset(out);
+}
+
+/* The first event of an answer waits as long as the first delta of other streams; its text, speech and tools, but the
+ * first of them, as long as the deltas that follow. What stands around them goes with them. */
+static void begin_answer(struct bidi *b)
+{
+    struct sonic *s = &b->sonic;
+    uint64_t heard = s->in.speech + s->in.text;
+    s->wait_ns = pace_talk_ttft(&b->pace, heard - s->answered_in);
+    s->answered_in = heard;
+    s->deltas = 0;
+}
+
+static void close_delta(struct bidi *b, struct buf *out)
+{
+    if (b->sonic.deltas++ > 0)
+        b->sonic.wait_ns += pace_talk_itl(&b->pace);
+    close_event(b, out);
 }
 
 static void begin_completion(struct bidi *b)
@@ -66,7 +85,7 @@ static void begin_completion(struct bidi *b)
         return;
     b->sonic.completing = true;
     open_event(&b->sonic, "completionStart", &out);
-    close_event(b, &out, 0);
+    close_event(b, &out);
 }
 
 static void end_completion(struct bidi *b)
@@ -77,7 +96,7 @@ static void end_completion(struct bidi *b)
     b->sonic.completing = false;
     open_event(&b->sonic, "completionEnd", &out);
     native_print(&out, ",'stopReason':'END_TURN'");
-    close_event(b, &out, 0);
+    close_event(b, &out);
     rng_uuid(&b->rng, b->sonic.completion);
 }
 
@@ -88,7 +107,7 @@ struct content {
     const char *stop;
 };
 
-static void start_content(struct bidi *b, const struct content *c, const char *id, uint64_t after_ms)
+static void start_content(struct bidi *b, const struct content *c, const char *id)
 {
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
     open_event(&b->sonic, "contentStart", &out);
@@ -96,7 +115,7 @@ static void start_content(struct bidi *b, const struct content *c, const char *i
     if (c->stage != NULL)
         native_print(&out, ",'additionalModelFields':'{\\\"generationStage\\\":\\\"%s\\\"}'", c->stage);
     native_print(&out, "%s", c->configuration);
-    close_event(b, &out, after_ms);
+    close_event(b, &out);
 }
 
 static void end_content(struct bidi *b, const struct content *c, const char *id)
@@ -104,20 +123,19 @@ static void end_content(struct bidi *b, const struct content *c, const char *id)
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
     open_event(&b->sonic, "contentEnd", &out);
     native_print(&out, ",'contentId':%q,'type':%q,'stopReason':%q", id, c->type, c->stop);
-    close_event(b, &out, 0);
+    close_event(b, &out);
 }
 
-static void say_text(struct bidi *b, const char *role, const char *stage, const char *text, const char *stop,
-                     uint64_t after_ms)
+static void say_text(struct bidi *b, const char *role, const char *stage, const char *text, const char *stop)
 {
     const struct content c = {"TEXT", role, stage, ",\"textOutputConfiguration\":{\"mediaType\":\"text/plain\"}", stop};
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
     char id[UUID_SIZE];
     rng_uuid(&b->rng, id);
-    start_content(b, &c, id, after_ms);
+    start_content(b, &c, id);
     open_event(&b->sonic, "textOutput", &out);
     native_print(&out, ",'contentId':%q,'role':%q,'content':%q", id, role, text);
-    close_event(b, &out, 0);
+    close_delta(b, &out);
     end_content(b, &c, id);
 }
 
@@ -145,7 +163,7 @@ static void say_audio(struct bidi *b, const char *text)
     for (const char *p = text; *p != '\0' && ms < TONE_MS_MAX; p++)
         ms += *p == ' ' ? WORD_MS : 0;
     rng_uuid(&b->rng, id);
-    start_content(b, &c, id, 0);
+    start_content(b, &c, id);
     size_t part = (size_t)s->rate * AUDIO_PART_MS / 1000, whole = (size_t)s->rate * ms / 1000;
     for (size_t at = 0; at < whole; at += part) {
         CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
@@ -155,7 +173,7 @@ static void say_audio(struct bidi *b, const char *text)
         native_print(&out, ",'contentId':%q,'content':'", id);
         buf_add_base64(&out, buf_span(&pcm));
         buf_addc(&out, '"');
-        close_event(b, &out, at > 0 ? b->itl_ms : 0);
+        close_delta(b, &out);
     }
     end_content(b, &c, id);
     s->out.speech += (uint64_t)ms * SPEECH_HZ / 1000;
@@ -181,7 +199,7 @@ static void say_usage(struct bidi *b)
     uint64_t all_in = s->in.speech + s->in.text, all_out = s->out.speech + s->out.text;
     native_print(&out, "},'totalInputTokens':%n,'totalOutputTokens':%n,'totalTokens':%n", all_in, all_out,
                  all_in + all_out);
-    close_event(b, &out, 0);
+    close_event(b, &out);
     s->told_in = s->in;
     s->told_out = s->out;
 }
@@ -199,9 +217,9 @@ static bool audio_is_open(const struct sonic *s)
 static void speak(struct bidi *b, const char *text)
 {
     begin_completion(b);
-    say_text(b, "ASSISTANT", "SPECULATIVE", text, "PARTIAL_TURN", 0);
+    say_text(b, "ASSISTANT", "SPECULATIVE", text, "PARTIAL_TURN");
     say_audio(b, text);
-    say_text(b, "ASSISTANT", "FINAL", text, "END_TURN", 0);
+    say_text(b, "ASSISTANT", "FINAL", text, "END_TURN");
     b->sonic.out.text += token_count(span_of(text));
     say_usage(b);
     b->sonic.turn++;
@@ -244,11 +262,11 @@ static void call_tool(struct bidi *b, const cJSON *spec, const char *heard)
         buf_adds(&text, "{}");
     rng_uuid(&b->rng, id);
     rng_tool_id(&b->rng, b->sonic.tool_id);
-    start_content(b, &c, id, 0);
+    start_content(b, &c, id);
     open_event(&b->sonic, "toolUse", &out);
     native_print(&out, ",'contentId':%q,'content':%t,'toolName':%q,'toolUseId':%q", id, buf_span(&text),
                  name_of(spec, "name"), b->sonic.tool_id);
-    close_event(b, &out, 0);
+    close_delta(b, &out);
     end_content(b, &c, id);
     b->sonic.out.text += token_count(buf_span(&text));
     say_usage(b);
@@ -261,7 +279,8 @@ static void answer_turn(struct bidi *b, const char *transcript)
     const char *heard = bidi_script_line(b, "heard", s->turn), *said = bidi_script_line(b, "said", s->turn);
     heard = heard != NULL ? heard : transcript;
     begin_completion(b);
-    say_text(b, "USER", "FINAL", heard, "PARTIAL_TURN", b->ttft_ms);
+    begin_answer(b);
+    say_text(b, "USER", "FINAL", heard, "PARTIAL_TURN");
     const cJSON *tool = demanded_tool(s, heard);
     if (tool != NULL) {
         call_tool(b, tool, heard);
@@ -291,6 +310,7 @@ static void answer_result(struct bidi *b)
     const char *said = bidi_script_line(b, "said", s->turn);
     s->tool_id[0] = '\0';
     buf_addf(&text, "The tool answered: %.400s", buf_text(&s->text));
+    begin_answer(b);
     speak(b, said != NULL ? said : b->text != NULL ? b->text : buf_text(&text));
 }
 

@@ -112,14 +112,14 @@ void visit_leaves(struct mock *m)
     atomic_fetch_sub_explicit(&m->open, 1, memory_order_relaxed);
 }
 
-static double slowness(const struct visit *v)
+static double slowness(struct mock *m, uint64_t at_ns)
 {
-    const struct times *t = v->mock->times;
+    const struct times *t = m->times;
     double factor = 1;
     if (t->load_factor > 1)
-        factor = time_load(t->load_factor, t->load_full, atomic_load_explicit(&v->mock->open, memory_order_relaxed));
+        factor = time_load(t->load_factor, t->load_full, atomic_load_explicit(&m->open, memory_order_relaxed));
     if (t->tempo.count > 0)
-        factor *= time_tempo_at(&t->tempo, v->request->received_at_ns - v->mock->started_at_ns);
+        factor *= time_tempo_at(&t->tempo, at_ns - m->started_at_ns);
     return factor;
 }
 
@@ -135,7 +135,7 @@ uint64_t visit_latency_ns(const struct visit *v)
     if (t == NULL)
         return (uint64_t)v->mock->config.latency_ms * MS;
     struct rng r = stream_of(visit_seed(v), WHICH_LATENCY);
-    return scaled(time_law_draw(&t->latency, &r, visit_number(v)), slowness(v));
+    return scaled(time_law_draw(&t->latency, &r, visit_number(v)), slowness(v->mock, v->request->received_at_ns));
 }
 
 void visit_times(const struct visit *v, struct answer *a)
@@ -151,7 +151,7 @@ void visit_times(const struct visit *v, struct answer *a)
     a->number = visit_number(v);
     if (t == NULL)
         return;
-    double factor = slowness(v);
+    double factor = slowness(v->mock, v->request->received_at_ns);
     struct rng latency = stream_of(a->seed, WHICH_LATENCY), ttft = stream_of(a->seed, WHICH_TTFT);
     a->latency_ns = scaled(time_law_draw(&t->latency, &latency, a->number), factor);
     a->ttft_ns = scaled(time_law_draw(&t->ttft, &ttft, a->number) + a->input_tokens * t->per_token_ns, factor);
@@ -232,4 +232,48 @@ uint64_t pace_reply_latency(const cJSON *reply, uint64_t seed)
     uint64_t ns = 0;
     draw_once(reply, "latency_ms", WHICH_LATENCY, seed, 0, &ns);
     return ns;
+}
+
+/* ---- many answers to one request ---- */
+
+void pace_talk_init(struct pace_talk *p, const struct visit *v, const cJSON *reply)
+{
+    *p = (struct pace_talk){.mock = v->mock, .factor = 1};
+    p->own_ttft = law_of(reply, "ttft_ms", &p->ttft);
+    p->own_itl = law_of(reply, "itl_ms", &p->itl);
+    if (v->mock->times == NULL && !p->own_ttft && !p->own_itl)
+        return;
+    uint64_t seed = visit_seed(v);
+    p->ttft_rng = stream_of(seed, WHICH_TTFT);
+    p->itl_rng = stream_of(seed, WHICH_ITL);
+    p->answers = visit_number(v);
+}
+
+void pace_talk_release(struct pace_talk *p)
+{
+    time_law_release(&p->ttft);
+    time_law_release(&p->itl);
+}
+
+uint64_t pace_talk_ttft(struct pace_talk *p, uint64_t input_tokens)
+{
+    const struct times *t = p->mock->times;
+    uint64_t n = p->answers++;
+    if (t != NULL)
+        p->factor = slowness(p->mock, now_ns());
+    if (p->own_ttft)
+        return time_law_draw(&p->ttft, &p->ttft_rng, n);
+    if (t == NULL)
+        return (uint64_t)p->mock->config.ttft_ms * MS;
+    return scaled(time_law_draw(&t->ttft, &p->ttft_rng, n) + input_tokens * t->per_token_ns, p->factor);
+}
+
+uint64_t pace_talk_itl(struct pace_talk *p)
+{
+    const struct times *t = p->mock->times;
+    uint64_t n = p->deltas++;
+    if (p->own_itl)
+        return time_law_draw(&p->itl, &p->itl_rng, n);
+    return t == NULL ? (uint64_t)p->mock->config.itl_ms * MS
+                     : scaled(time_law_draw(&t->itl, &p->itl_rng, n), p->factor);
 }

@@ -27,4 +27,21 @@ enum err pace_check(const cJSON *item, const char *where, struct note *note) MUS
 void pace_reply(const cJSON *reply, struct answer *a);
 uint64_t pace_reply_latency(const cJSON *reply, uint64_t seed);
 
+/* ---- streams both ways: many answers to one request ---- */
+
+struct pace_talk {
+    struct mock *mock;
+    struct time_law ttft, itl; /* of the reply; TIME_CONSTANT 0 unless `own_...` */
+    bool own_ttft, own_itl;
+    struct rng ttft_rng, itl_rng;
+    uint64_t answers, deltas; /* so far */
+    double factor;            /* of the answer at hand */
+};
+/* `reply`: checked, may be NULL. Draws from the request's own random streams, so the same run waits the same again. */
+void pace_talk_init(struct pace_talk *p, const struct visit *v, const cJSON *reply);
+void pace_talk_release(struct pace_talk *p);
+/* An answer to so many new tokens of input begins: its first wait, in ns. Load and tempo are looked at now. */
+uint64_t pace_talk_ttft(struct pace_talk *p, uint64_t input_tokens);
+uint64_t pace_talk_itl(struct pace_talk *p); /* before its next delta, in ns */
+
 #endif

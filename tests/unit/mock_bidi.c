@@ -3,6 +3,8 @@
  */
 #include "mock_rig.h"
 
+#include "mock/time/pace.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -790,6 +792,113 @@ static void a_wrong_script_is_refused_with_its_place(void)
     }
 }
 
+/* ---- time ---- */
+
+/* One turn: how long until its first event, and until all of it is there, in ms; events: those that have a delta. */
+struct turn_time {
+    double first, whole;
+    size_t deltas;
+};
+
+static size_t deltas_so_far(struct talk *t)
+{
+    return talk_count(t, "textOutput") + talk_count(t, "audioOutput") + talk_count(t, "toolUse");
+}
+
+static struct turn_time time_turn(struct talk *t, size_t number)
+{
+    struct turn_time out = {0, 0, 0};
+    size_t before = deltas_so_far(t), ended = talk_count(t, "contentEnd");
+    tell_audio(t, 800);
+    CU_ASSERT(talk_until(t, "usageEvent", 2 * number - 1, 3000));
+    tell(t, AUDIO_END);
+    uint64_t begin = now_ns();
+    CLAIM(talk_until(t, "contentStart", ended + 1, 5000), "turn %zu: nothing is said", number);
+    out.first = (double)(now_ns() - begin) / 1e6;
+    CLAIM(talk_until(t, "completionEnd", number, 5000), "turn %zu does not end", number);
+    out.whole = (double)(now_ns() - begin) / 1e6;
+    out.deltas = deltas_so_far(t) - before;
+    tell(t, AUDIO_START);
+    return out;
+}
+
+static void answers_wait_as_other_streams_do(void)
+{
+    static const struct {
+        struct mock_config config;
+        const char *reply;
+        double ttft, itl;
+    } rows[] = {
+        {{.ttft_ms = 120, .itl_ms = 12}, NULL, 120, 12},
+        {{.ttft = "constant:120.5", .itl = "constant:11.5"}, NULL, 120.5, 11.5},
+        {{.ttft_per_token_us = 100000}, NULL, 100, 0}, /* 800 samples of 16 kHz are one token */
+        {{.itl_ms = 1}, "{\"ttft_ms\":\"constant:120\",\"itl_ms\":[8,16]}", 120, 12},
+        {{.ttft = "constant:30.5", .itl = "5", .load_factor = "4", .load_full = 2}, NULL, 30.5, 5},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct mock_config config = rows[i].config;
+        CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+        char body[256];
+        (void)snprintf(body, sizeof body, "{\"replies\":[{\"reply\":%s}]}", rows[i].reply ? rows[i].reply : "");
+        if (rows[i].reply)
+            script(m, body);
+        struct talk *t = talk_new(m, NULL);
+        tell_opening(t);
+        for (size_t turn = 1; turn <= 2; turn++) {
+            struct turn_time took = time_turn(t, turn);
+            double whole = rows[i].ttft + (double)(took.deltas - 1) * rows[i].itl;
+            CLAIM(took.deltas >= 4 && took.first >= rows[i].ttft - 1 && took.first < rows[i].ttft + 300,
+                  "row %zu: the first event came after %.1f ms", i, took.first);
+            CLAIM(took.whole >= whole - 9 && took.whole < whole + 400, "row %zu: %zu deltas took %.1f ms, not %.1f", i,
+                  took.deltas, took.whole, whole);
+        }
+        if (config.load_factor) { /* with a second one open all waits are four times as long */
+            struct talk *other = talk_new(m, NULL);
+            tell_opening(other);
+            tell_audio(other, 16);
+            CU_ASSERT(talk_until(other, "usageEvent", 1, 3000));
+            struct turn_time took = time_turn(t, 3);
+            CLAIM(took.first >= 4 * 30.5 - 1, "under load the first event came after %.1f ms", took.first);
+            CLAIM(took.whole >= 4 * (30.5 + (double)(took.deltas - 1) * 5) - 1, "under load: %.1f ms", took.whole);
+            talk_free(other);
+        }
+        talk_free(t);
+    }
+}
+
+static void draw_talk(uint64_t seed, uint64_t number, uint64_t out[12])
+{
+    struct mock *m = calloc(1, sizeof *m);
+    struct worker *w = calloc(1, sizeof *w);
+    m->config = (struct mock_config){.seed = seed, .ttft = "lognormal:400,0.6", .itl = "normal:30,9"};
+    w->is_numbered = true;
+    w->number = number;
+    struct visit v = {.mock = m, .worker = w};
+    struct pace_talk p;
+    CU_ASSERT_EQUAL_FATAL(times_new(&m->config, &m->times, NULL), OK);
+    pace_talk_init(&p, &v, NULL);
+    for (size_t i = 0; i < 12; i++)
+        out[i] = i % 4 == 0 ? pace_talk_ttft(&p, 0) : pace_talk_itl(&p);
+    pace_talk_release(&p);
+    times_free(m->times);
+    free(w);
+    free(m);
+}
+
+static void the_waits_of_a_run_are_those_of_its_seed(void)
+{
+    uint64_t first[12], again[12], other_seed[12], other_request[12];
+    draw_talk(4, 0, first);
+    draw_talk(4, 0, again);
+    draw_talk(5, 0, other_seed);
+    draw_talk(4, 1, other_request);
+    CU_ASSERT_EQUAL(memcmp(first, again, sizeof first), 0);
+    for (size_t i = 0; i < 12; i++) {
+        CLAIM(first[i] != other_seed[i] && first[i] != other_request[i], "wait %zu is always the same", i);
+        CLAIM(i == 0 || first[i] != first[i - 1], "wait %zu is that before it", i);
+    }
+}
+
 /* ---- slow, silent and gone ---- */
 
 static void a_peer_that_does_not_read_is_not_read(void)
@@ -856,6 +965,8 @@ int main(void)
         {"faults fall on their event", faults_fall_on_their_event},
         {"scripts answer the events they name", scripts_answer_the_events_they_name},
         {"a wrong script is refused with its place", a_wrong_script_is_refused_with_its_place},
+        {"answers wait as other streams do", answers_wait_as_other_streams_do},
+        {"the waits of a run are those of its seed", the_waits_of_a_run_are_those_of_its_seed},
         {"a peer that does not read is not read", a_peer_that_does_not_read_is_not_read},
         {"a peer that leaves is told in the journal", a_peer_that_leaves_is_told_in_the_journal},
         CU_TEST_INFO_NULL,
