@@ -27,9 +27,7 @@
 #define FAULTS_MAX   256
 #define STATUSES_MAX 8
 #define SLOTS        12
-/* Of them, the first: they read slowly. Over HTTP/1.1 only: libcurl 7.88 with a limit of speed may have every byte of an
- * answer over HTTP/2, delivered and ended long ago, and wait on. */
-#define SLOW_SLOTS   2
+#define SLOW_SLOTS   2 /* of them, the first: they read slowly */
 #define FAULTY_SLOTS 3 /* the last: they ask for faults, on connections of their own, since a broken one has other victims */
 #define HELD         (64 * 1024)
 #define TEXT_MAX     (256 * 1024)
@@ -343,7 +341,7 @@ static void *run_wire(void *arg)
     for (size_t i = 0; i < SLOTS; i++) {
         slots[i].easy = curl_easy_init();
         slots[i].wire = w;
-        slots[i].slow = i < SLOW_SLOTS && w->version == CURL_HTTP_VERSION_1_1;
+        slots[i].slow = i < SLOW_SLOTS;
         slots[i].faulty = i >= SLOTS - FAULTY_SLOTS && fault_count > 0;
         slots[i].multi = multi[slots[i].faulty];
     }

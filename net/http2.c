@@ -42,6 +42,7 @@ struct http2_stream {
     int32_t id;
     bool whole;      /* the request is read */
     bool streamed;   /* its handler reads it as it comes */
+    bool end_owed;   /* every byte of the body is taken, and the frame that says so is not */
     bool end_sent;   /* our last frame is with the socket */
     bool closed;     /* nghttp2 knows the stream no more */
     struct buf head; /* names and values in their order */
@@ -113,17 +114,33 @@ static void reset_stream(struct http2_stream *s, uint32_t code)
 
 /* ---- replies ---- */
 
-/* nghttp2 wants room, or the word that there is nothing now. */
+/* Whether a window is used up by n more bytes. nghttp2 makes even an empty DATA frame wait for one that is. */
+static bool fills_window(nghttp2_session *session, int32_t id, size_t n)
+{
+    int32_t stream = nghttp2_session_get_stream_remote_window_size(session, id);
+    int32_t all = nghttp2_session_get_remote_window_size(session);
+    return (int64_t)n >= (stream < all ? stream : all);
+}
+
+/* nghttp2 wants room, or the word that there is nothing now.
+ *
+ * The end has a frame of its own, which is empty (RFC 9113 section 8.1 ends a message by a flag, whatever the length).
+ * libcurl 7.88 waits for ever when END_STREAM comes on bytes that its buffer of 16 KiB has no room for at once: it has
+ * read them, keeps them back, and nothing wakes it. An empty frame it never keeps back. Only where the window has no
+ * room for it does the end ride on the last bytes, since a peer that has all that it was promised may open none again. */
 static ssize_t take_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t max, uint32_t *flags,
                          nghttp2_data_source *source, void *ctx)
 {
     struct http2_stream *s = source->ptr;
-    (void)session, (void)id, (void)ctx;
-    bool last = false;
-    size_t n = exchange_take(&s->x, to, max, &last);
-    if (last)
+    (void)ctx;
+    bool last = s->end_owed;
+    size_t n = last ? 0 : exchange_take(&s->x, to, max, &last);
+    if (!last)
+        return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
+    s->end_owed = n > 0 && !fills_window(session, id, n);
+    if (!s->end_owed)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return n == 0 && !last ? NGHTTP2_ERR_DEFERRED : (ssize_t)n;
+    return (ssize_t)n;
 }
 
 static nghttp2_nv pair(const char *name, const char *value)

@@ -22,6 +22,7 @@ struct reply {
     size_t size[FRAMES_MAX];
     uint64_t at[FRAMES_MAX];
     bool closed, ended; /* ended: by END_STREAM */
+    size_t last;        /* bytes of the DATA frame with END_STREAM */
     uint32_t code;      /* of RST_STREAM, or CODE_NONE */
 };
 
@@ -89,8 +90,10 @@ static int peer_frame(nghttp2_session *session, const nghttp2_frame *frame, void
         }
         r->frames++;
     }
-    if (r && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && frame->hd.type != NGHTTP2_RST_STREAM)
+    if (r && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && frame->hd.type != NGHTTP2_RST_STREAM) {
         r->ended = true;
+        r->last = frame->hd.type == NGHTTP2_DATA ? frame->hd.length : 0;
+    }
     return 0;
 }
 
@@ -451,6 +454,54 @@ static void pieces_due_together_are_one_frame_unless_alone(void)
     rig_stop();
 }
 
+/* libcurl 7.88 waits for ever when END_STREAM comes on bytes that its buffer has no room for at once. */
+static void the_end_is_an_empty_frame(void)
+{
+    static const char *const paths[] = {"/joined", "/alone", "/written", "/later", "/failed", "/big", "/flood"};
+    rig_start();
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        struct peer *p = peer_dial();
+        struct reply *r = ask(p, paths[i]);
+        finish(p);
+        CLAIM(r->ended && r->body.len > 0 && r->last == 0, "%s: %zu bytes with the end", paths[i], r->last);
+        peer_free(p);
+    }
+    rig_stop();
+}
+
+static bool its_second_is_closed(struct peer *p)
+{
+    return p->replies[1].closed;
+}
+
+static bool its_first_waits(struct peer *p)
+{
+    return nghttp2_session_get_stream_effective_recv_data_length(p->session, p->replies[0].id) ==
+           nghttp2_session_get_stream_effective_local_window_size(p->session, p->replies[0].id);
+}
+
+/* Who has all of a promised length may open no window again; even an empty frame would wait for one. */
+static void the_end_waits_for_no_window(void)
+{
+    static const struct {
+        uint32_t window; /* of each stream; the connection's, 65535, has what a first answer leaves */
+        bool first;
+        size_t last;
+    } rows[] = {{30, false, 30}, {31, false, 0}, {65535 - 30, true, 30}, {65535 - 31, true, 0}};
+    rig_start();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct peer *p = peer_new(true, rows[i].window);
+        (void)ask(p, rows[i].first ? "/big" : "/never");
+        CU_ASSERT(!rows[i].first || peer_until(p, its_first_waits, 3000));
+        struct reply *r = ask(p, "/joined");
+        (void)peer_until(p, its_second_is_closed, 3000);
+        CLAIM(r->ended && r->body.len == 30 && r->last == rows[i].last, "row %zu: %zu bytes, %zu with the end", i,
+              r->body.len, r->last);
+        peer_free(p);
+    }
+    rig_stop();
+}
+
 /* Frames that come late may come joined, as on a real network; none may come early. */
 static void nothing_is_early(const struct reply *r, uint64_t start, const size_t *piece, const uint64_t *due,
                              size_t count)
@@ -704,6 +755,8 @@ int main(void)
         {"hostile frames end the connection only", hostile_frames_end_the_connection_only},
         {"a hundred streams run at once and no more", a_hundred_streams_run_at_once_and_no_more},
         {"pieces due together are one frame unless alone", pieces_due_together_are_one_frame_unless_alone},
+        {"the end is an empty frame", the_end_is_an_empty_frame},
+        {"the end waits for no window", the_end_waits_for_no_window},
         {"frames arrive when they are due", frames_arrive_when_they_are_due},
         {"every end of a plan is told and accounted for", every_end_of_a_plan_is_told_and_accounted_for},
         {"a stalled reader holds up its own stream only", a_stalled_reader_holds_up_its_own_stream_only},
