@@ -13,6 +13,7 @@
 #include "mock/admin/metrics.h"
 #include "mock/agent/agent.h"
 #include "mock/bidi/bidi.h"
+#include "mock/compat/compat_store.h"
 #include "mock/fixture/fixtures.h"
 #include "mock/guardrail/guardrail.h"
 #include "mock/identity/policy.h"
@@ -73,8 +74,9 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
         return note_set(note, ERR_NOMEM, "out of memory");
     m->control = control_new();
     m->asyncs = asyncs_new();
+    m->responses = responses_new();
     if ((c->region != NULL && m->region == NULL) || m->sessions == NULL || m->journal == NULL || m->gates == NULL ||
-        m->control == NULL || m->asyncs == NULL)
+        m->control == NULL || m->asyncs == NULL || m->responses == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
     return OK;
 }
@@ -215,6 +217,7 @@ void mock_stop(struct mock *m)
     cache_free(m->cache);
     control_free(m->control);
     asyncs_free(m->asyncs);
+    responses_free(m->responses);
     quotas_free(m->quotas);
     shared_drop(&m->standing_faults);
     fixtures_free(m->fixtures);

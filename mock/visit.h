@@ -28,6 +28,7 @@ struct client;
 struct asyncs;
 struct control;
 struct knowledge;
+struct responses;
 
 struct mock {
     struct mock_config config; /* its pointers are not to be used after mock_start, but for log */
@@ -40,6 +41,7 @@ struct mock {
     struct guardrails *guardrails;
     struct control *control; /* what the control plane keeps */
     struct asyncs *asyncs;
+    struct responses *responses;
     struct knowledge *knowledge;
     struct sessions *sessions;
     struct fixtures *fixtures;

@@ -354,6 +354,17 @@ enum err json_opt_array(const cJSON *object, const char *key, const char *where,
     return get_tree(object, key, where, cJSON_Array, false, out, note);
 }
 
+#define KNOWN_KEYS_TOLD 12
+
+/* The nearest, else all if they are few. */
+static void say_known(const char *near, const char *const *known, size_t count, struct buf *out)
+{
+    if (near != NULL)
+        buf_addf(out, "; did you mean \"%s\"?", near);
+    for (size_t i = 0; near == NULL && count <= KNOWN_KEYS_TOLD && i < count; i++)
+        buf_addf(out, "%s%s", i == 0 ? "; known: " : ", ", known[i]);
+}
+
 enum err json_only_keys(const cJSON *object, const char *const *known, size_t count, const char *where,
                         struct note *note)
 {
@@ -366,8 +377,9 @@ enum err json_only_keys(const cJSON *object, const char *const *known, size_t co
         const char *near = nearest_word(m->string, known, count);
         CLEANUP(buf_release) struct buf pointer = BUF_INIT(BUF_ANY);
         json_pointer_add(&pointer, m->string);
-        return note_set(note, ERR_UNKNOWN, "%s%.200s: nobody knows this key%s%s%s", where, buf_text(&pointer),
-                        near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near, near == NULL ? "" : "\"?");
+        CLEANUP(buf_release) struct buf hint = BUF_INIT(BUF_ANY);
+        say_known(near, known, count, &hint);
+        return note_set(note, ERR_UNKNOWN, "%s%.200s: nobody knows this key%s", where, buf_text(&pointer), buf_text(&hint));
     }
     return OK;
 }

@@ -39,6 +39,7 @@ static const struct admin_table *const tables[] = {
     &mock_admin_journal,
     &mock_admin_guardrails,
     &mock_admin_async,
+    &mock_admin_responses,
     &mock_admin_clock,
     &mock_admin_cache,
     &mock_admin_control,

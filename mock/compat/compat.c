@@ -6,6 +6,7 @@
  */
 #include "mock/compat/compat.h"
 
+#include "mock/compat/compat_store.h"
 #include "mock/guardrail/guardrail_use.h"
 #include "mock/runtime/invoke.h"
 #include "mock/surface.h"
@@ -18,26 +19,22 @@ static struct plan *count_tokens(struct visit *v, const cJSON *reply);
 static struct plan *list_models(struct visit *v, const cJSON *reply);
 static struct plan *get_model(struct visit *v, const cJSON *reply);
 
-/* On mantle, OpenAI's own client asks for everything below /openai/v1 by default. */
+// clang-format off
 static const struct compat_row rows[] = {
     {"POST", "/openai/v1/chat/completions", false, COMPAT_CHAT, {"ChatCompletions", answer_model, compat_read}},
     {"POST", "/openai/v1/responses", false, COMPAT_RESPONSES, {"Responses", answer_model, compat_read}},
     {"POST", "/anthropic/v1/messages", false, COMPAT_MESSAGES, {"Messages", answer_model, compat_read}},
     {"POST", "/v1/chat/completions", true, COMPAT_CHAT, {"MantleChatCompletions", answer_model, compat_read}},
-    {"POST", "/openai/v1/chat/completions", true, COMPAT_CHAT, {"MantleChatCompletions", answer_model, compat_read}},
     {"POST", "/v1/responses", true, COMPAT_RESPONSES, {"MantleResponses", answer_model, compat_read}},
-    {"POST", "/openai/v1/responses", true, COMPAT_RESPONSES, {"MantleResponses", answer_model, compat_read}},
+    {"GET", "/v1/responses/*", true, COMPAT_RESPONSES, {"MantleGetResponse", responses_get, NULL}},
+    {"DELETE", "/v1/responses/*", true, COMPAT_RESPONSES, {"MantleDeleteResponse", responses_delete, NULL}},
+    {"POST", "/v1/responses/*/cancel", true, COMPAT_RESPONSES, {"MantleCancelResponse", responses_cancel, NULL}},
     {"POST", "/anthropic/v1/messages", true, COMPAT_MESSAGES, {"MantleMessages", answer_model, compat_read}},
-    {"POST",
-     "/anthropic/v1/messages/count_tokens",
-     true,
-     COMPAT_MESSAGES,
-     {"MantleCountTokens", count_tokens, compat_read}},
+    {"POST", "/anthropic/v1/messages/count_tokens", true, COMPAT_MESSAGES, {"MantleCountTokens", count_tokens, compat_read}},
     {"GET", "/v1/models", true, COMPAT_MODELS, {"MantleListModels", list_models, NULL}},
-    {"GET", "/v1/models/", true, COMPAT_MODELS, {"MantleGetModel", get_model, NULL}},
-    {"GET", "/openai/v1/models", true, COMPAT_MODELS, {"MantleListModels", list_models, NULL}},
-    {"GET", "/openai/v1/models/", true, COMPAT_MODELS, {"MantleGetModel", get_model, NULL}},
+    {"GET", "/v1/models/*", true, COMPAT_MODELS, {"MantleGetModel", get_model, NULL}},
 };
+// clang-format on
 
 bool compat_speaks(const struct visit *v)
 {
@@ -53,10 +50,37 @@ static struct span host_of(const struct visit *v)
     return host.p != NULL ? host : http_field_get(r->fields, r->field_count, ":authority");
 }
 
+/* OpenAI's own client for Bedrock asks mantle for everything behind /openai. */
+static struct span bare(const struct compat_row *row, struct span path)
+{
+    return row->mantle && span_has_prefix(path, "/openai/v1/") ? span_from(path, strlen("/openai")) : path;
+}
+
+/* *segment: what stands for '*'. */
+static bool matches(const struct compat_row *row, struct span path, struct span *segment)
+{
+    const char *star = strchr(row->path, '*');
+    path = bare(row, path);
+    if (star == NULL)
+        return span_is(path, row->path);
+    size_t head = (size_t)(star - row->path), tail = strlen(star + 1);
+    if (path.n <= head + tail || memcmp(path.p, row->path, head) != 0 || !span_is(span_from(path, path.n - tail), star + 1))
+        return false;
+    *segment = span_cut(path, head, path.n - head - tail);
+    return memchr(segment->p, '/', segment->n) == NULL;
+}
+
 static bool has_path(const struct compat_row *row, struct span path)
 {
-    size_t n = strlen(row->path);
-    return row->path[n - 1] != '/' ? span_is(path, row->path) : path.n > n && span_has_prefix(path, row->path);
+    struct span segment;
+    return matches(row, path, &segment);
+}
+
+struct span compat_wildcard(const struct visit *v)
+{
+    struct span segment = {NULL, 0};
+    (void)matches(v->compat, v->request->path, &segment);
+    return segment;
 }
 
 static bool serves(struct span path, bool mantle)
@@ -238,8 +262,7 @@ static struct plan *refusal(const struct visit *v)
 
 /* ---- routing ---- */
 
-/* What a client wrote, fit for a sentence. */
-static void add_plain(struct buf *out, struct span text)
+void compat_add_plain(struct buf *out, struct span text)
 {
     for (size_t i = 0; i < text.n && i < QUOTE_MAX; i++)
         buf_addc(out, text.p[i] >= 0x20 && text.p[i] < 0x7f ? (char)text.p[i] : '?');
@@ -250,9 +273,9 @@ static struct plan *lost(struct visit *v, int status, const char *what)
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     buf_adds(&text, what);
     buf_adds(&text, " (");
-    add_plain(&text, v->request->method);
+    compat_add_plain(&text, v->request->method);
     buf_addc(&text, ' ');
-    add_plain(&text, v->request->path);
+    compat_add_plain(&text, v->request->path);
     buf_addc(&text, ')');
     struct saying s = {.status = status, .type = "UnknownOperationException", .message = buf_text(&text)};
     return say(v, &s);
@@ -345,9 +368,36 @@ static void validate(struct visit *v)
 
 static struct plan *answer_model(struct visit *v, const cJSON *reply)
 {
+    CLEANUP(buf_release) struct buf whole = BUF_INIT(BUF_ANY);
+    bool kept = v->compat->mantle && v->compat->dialect == COMPAT_RESPONSES;
+    v->native.whole = kept ? &whole : NULL;
     struct plan *plan = invoke_answer(v, reply);
+    if (!kept) {
+        add_headers(v, plan);
+        return plan;
+    }
+    struct plan *out = responses_keep(v, &whole, plan);
+    if (out == plan)
+        add_headers(v, plan);
+    return out;
+}
+
+struct plan *compat_json(struct visit *v, int status, const cJSON *tree)
+{
+    struct plan *plan = tree == NULL ? NULL : plan_new(status);
+    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+    if (plan == NULL)
+        return NULL;
+    json_print(tree, JSON_COMPACT, &body);
+    plan_body_take(plan, "application/json", &body);
     add_headers(v, plan);
     return plan;
+}
+
+struct plan *compat_refuse(struct visit *v, int status, const char *param, const char *message)
+{
+    struct saying s = {.status = status, .type = "ValidationException", .message = message, .param = param};
+    return say(v, &s);
 }
 
 static struct plan *count_tokens(struct visit *v, const cJSON *reply)
@@ -406,7 +456,7 @@ static struct plan *get_model(struct visit *v, const cJSON *reply)
     (void)reply;
     CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
-    struct span name = span_from(v->request->path, strlen(v->compat->path));
+    struct span name = compat_wildcard(v);
     CLEANUP(free_ptr) char *id = span_dup(name);
     struct model_ref ref = {MODEL_ID_INVALID, NULL, NULL};
     if (id != NULL)
@@ -416,7 +466,7 @@ static struct plan *get_model(struct visit *v, const cJSON *reply)
         return models_plan(v, &body);
     }
     buf_adds(&text, "The model '");
-    add_plain(&text, name);
+    compat_add_plain(&text, name);
     buf_adds(&text, "' does not exist");
     struct saying s = {
         .status = 404, .type = "ResourceNotFoundException", .message = buf_text(&text), .param = "model"};

@@ -17,14 +17,22 @@
 enum compat_dialect { COMPAT_CHAT, COMPAT_RESPONSES, COMPAT_MESSAGES, COMPAT_MODELS };
 
 struct compat_row {
-    const char *method, *path; /* a path that ends in '/' has one more segment */
-    bool mantle;               /* whose host has it */
+    const char *method, *path; /* '*' is one segment */
+    bool mantle;               /* whose host has it; mantle has each path behind /openai as well */
     enum compat_dialect dialect;
     struct operation_row row;
 };
 
 /* A model speaks there: such requests are charged, and --strict wants an answer for them. */
 bool compat_speaks(const struct visit *v);
+
+/* compat.c: what stands for the '*' of the row's path. */
+struct span compat_wildcard(const struct visit *v);
+/* What a client wrote, fit for a sentence. */
+void compat_add_plain(struct buf *out, struct span text);
+/* Plans: of a tree; and of a no to what is asked of something kept, about `param` (NULL: none). */
+struct plan *compat_json(struct visit *v, int status, const cJSON *tree);
+struct plan *compat_refuse(struct visit *v, int status, const char *param, const char *message);
 
 /* compat_read.c: v->native of a request. */
 void compat_read(struct visit *v);

@@ -392,7 +392,8 @@ static void check_chat(struct walk *w, const cJSON *body)
         fail(w, "stream_options", NULL, "The 'stream_options' parameter is only allowed when 'stream' is enabled.");
 }
 
-static void check_response(struct walk *w, const cJSON *body, bool mantle)
+/* The runtime keeps nothing: it is synchronous. */
+static void check_response(struct walk *w, const struct visit *v, const cJSON *body)
 {
     static const struct member effort = {"effort", STRING, 0, 0, "none minimal low medium high xhigh", false};
     const char *before = json_str(body, "previous_response_id");
@@ -400,12 +401,14 @@ static void check_response(struct walk *w, const cJSON *body, bool mantle)
     check_list(w, json_member(body, "input"), check_input_item);
     check_list(w, json_member(body, "tools"), check_response_tool);
     check_member(w, &effort, json_at(body, "/reasoning/effort"), "reasoning.effort");
-    if (before != NULL)
+    if (before != NULL && v->native.thread == NULL)
         fail(w, "previous_response_id", "previous_response_not_found", "Previous response with id '%.200s' not found.",
              before);
-    if (cJSON_IsTrue(json_member(body, "background")))
-        fail(w, "background", "unsupported_value", "Background responses are not supported%s.",
-             mantle ? " by this mock" : " on this endpoint");
+    bool background = cJSON_IsTrue(json_member(body, "background"));
+    if (background && !v->compat->mantle)
+        fail(w, "background", "unsupported_value", "Background responses are not supported on this endpoint.");
+    else if (background && cJSON_IsFalse(json_member(body, "store")))
+        fail(w, "background", "unsupported_value", "Background mode requires store=true.");
 }
 
 static void check_strangers(struct walk *w, const cJSON *body)
@@ -450,7 +453,7 @@ bool compat_check(const struct visit *v, struct compat_fault *f)
     else if (d == COMPAT_CHAT)
         check_chat(&w, v->body);
     else if (d == COMPAT_RESPONSES)
-        check_response(&w, v->body, v->compat->mantle);
+        check_response(&w, v, v->body);
     else
         check_messages(&w, v->body, v->row->answer != NULL && !compat_speaks(v));
     const cJSON *tools = json_member(v->body, "tools");

@@ -5,6 +5,7 @@
  * told to nobody, as the models do not get it either.
  */
 #include "mock/compat/compat.h"
+#include "mock/compat/compat_store.h"
 
 #include <stdio.h>
 
@@ -88,20 +89,21 @@ static void tools_of(cJSON *chat, const cJSON *body)
         copy_as(chat, "tool_choice", choice);
 }
 
-/* The caller frees. */
-static cJSON *chat_of(const cJSON *body)
+/* `items`: what takes the place of the input. The caller frees. */
+static cJSON *chat_of(const cJSON *body, const cJSON *items)
 {
     cJSON *chat = cJSON_CreateObject(), *messages = cJSON_AddArrayToObject(chat, "messages");
-    const cJSON *item, *input = json_member(body, "input"), *format = json_at(body, "/text/format");
+    const cJSON *item, *input = items != NULL ? items : json_member(body, "input");
+    const cJSON *format = json_at(body, "/text/format");
     if (json_str(body, "instructions") != NULL) {
         cJSON *system = push(messages);
         (void)cJSON_AddStringToObject(system, "role", "system");
         copy_as(system, "content", json_member(body, "instructions"));
     }
-    const cJSON *items = cJSON_IsArray(input) ? input : NULL;
     if (cJSON_IsString(input))
         copy_as(push(messages), "content", input);
-    cJSON_ArrayForEach(item, items) input_item(messages, item);
+    else if (cJSON_IsArray(input))
+        cJSON_ArrayForEach(item, input) input_item(messages, item);
     tools_of(chat, body);
     copy_as(chat, "max_completion_tokens", json_member(body, "max_output_tokens"));
     copy_as(chat, "temperature", json_member(body, "temperature"));
@@ -168,7 +170,9 @@ void compat_read(struct visit *v)
                                  .not_json = !v->body_is_json};
     if (!cJSON_IsObject(v->body))
         return;
-    CLEANUP(json_free) cJSON *chat = d == COMPAT_RESPONSES ? chat_of(v->body) : NULL;
+    if (d == COMPAT_RESPONSES)
+        r->thread = responses_thread(v, v->body);
+    CLEANUP(json_free) cJSON *chat = d == COMPAT_RESPONSES ? chat_of(v->body, r->thread) : NULL;
     const cJSON *body = chat != NULL ? chat : v->body;
     r->made = cJSON_CreateObject();
     r->asked = r->made;

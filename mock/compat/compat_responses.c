@@ -136,7 +136,7 @@ static void write_settings(const struct native *n, struct buf *out)
                                               {"previous_response_id", "null"},
                                               {"prompt", "null"},
                                               {"reasoning", "null"},
-                                              {"store", "false"},
+                                              {"store", "true"},
                                               {"text", "{\"format\":{\"type\":\"text\"}}"},
                                               {"top_logprobs", "null"},
                                               {"truncation", "\"disabled\""},
@@ -186,8 +186,10 @@ static void write_object(const struct native *n, bool whole, struct buf *out)
     else
         buf_adds(&object, "null");
     buf_addc(&object, '}');
-    if (whole && n->plan->content_length == PLAN_CHUNKED) /* at once, extras are laid over it by native_write.c */
+    if (whole)
         native_merge(n->a->extra, &object);
+    if (whole && n->whole != NULL)
+        buf_add(n->whole, buf_span(&object));
     buf_add(out, buf_span(&object));
 }
 

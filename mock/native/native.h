@@ -52,6 +52,8 @@ struct native_request {
     const cJSON *body;                  /* the native body; NULL: none, or not JSON */
     const cJSON *asked;                 /* as a Converse request; NULL: nothing was asked */
     cJSON *decoded, *made;              /* owned: what the two above may point to */
+    cJSON *thread;                      /* owned: of Responses, all items up to the answer; NULL: there are none */
+    struct buf *whole;                  /* where the writer of Responses leaves its object, too; NULL: nowhere */
     bool not_json;
 };
 void native_request_release(struct native_request *r);
@@ -92,6 +94,7 @@ struct native {
     void (*say)(struct native *n, struct span piece, bool last);
     uint64_t first_byte_ms, whole_ms;
     enum native_wire wire;
+    struct buf *whole;
     uint64_t sequence; /* of events that number themselves */
 };
 

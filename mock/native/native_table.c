@@ -270,4 +270,5 @@ void native_request_release(struct native_request *r)
 {
     json_free(&r->decoded);
     json_free(&r->made);
+    json_free(&r->thread);
 }

@@ -515,7 +515,7 @@ struct plan *native_plan(const struct native_request *r, struct answer *a, const
     if (plan == NULL)
         return NULL;
     struct native n = {
-        .family = r->family, .a = a, .body = r->body, .model_id = model_id, .plan = plan, .wire = r->wire};
+        .family = r->family, .a = a, .body = r->body, .model_id = model_id, .plan = plan, .wire = r->wire, .whole = r->whole};
     begin(&n, streamed);
     plan->head_after_ns = a->latency_ns;
     if (streamed && n.family->stream != NULL)

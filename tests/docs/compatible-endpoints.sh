@@ -39,10 +39,11 @@ for host in bedrock-runtime bedrock-mantle; do
   while read -r method path; do
     count=$((count + 1))
     http "$method" "${path/\{id\}/openai.gpt-oss-20b}" "$host.us-east-1.api.aws" '{}'
-    grep -qE '^HTTP/1.1 (200|400)' head || bad "$host $method $path: $(head -n 1 head)"
-  done < <(grep "^| $host " "$document" | grep -oE '`(POST|GET) [^`]*`' | tr -d '`')
+    case $path in */responses/*) known='^HTTP/1.1 404' ;; *) known='^HTTP/1.1 (200|400)' ;; esac
+    grep -qE "$known" head && ! grep -qE 'Invalid URL|Method not allowed' answer || bad "$host $method $path: $(head -n 1 head) $(cat answer)"
+  done < <(grep "^| $host " "$document" | grep -oE '`(POST|GET|DELETE) [^`]*`' | tr -d '`')
 done
-[ "$count" -eq 16 ] || bad "$count requests were made, not 16"
+[ "$count" -eq 18 ] || bad "$count requests were made, not 18"
 
 # ---- the switches ----
 "$MOHS" mock --help > help 2>&1

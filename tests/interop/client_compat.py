@@ -163,6 +163,27 @@ def responses_call_tools_and_take_results():
     assert "sunny" in second.output_text
 
 
+def responses_go_on_and_are_kept():
+    client = mantle()
+    first = client.responses.create(model=OSS, input="my name is Ann")
+    second = client.responses.create(model=OSS, input="and?", previous_response_id=first.id)
+    assert second.previous_response_id == first.id and second.usage.input_tokens > first.usage.input_tokens
+    assert client.responses.retrieve(first.id).output_text == first.output_text
+    client.responses.delete(first.id)
+    raises(openai.NotFoundError, lambda: client.responses.retrieve(first.id), 404)
+    raises(openai.BadRequestError, lambda: client.responses.create(model=OSS, input="x", previous_response_id=first.id), 400)
+
+
+def responses_work_in_the_background():
+    client = mantle()
+    answer = client.responses.create(model=OSS, input="a long story", background=True)
+    assert answer.status == "queued" and client.responses.retrieve(answer.id).status == "queued"
+    admin("POST", "/clock", {"advance_ms": 60000})
+    assert client.responses.retrieve(answer.id).status == "completed"
+    other = client.responses.create(model=OSS, input="another", background=True)
+    assert client.responses.cancel(other.id).status == "cancelled"
+
+
 def models_are_listed():
     models = list(mantle().models.list())
     assert OSS in [m.id for m in models] and mantle().models.retrieve(OSS).id == OSS

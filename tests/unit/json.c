@@ -318,7 +318,7 @@ static void getters_name_what_they_wanted(void)
     CU_ASSERT_STRING_EQUAL(note.text, "/t/f: expected a whole number within 64 bits, found 1.5");
     static const char *const known[] = {"s", "i", "f", "b", "n", "o", "list"};
     CU_ASSERT_EQUAL(json_only_keys(t, known, COUNT_OF(known), "/t", &note), ERR_UNKNOWN);
-    CU_ASSERT_STRING_EQUAL(note.text, "/t/l: nobody knows this key");
+    CU_ASSERT_STRING_EQUAL(note.text, "/t/l: nobody knows this key; known: s, i, f, b, n, o, list");
     CLEANUP(json_free) cJSON *typo = tree_of("{\"lisst\":1}");
     CU_ASSERT_EQUAL(json_only_keys(typo, known, COUNT_OF(known), "", &note), ERR_UNKNOWN);
     CU_ASSERT_STRING_EQUAL(note.text, "/lisst: nobody knows this key; did you mean \"list\"?");
