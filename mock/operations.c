@@ -176,6 +176,16 @@ struct plan *surface_error(const struct fault_scene *scene, const struct error_r
     return v != NULL && v->surface->error != NULL ? v->surface->error(v, e) : error_plan(e, scene->request_id);
 }
 
+struct plan *surface_refuse(const struct visit *v, const char *type, const char *text)
+{
+    struct visit said = *v;
+    refusal_init(&said.refusal);
+    refusal_set(&said.refusal, REFUSAL_ROUTING, type, "%s", text);
+    struct plan *plan = v->surface->refusal(&said);
+    refusal_release(&said.refusal);
+    return plan;
+}
+
 static struct plan *route(struct visit *v)
 {
     v->surface = find_surface(v);

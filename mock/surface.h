@@ -31,6 +31,10 @@ struct surface {
 extern const struct surface sts_surface;                           /* sts.c */
 extern const struct surface compat_surface, compat_mantle_surface; /* compat.c */
 
+/* The answer of a handler, or of a layer before it, that says no in these words, in the form of the visit's surface. What
+ * was found before and is only told (a policy of --auth none, a rule of --validation record) stays in v->refusal, and is
+ * not said. */
+struct plan *surface_refuse(const struct visit *v, const char *type, const char *text);
 /* error_plan() in the form of the surface that a scene belongs to. */
 struct plan *surface_error(const struct fault_scene *scene, const struct error_reply *e);
 

@@ -15,7 +15,7 @@
 struct plan *agent_refuse(struct visit *v, const char *type, const char *text)
 {
     refusal_set(&v->refusal, REFUSAL_SEMANTIC, type, "%s", text);
-    return v->surface->refusal(v);
+    return surface_refuse(v, type, text);
 }
 
 struct plan *agent_no_model(struct visit *v)

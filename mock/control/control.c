@@ -90,7 +90,7 @@ struct plan *control_refuse(struct visit *v, const char *type, const char *forma
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     refusal_set(&v->refusal, REFUSAL_SEMANTIC, type, "%s", text);
-    return v->surface->refusal(v);
+    return surface_refuse(v, type, text);
 }
 
 struct plan *control_unknown(struct visit *v, const char *what, const char *id)

@@ -46,8 +46,8 @@ uint64_t answer_itl(struct answer *a)
 {
     uint64_t ns = a->itl_ns;
     if (a->draws.law != NULL)
-        ns = (uint64_t)((double)time_law_draw(a->draws.law, &a->draws.rng, a->draws.n++) * a->draws.factor + 0.5);
-    a->itl_spent_ns += ns;
+        ns = time_scaled(time_law_draw(a->draws.law, &a->draws.rng, a->draws.n++), a->draws.factor);
+    a->itl_spent_ns = time_sum(a->itl_spent_ns, ns);
     return ns;
 }
 

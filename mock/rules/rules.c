@@ -21,12 +21,13 @@ enum holds {
     HOLDS_CONVERSE = 128,                             /* the body is Converse's */
     HOLDS_NATIVE = 256,                               /* InvokeModel: a body of the provider's own */
     HOLDS_COUNTED = 512,                              /* CountTokens, of either form */
+    HOLDS_STARTED = 1024,                             /* StartAsyncInvoke */
     HOLDS_ANY_MEDIA = HOLDS_MEDIA | HOLDS_TOOL_BLOCKS /* results of tools hold media too */
 };
 
 static const struct mock_rule_row rows[] = {
     {"on-demand", "some models are reached through an inference profile only", true, "on-demand-unsupported",
-     rule_needs_profile, HOLDS_CONVERSE | HOLDS_NATIVE},
+     rule_needs_profile, HOLDS_CONVERSE | HOLDS_NATIVE | HOLDS_STARTED},
     {"stream", "the model streams", true, "model-no-stream", rule_cannot_stream, HOLDS_CONVERSE | HOLDS_NATIVE},
     {"start-user", "a conversation starts with a user message", true, "converse-start-user", rule_starts_otherwise,
      HOLDS_CONVERSE},
@@ -116,6 +117,10 @@ static const struct mock_rule_row rows[] = {
      rule_claude_tool_results, HOLDS_NATIVE | HOLDS_COUNTED},
     {"count-profile", "tokens are counted for base models, not for profiles", true, "count-unsupported",
      rule_count_profile, HOLDS_COUNTED},
+    {"async-model", "the model takes asynchronous calls", true, "model-schema-plain", rule_not_asynchronous,
+     HOLDS_STARTED},
+    {"async-input", "the modelInput of an asynchronous call is what its model wants to be told", true,
+     "model-schema-plain", rule_async_input, HOLDS_STARTED},
     {"context-claude", "the prompt fits into the context (Claude)", true, "model-ctx-claude", rule_context_full_claude,
      HOLDS_CONVERSE | HOLDS_NATIVE},
     {"context-answer", "prompt and maxTokens fit into the context together (Claude)", false, "model-ctx-max-tokens",
@@ -220,6 +225,8 @@ static unsigned what_it_holds(const struct visit *v)
                                              {"image", HOLDS_MEDIA},         {"document", HOLDS_MEDIA},
                                              {"video", HOLDS_MEDIA},         {"cachePoint", HOLDS_POINTS},
                                              {"audio", HOLDS_MEDIA}};
+    if (v->row->read != NULL && strcmp(v->operation, "StartAsyncInvoke") == 0)
+        return HOLDS_STARTED;
     if (v->row->read != NULL)
         return (v->route.operation->request.payload != NULL ? HOLDS_NATIVE : HOLDS_COUNTED) |
                (rule_cache_points(v) > 0 ? HOLDS_POINTS : 0);

@@ -64,6 +64,9 @@ rule_broken rule_claude_extra;
 rule_broken rule_claude_empty_text;
 rule_broken rule_claude_tool_results;
 rule_broken rule_count_profile;
+/* mock/runtime/async_rules.c */
+rule_broken rule_not_asynchronous;
+rule_broken rule_async_input;
 /* rules_media.c: pictures, documents, and what tools are given */
 rule_broken rule_has_input_not_object;
 rule_broken rule_has_schema_not_object;

@@ -108,10 +108,11 @@ static cJSON *tell(const struct invocation *i, int64_t now)
 
 /* ---- StartAsyncInvoke ---- */
 
-/* Before validation: the model is in the body. */
+/* Before policies and validation: the model is in the body. */
 static void read_start(struct visit *v)
 {
     v->model_id = json_str(v->body, "modelId");
+    v->names_model = v->model_id != NULL;
 }
 
 static void print_model_arn(const struct visit *v, char out[MODEL_MAX])
@@ -124,23 +125,6 @@ static void print_model_arn(const struct visit *v, char out[MODEL_MAX])
     else
         (void)snprintf(out, MODEL_MAX, "arn:aws:bedrock:%s::foundation-model/%s", buf_text(&region),
                        v->model.row != NULL && v->model.row->id[0] != '\0' ? v->model.row->id : id);
-}
-
-static struct plan *refuse_input(struct visit *v)
-{
-    const char *model = v->model_id == NULL ? "" : v->model_id;
-    const char *base = v->model.row != NULL && v->model.row->id[0] != '\0' ? v->model.row->id : model;
-    struct schema_check c = {.first = BUF_INIT(REFUSAL_TEXT_MAX)};
-    CLEANUP(buf_release) struct buf text = BUF_INIT(REFUSAL_TEXT_MAX);
-    struct plan *out = NULL;
-    if (v->model.row == NULL)
-        out = control_refuse(v, "ValidationException", "The provided model identifier is invalid.");
-    else if (!async_check_input(base, json_member(v->body, "modelInput"), &c))
-        out = control_refuse(v, "ValidationException", "The model %s does not support asynchronous invocation.", model);
-    else if (schema_say(&c, &text))
-        out = control_refuse(v, "ValidationException", "%s", buf_text(&text));
-    buf_release(&c.first);
-    return out;
 }
 
 /* All but the token itself, whatever the order of members. */
@@ -228,9 +212,6 @@ static struct plan *answer_start(struct visit *v, const cJSON *reply)
 {
     struct asyncs *all = v->mock->asyncs;
     char arn[ARN_MAX] = "", forgotten[ARN_MAX] = "";
-    struct plan *no = v->mock->config.validation == MOCK_VALIDATION_RECORD ? NULL : refuse_input(v);
-    if (no != NULL)
-        return no;
     (void)pthread_mutex_lock(&all->lock);
     struct invocation *before = find_token(v, json_str(v->body, "clientRequestToken")), *i = before;
     bool conflict = before != NULL && before->asked != hash_of(v->body), failed = false;

@@ -11,7 +11,6 @@
 #define MOHS_MOCK_ASYNC_H
 
 #include "mock/operations.h"
-#include "mock/rules/body_schema.h"
 
 #define ASYNC_MAX         1000
 #define ASYNC_DURATION_MS 10000 /* unless --async-duration says otherwise */
@@ -25,9 +24,5 @@ bool asyncs_have(const struct visit *v, const char *arn);
 
 extern const struct operation_row mock_async_rows[];
 extern const size_t mock_async_count;
-
-/* async_rules.c: what is wrong with the modelInput of such a model; counted into *c. False: the model has no
- * asynchronous calls. */
-bool async_check_input(const char *model_id, const cJSON *input, struct schema_check *c);
 
 #endif

@@ -1,9 +1,10 @@
-/* async_rules.c: which models take asynchronous calls, and what they want to be told.
+/* async_rules.c: which models take asynchronous calls, and what they want to be told: two rules of mock/rules/rules.c.
  *
  * By the user guide's pages on Nova Reel, Luma Ray, TwelveLabs Marengo and Nova's multimodal embeddings, none of which
  * says what a wrong input is answered with; so, as with images, only the frame of the sentence is known.
  */
-#include "mock/runtime/async.h"
+#include "mock/rules/body_schema.h"
+#include "mock/rules/rules.h"
 
 #define SEED_MAX 2147483646
 
@@ -107,17 +108,19 @@ static void check_medium(const cJSON *params, const char *at, struct schema_chec
         schema_broken(c, at, "", "exactly one of text, image, video and audio is wanted");
 }
 
-bool async_check_input(const char *model, const cJSON *input, struct schema_check *c)
+static const struct taker *find_taker(const char *model)
 {
-    const struct taker *t = NULL;
-    for (size_t i = 0; t == NULL && i < COUNT_OF(takers); i++)
+    for (size_t i = 0; i < COUNT_OF(takers); i++)
         if (schema_fits(takers[i].models, model))
-            t = &takers[i];
-    if (t == NULL)
-        return false;
+            return &takers[i];
+    return NULL;
+}
+
+static void check_input(const struct taker *t, const char *model, const cJSON *input, struct schema_check *c)
+{
     if (!cJSON_IsObject(input)) {
         schema_broken(c, NULL, "", "expected type: JSONObject");
-        return true;
+        return;
     }
     const char *name = t->choose == NULL ? NULL : json_str(input, t->choose);
     const struct schema *s = find_schema(model, name);
@@ -135,5 +138,30 @@ bool async_check_input(const char *model, const cJSON *input, struct schema_chec
         check_video(input, s->name, c);
     if (s != NULL && s->params != NULL && schema_fits("*embeddings*", model) && c->count == 0)
         check_medium(json_member(input, s->params), s->params, c);
+}
+
+/* What the id stands for: a profile's or an ARN's model. */
+static const char *model_of(const struct visit *v)
+{
+    return v->model.row != NULL && v->model.row->id[0] != '\0' ? v->model.row->id : v->model_id;
+}
+
+bool rule_not_asynchronous(const struct visit *v, struct finding *f)
+{
+    if (find_taker(model_of(v)) != NULL)
+        return false;
+    buf_addf(&f->whole, "The model %s does not support asynchronous invocation.", v->model_id);
     return true;
+}
+
+bool rule_async_input(const struct visit *v, struct finding *f)
+{
+    const char *model = model_of(v);
+    const struct taker *t = find_taker(model);
+    struct schema_check c = {.first = BUF_INIT(REFUSAL_TEXT_MAX)};
+    if (t != NULL)
+        check_input(t, model, json_member(v->body, "modelInput"), &c);
+    bool bad = schema_say(&c, &f->whole);
+    buf_release(&c.first);
+    return bad;
 }

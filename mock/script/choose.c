@@ -37,17 +37,6 @@ void choose_session(struct visit *v)
     }
 }
 
-/* In the form that the operation's errors have. What the journal says of the request's own faults stays as it is. */
-static struct plan *say_error(const struct visit *v, const char *type, const char *text)
-{
-    struct visit said = *v;
-    refusal_init(&said.refusal);
-    refusal_set(&said.refusal, REFUSAL_ROUTING, type, "%s", text);
-    struct plan *plan = v->surface->refusal(&said);
-    refusal_release(&said.refusal);
-    return plan;
-}
-
 /* ---- strict ---- */
 
 static bool a_model_speaks(const struct visit *v)
@@ -75,7 +64,7 @@ static void miss(struct visit *v, const cJSON *subject, struct choice *c)
     fixture_near_sentence(near, n, &text);
     buf_addc(&text, '.');
     fixture_near_json(near, n, &c->miss);
-    c->plan = say_error(v, MISS_TYPE, buf_text(&text));
+    c->plan = surface_refuse(v, MISS_TYPE, buf_text(&text));
     c->source = "miss";
     mock_log(v->mock, "%s", buf_text(&text));
 }
@@ -107,7 +96,7 @@ static void fill_in(struct visit *v, const cJSON *subject, const struct fixture_
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     buf_addf(&text, "The template of this reply%s%s%s does not become a reply: %s", c->fixture.len > 0 ? ", " : "",
              buf_text(&c->fixture), c->fixture.len > 0 ? "," : "", note.text);
-    c->plan = say_error(v, TEMPLATE_TYPE, buf_text(&text));
+    c->plan = surface_refuse(v, TEMPLATE_TYPE, buf_text(&text));
     c->source = "error";
     mock_log(v->mock, "%s", buf_text(&text));
 }

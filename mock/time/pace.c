@@ -119,14 +119,13 @@ static double slowness(struct mock *m, uint64_t at_ns)
     if (t->load_factor > 1)
         factor = time_load(t->load_factor, t->load_full, atomic_load_explicit(&m->open, memory_order_relaxed));
     if (t->tempo.count > 0)
-        factor *= time_tempo_at(&t->tempo, at_ns - m->started_at_ns);
+        factor *= time_tempo_at(&t->tempo, at_ns > m->started_at_ns ? at_ns - m->started_at_ns : 0);
     return factor;
 }
 
-static uint64_t scaled(uint64_t ns, double factor)
+static uint64_t with_input(const struct times *t, uint64_t ttft_ns, uint64_t input_tokens)
 {
-    double product = (double)ns * factor;
-    return product < (double)LAST_MS * MS ? (uint64_t)(product + 0.5) : (uint64_t)LAST_MS * MS;
+    return time_sum(ttft_ns, time_of_many(input_tokens, t->per_token_ns));
 }
 
 uint64_t visit_latency_ns(const struct visit *v)
@@ -135,7 +134,7 @@ uint64_t visit_latency_ns(const struct visit *v)
     if (t == NULL)
         return (uint64_t)v->mock->config.latency_ms * MS;
     struct rng r = stream_of(visit_seed(v), WHICH_LATENCY);
-    return scaled(time_law_draw(&t->latency, &r, visit_number(v)), slowness(v->mock, v->request->received_at_ns));
+    return time_scaled(time_law_draw(&t->latency, &r, visit_number(v)), slowness(v->mock, v->request->received_at_ns));
 }
 
 void visit_times(const struct visit *v, struct answer *a)
@@ -153,8 +152,8 @@ void visit_times(const struct visit *v, struct answer *a)
         return;
     double factor = slowness(v->mock, v->request->received_at_ns);
     struct rng latency = stream_of(a->seed, WHICH_LATENCY), ttft = stream_of(a->seed, WHICH_TTFT);
-    a->latency_ns = scaled(time_law_draw(&t->latency, &latency, a->number), factor);
-    a->ttft_ns = scaled(time_law_draw(&t->ttft, &ttft, a->number) + a->input_tokens * t->per_token_ns, factor);
+    a->latency_ns = time_scaled(time_law_draw(&t->latency, &latency, a->number), factor);
+    a->ttft_ns = time_scaled(with_input(t, time_law_draw(&t->ttft, &ttft, a->number), a->input_tokens), factor);
     a->draws = (struct answer_draws){.law = &t->itl, .rng = stream_of(a->seed, WHICH_ITL), .factor = factor};
 }
 
@@ -265,7 +264,7 @@ uint64_t pace_talk_ttft(struct pace_talk *p, uint64_t input_tokens)
         return time_law_draw(&p->ttft, &p->ttft_rng, n);
     if (t == NULL)
         return (uint64_t)p->mock->config.ttft_ms * MS;
-    return scaled(time_law_draw(&t->ttft, &p->ttft_rng, n) + input_tokens * t->per_token_ns, p->factor);
+    return time_scaled(with_input(t, time_law_draw(&t->ttft, &p->ttft_rng, n), input_tokens), p->factor);
 }
 
 uint64_t pace_talk_itl(struct pace_talk *p)
@@ -275,5 +274,5 @@ uint64_t pace_talk_itl(struct pace_talk *p)
     if (p->own_itl)
         return time_law_draw(&p->itl, &p->itl_rng, n);
     return t == NULL ? (uint64_t)p->mock->config.itl_ms * MS
-                     : scaled(time_law_draw(&t->itl, &p->itl_rng, n), p->factor);
+                     : time_scaled(time_law_draw(&t->itl, &p->itl_rng, n), p->factor);
 }

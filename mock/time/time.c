@@ -278,6 +278,24 @@ uint64_t time_law_draw(const struct time_law *law, struct rng *r, uint64_t n)
     return (uint64_t)((ms < DAY_MS ? ms : DAY_MS) * NS_OF_MS + 0.5);
 }
 
+uint64_t time_sum(uint64_t ns, uint64_t more_ns)
+{
+    return ns > UINT64_MAX - more_ns ? UINT64_MAX : ns + more_ns;
+}
+
+uint64_t time_of_many(uint64_t count, uint64_t each_ns)
+{
+    return each_ns != 0 && count >= TIME_DAY_NS / each_ns + 1 ? TIME_DAY_NS : count * each_ns;
+}
+
+uint64_t time_scaled(uint64_t ns, double factor)
+{
+    double product = (double)ns * factor;
+    if (!(product > 0))
+        return 0;
+    return product < (double)TIME_DAY_NS ? (uint64_t)(product + 0.5) : TIME_DAY_NS;
+}
+
 /* ---- load and tempo ---- */
 
 double time_load(double factor, unsigned full, uint64_t open)

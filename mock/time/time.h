@@ -42,6 +42,13 @@ enum err time_law_parse(const char *text, bool files, struct time_law *out, stru
 enum err time_law_trace(const double *ms, size_t count, struct time_law *out, struct note *note) MUST_USE;
 /* The n-th wait in nanoseconds: traces go by n, the others by r. */
 uint64_t time_law_draw(const struct time_law *law, struct rng *r, uint64_t n);
+
+/* Sums and products of waits never wrap: the first saturates at UINT64_MAX, the others at a day, the longest wait. A factor
+ * below zero, or none (NaN), is zero. */
+#define TIME_DAY_NS ((uint64_t)86400000 * 1000000)
+uint64_t time_sum(uint64_t ns, uint64_t more_ns);
+uint64_t time_of_many(uint64_t count, uint64_t each_ns);
+uint64_t time_scaled(uint64_t ns, double factor);
 static inline bool time_law_is_zero(const struct time_law *law)
 {
     return law->kind == TIME_CONSTANT && law->a <= 0;

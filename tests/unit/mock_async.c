@@ -367,6 +367,62 @@ static void what_each_model_wants_is_checked(void)
                            "arn:aws:bedrock:us-east-1::foundation-model/twelvelabs.marengo-embed-2-7-v1:0");
 }
 
+/* Lenient refuses what breaks the API model, and models nobody has; the journal is told the rest. */
+static void lenient_leaves_out_the_rules(void)
+{
+    struct mock_config config = {.validation = MOCK_VALIDATION_LENIENT};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < COUNT_OF(inputs); i++) {
+        const char *t = inputs[i].text == NULL ? "" : inputs[i].text;
+        bool rule = strncmp(t, BAD, sizeof BAD - 1) == 0 || strstr(t, "asynchronous invocation") != NULL;
+        CLEANUP(reply_release) struct reply r = ask(m, "/async-invoke", inputs[i].body);
+        CLAIM(r.status == (rule || *t == '\0' ? 200 : 400), "%zu: %d %.300s", i, r.status, buf_text(&r.body));
+        CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal", "");
+        char at[64];
+        (void)snprintf(at, sizeof at, "/entries/%zu/refusal/message", i);
+        CLAIM(strstr(text_at(j.json, at), t) != NULL, "%zu: %.300s is not told", i, t);
+        (void)snprintf(at, sizeof at, "/entries/%zu/refusal/rule", i);
+        CLAIM((text_at(j.json, at)[0] != '\0') == rule, "%zu: rule %s", i, text_at(j.json, at));
+    }
+    const char *const off[] = {"async-input", NULL};
+    CLEANUP(rig_stop) struct mock *m2 = rig_start(&(struct mock_config){.rules_off = off});
+    CLEANUP(reply_release) struct reply free_input = ask(m2, "/async-invoke", START("amazon.nova-reel-v1:0", "{}", ""));
+    CU_ASSERT_EQUAL(free_input.status, 200);
+}
+
+/* As of Converse and InvokeModel (mock_catalogue): the model is in the body here. */
+static void models_that_cannot_be_had_say_so(void)
+{
+    static const char overlay[] =
+        "{\"unknown\":\"refuse\",\"retire_by_date\":true,\"models\":["
+        "{\"id\":\"amazon.nova-reel-v1:0\",\"refuse\":\"no-model-access\"},"
+        "{\"id\":\"luma.ray-v2:0\",\"lifecycle\":{\"start\":\"2020-01-01\",\"legacy\":\"2021-01-01\",\"end\":\"2022-01-01\"}},"
+        "{\"id\":\"amazon.nova-reel-v1:1\",\"on_demand\":false,\"profiles\":[\"us\"]}]}";
+    static const struct {
+        const char *body;
+        int status;
+        const char *type, *text;
+    } rows[] = {
+        {ONE(""), 403, "AccessDeniedException", "You don't have access to the model with the specified model ID."},
+        {START("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-reel-v1:0", "{}", ""), 403,
+         "AccessDeniedException", "You don't have access to the model with the specified model ID."},
+        {START("luma.ray-v2:0", "{\"prompt\":\"x\"}", ""), 404, "ResourceNotFoundException",
+         "This model version has reached the end of its life."},
+        {START("amazon.nova-reel-v1:1", REEL "}", ""), 400, "ValidationException", "with on-demand throughput"},
+        {START("us.amazon.nova-reel-v1:1", REEL "}", ""), 200, "", ""},
+        {START("eu.amazon.nova-reel-v1:1", REEL "}", ""), 400, "ValidationException",
+         "The provided model identifier is invalid."},
+        {START("amazon.nobody", REEL "}", ""), 400, "ValidationException", "The provided model identifier is invalid."},
+    };
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.models_overlay = overlay});
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(reply_release) struct reply r = ask(m, "/async-invoke", rows[i].body);
+        CLAIM(r.status == rows[i].status && strncmp(header(&r, "x-amzn-ErrorType"), rows[i].type, strlen(rows[i].type)) == 0 &&
+                  strstr(text_at(r.json, "/message"), rows[i].text) != NULL,
+              "%zu: %d %.300s", i, r.status, buf_text(&r.body));
+    }
+}
+
 static void tags_are_kept(void)
 {
     struct mock_config config = {0};
@@ -405,6 +461,8 @@ int main(void)
         {"pages neither repeat nor hide", pages_neither_repeat_nor_hide},
         {"the oldest that is over makes room", the_oldest_that_is_over_makes_room},
         {"what each model wants is checked", what_each_model_wants_is_checked},
+        {"lenient leaves out the rules", lenient_leaves_out_the_rules},
+        {"models that cannot be had say so", models_that_cannot_be_had_say_so},
         {"tags are kept", tags_are_kept},
         {"every operation of the runtime is served", every_operation_of_the_runtime_is_served},
         CU_TEST_INFO_NULL,

@@ -126,6 +126,9 @@ static const struct key api_key = {.access = "ABSKexample0001", .bearer = true};
 
 #define USER_ONE "User: arn:aws:iam::123456789012:user/AKIAONE is not authorized to perform: "
 #define MODEL    "on resource: arn:aws:bedrock:us-east-1::foundation-model/"
+#define START(model)                                                                                                   \
+    "{\"modelId\":\"" model "\",\"modelInput\":{\"taskType\":\"TEXT_VIDEO\",\"textToVideoParams\":{\"text\":\"a\"}},"        \
+    "\"outputDataConfig\":{\"s3OutputDataConfig\":{\"s3Uri\":\"s3://bucket/out\"}}}"
 #define COUNT    "{\"input\":{\"converse\":" HELLO "}}"
 
 static const struct denial {
@@ -170,6 +173,13 @@ static const struct denial {
      "Your account is not authorized to invoke this API operation."},
     {&two, "/model/meta.llama3-8b-instruct-v1%3A0/converse", HELLO, 404, "/message",
      "This model version has reached the end of its life."},
+    /* the model of an asynchronous call is in its body */
+    {&one, "/async-invoke", START("amazon.nova-reel-v1:0"), 403, "/Message",
+     USER_ONE "bedrock:InvokeModel " MODEL "amazon.nova-reel-v1:0 because no identity-based policy allows the "
+              "bedrock:InvokeModel action"},
+    {&two, "/async-invoke", START("amazon.nova-reel-v1:0"), 200, NULL, NULL},
+    {&two, "/async-invoke", START("amazon.nova-pro-v1:0"), 403, "/message",
+     "You don't have access to the model with the specified model ID."},
     {&api_key, CONVERSE, HELLO, 403, "/Message",
      "bedrock:CallWithBearerToken on resource: * because no identity-based policy allows the "
      "bedrock:CallWithBearerToken action"},
@@ -207,6 +217,43 @@ static void nobody_is_refused_without_authentication(void)
           buf_text(&j.body));
 }
 
+/* What the policy denies is told, and the control plane's own no is what is said. */
+static void what_is_only_told_is_not_said_by_the_control_plane(void)
+{
+    static const struct {
+        const char *method, *path, *body;
+        int status;
+        const char *says;
+    } rows[] = {
+        {"GET", "/foundation-models", "", 200, "modelSummaries"},
+        {"GET", "/inference-profiles/us.nobody", "", 404, "us.nobody"},
+        {"POST", "/tagResource",
+         "{\"resourceARN\":\"arn:aws:bedrock:us-east-1:123456789012:inference-profile/nobody\","
+         "\"tags\":[{\"key\":\"a\",\"value\":\"b\"}]}",
+         404, "nobody"},
+        {"POST", "/rerank",
+         "{\"queries\":[{\"type\":\"TEXT\",\"textQuery\":{\"text\":\"a\"}}],\"sources\":[{\"type\":\"INLINE\","
+         "\"inlineDocumentSource\":{\"type\":\"TEXT\",\"textDocument\":{\"text\":\"a\"}}}],\"rerankingConfiguration\":{"
+         "\"type\":\"BEDROCK_RERANKING_MODEL\",\"bedrockRerankingConfiguration\":{\"modelConfiguration\":{"
+         "\"modelArn\":\"arn:aws:bedrock:us-east-1::foundation-model/amazon.rerank-v1:0\"}}},\"nextToken\":\"nonsense\"}",
+         400, "nextToken is invalid"},
+    };
+    char name[32];
+    CLEANUP(rig_stop)
+    struct mock *m = start_with("{\"statements\":[{\"effect\":\"Deny\",\"actions\":[\"*\"]}]}", MOCK_AUTH_NONE, name);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(reply_release)
+        struct reply r = fetch(mock_port(m), rows[i].method, rows[i].path, rows[i].body, NULL, NULL);
+        CLAIM(r.status == rows[i].status && (strstr(buf_text(&r.body), rows[i].says) != NULL ||
+                                             strstr(header(&r, "x-amzn-ErrorType"), rows[i].says) != NULL),
+              "row %zu: %d %.300s", i, r.status, buf_text(&r.body));
+        CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal", "");
+        char at[64];
+        (void)snprintf(at, sizeof at, "/entries/%zu/refusal/layer", i);
+        CLAIM(strcmp(text_at(j.json, at), "policy") == 0, "row %zu: %.600s", i, buf_text(&j.body));
+    }
+}
+
 static void without_statements_only_grants_are_asked(void)
 {
     char name[32];
@@ -225,6 +272,7 @@ int main(void)
         {"mistakes are named with their place", mistakes_are_named_with_their_place},
         {"denials are worded as IAM words them", denials_are_worded_as_iam_words_them},
         {"nobody is refused without authentication", nobody_is_refused_without_authentication},
+        {"what is only told is not said by the control plane", what_is_only_told_is_not_said_by_the_control_plane},
         {"without statements only grants are asked", without_statements_only_grants_are_asked},
         CU_TEST_INFO_NULL,
     };

@@ -336,6 +336,42 @@ static void wrong_options_do_not_start(void)
     }
 }
 
+/* 2^64 is where a count of tokens times nanoseconds would begin anew; a day is the longest wait. */
+static void waits_never_wrap(void)
+{
+    static const struct {
+        uint64_t count, each, makes;
+    } products[] = {{0, UINT64_MAX, 0},
+                    {UINT64_MAX, 0, 0},
+                    {1, UINT64_MAX, TIME_DAY_NS},
+                    {UINT64_MAX, 1, TIME_DAY_NS},
+                    {UINT64_MAX, UINT64_MAX, TIME_DAY_NS},
+                    {18446744073710, 1000000, TIME_DAY_NS}, /* wraps to 448384 */
+                    {(uint64_t)1 << 32, (uint64_t)1 << 32, TIME_DAY_NS},
+                    {86400000, 1000000, TIME_DAY_NS},
+                    {86399999, 1000000, TIME_DAY_NS - 1000000},
+                    {86400001, 1000000, TIME_DAY_NS},
+                    {TIME_DAY_NS, 1, TIME_DAY_NS},
+                    {7, 6, 42}};
+    static const struct {
+        uint64_t ns;
+        double factor;
+        uint64_t makes;
+    } factors[] = {{UINT64_MAX, 1, TIME_DAY_NS},  {UINT64_MAX, 1e300, TIME_DAY_NS}, {UINT64_MAX, 0, 0},
+                   {1000, -1, 0},                 {0, (double)INFINITY, 0},         {1000, (double)NAN, 0},
+                   {1, (double)INFINITY, TIME_DAY_NS}, {1000, 1.5, 1500},                {TIME_DAY_NS, 1e9, TIME_DAY_NS}};
+    for (size_t i = 0; i < COUNT_OF(products); i++)
+        CLAIM(time_of_many(products[i].count, products[i].each) == products[i].makes, "product %zu: %llu", i,
+              (unsigned long long)time_of_many(products[i].count, products[i].each));
+    for (size_t i = 0; i < COUNT_OF(factors); i++)
+        CLAIM(time_scaled(factors[i].ns, factors[i].factor) == factors[i].makes, "factor %zu: %llu", i,
+              (unsigned long long)time_scaled(factors[i].ns, factors[i].factor));
+    CU_ASSERT_EQUAL(time_sum(UINT64_MAX, 1), UINT64_MAX);
+    CU_ASSERT_EQUAL(time_sum(UINT64_MAX, UINT64_MAX), UINT64_MAX);
+    CU_ASSERT_EQUAL(time_sum(UINT64_MAX - 1, 1), UINT64_MAX);
+    CU_ASSERT_EQUAL(time_sum(40, 2), 42);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -352,6 +388,7 @@ int main(void)
         {"a unary answer waits its latency only", a_unary_answer_waits_its_latency_only},
         {"more input takes longer", more_input_takes_longer},
         {"open requests slow the others down", open_requests_slow_the_others_down},
+        {"waits never wrap", waits_never_wrap},
         {"wrong options do not start", wrong_options_do_not_start},
         CU_TEST_INFO_NULL,
     };
