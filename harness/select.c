@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "harness/suite.h"
+#include "protocol/glob.h"
 
 static bool is_file(const char *word)
 {
@@ -17,7 +18,12 @@ static bool word_selects(const char *word, const char *id)
     while (n > 0 && word[n - 1] == '/')
         n--;
     bool below = strncmp(word, id, n) == 0 && (id[n] == '/' || id[n] == '\0');
-    return n > 0 && (below || glob_match(word, id));
+    return n > 0 && (below || glob_fits(span_of(word), span_of(id)));
+}
+
+static bool is_like(const struct requirement *r, const char *word)
+{
+    return glob_fits(span_of(word), span_of(r->id)) || glob_fits(span_of(word), span_of(r->alias));
 }
 
 static bool any_requirement(const struct option_list *wanted, const struct requirements *requirements,
@@ -28,7 +34,7 @@ static bool any_requirement(const struct option_list *wanted, const struct requi
     {
         const struct requirement *r = requirement_find(requirements, name->valuestring);
         for (size_t i = 0; i < wanted->count; i++)
-            if (glob_match(wanted->items[i], r->id) || glob_match(wanted->items[i], r->alias))
+            if (is_like(r, wanted->items[i]))
                 return true;
     }
     return wanted->count == 0;
@@ -71,7 +77,7 @@ static enum err check_words(const struct selection *s, const struct cases *cases
         const char *word = s->requirements->items[i];
         bool hit = false;
         for (size_t k = 0; k < requirements->count && !hit; k++)
-            hit = glob_match(word, requirements->items[k].id) || glob_match(word, requirements->items[k].alias);
+            hit = is_like(&requirements->items[k], word);
         const char *near = hit ? NULL : requirement_near(requirements, word);
         if (!hit)
             return note_set(note, ERR_UNKNOWN, "there is no requirement '%s'%s%s", word,

@@ -2,7 +2,6 @@
 #include "harness/suite.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 
 #include "protocol/data.h"
@@ -58,11 +57,6 @@ enum err suite_load_file(const char *path, const char *schema, cJSON **out, stru
     if (bad || buf_error(&text) != OK)
         return note_set(note, ERR_IO, "%s cannot be read, or is larger than 16 MiB", path);
     return suite_parse(buf_span(&text), path, schema, out, note);
-}
-
-bool glob_match(const char *pattern, const char *name)
-{
-    return fnmatch(pattern, name, 0) == 0;
 }
 
 enum err capabilities_load(cJSON **out, struct note *note)

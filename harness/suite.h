@@ -11,9 +11,6 @@ enum err suite_load_file(const char *path, const char *schema, cJSON **out, stru
 /* The same for bytes that are there; `path` is for the note only. */
 enum err suite_parse(struct span bytes, const char *path, const char *schema, cJSON **out, struct note *note) MUST_USE;
 
-/* A name with '*' (any run of characters) and '?' against a pattern. */
-bool glob_match(const char *pattern, const char *name);
-
 /* The names of suites/capabilities.json; the tree is the caller's. */
 enum err capabilities_load(cJSON **out, struct note *note) MUST_USE;
 

@@ -9,11 +9,11 @@
  */
 #include "mock/admin/journal.h"
 
-#include <fnmatch.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/glob.h"
 #include "protocol/json.h"
 #include "protocol/secret.h"
 #include "protocol/shape.h"
@@ -147,19 +147,12 @@ static bool is_of(const struct entry *e, const char *session)
 static bool is_like(const struct entry *e, struct piece value, const char *pattern)
 {
     struct span v = text(e, value);
-    if (pattern == NULL || span_is(v, pattern))
-        return true;
-    char copy[2048];
-    if (strpbrk(pattern, "*?") == NULL || v.n >= sizeof copy)
-        return false;
-    (void)memcpy(copy, v.p, v.n);
-    copy[v.n] = '\0';
-    return fnmatch(pattern, copy, FNM_NOESCAPE) == 0;
+    return pattern == NULL || glob_fits(span_of(pattern), v);
 }
 
 static bool is_word(const char *value, const char *pattern)
 {
-    return pattern == NULL || (value != NULL && fnmatch(pattern, value, FNM_NOESCAPE) == 0);
+    return pattern == NULL || (value != NULL && glob_fits(span_of(pattern), span_of(value)));
 }
 
 static bool passes(const struct entry *e, const struct journal_filter *f)

@@ -9,43 +9,22 @@
 #include <stdlib.h>
 
 #include "protocol/file.h"
+#include "protocol/glob.h"
 
 struct policy {
     cJSON *tree;
     const cJSON *statements, *ungranted;
 };
 
-bool policy_glob(const char *pattern, const char *text, bool nocase)
-{
-    const char *star = NULL, *back = NULL;
-    while (*text != '\0') {
-        char a = *pattern, b = *text;
-        if (nocase) {
-            a = (char)(a >= 'A' && a <= 'Z' ? a + 32 : a);
-            b = (char)(b >= 'A' && b <= 'Z' ? b + 32 : b);
-        }
-        if (*pattern == '*') {
-            star = pattern++;
-            back = text;
-        } else if (*pattern != '\0' && (*pattern == '?' || a == b)) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++back;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
-}
-
 static bool matches_any(const cJSON *list, const char *text, bool nocase)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, list) if (policy_glob(item->valuestring, text, nocase)) return true;
+    cJSON_ArrayForEach(item, list)
+    {
+        struct span glob = span_of(item->valuestring);
+        if (nocase ? glob_fits_nocase(glob, span_of(text)) : glob_fits(glob, span_of(text)))
+            return true;
+    }
     return false;
 }
 
@@ -256,7 +235,7 @@ const char *policy_ungranted(const struct policy *p, const char *model_id)
     cJSON_ArrayForEach(item, p->ungranted)
     {
         const char *because = json_str(item, "because");
-        if (cJSON_IsString(item) ? policy_glob(item->valuestring, model_id, false)
+        if (cJSON_IsString(item) ? glob_fits(span_of(item->valuestring), span_of(model_id))
                                  : matches_any(json_member(item, "models"), model_id, false))
             return because != NULL ? because : reasons[0];
     }

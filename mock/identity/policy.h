@@ -29,9 +29,6 @@ enum policy_says policy_ask(const struct policy *p, const char *principal, const
 /* The id in errors.json of what a model that was not granted is answered with; NULL: it is granted. */
 const char *policy_ungranted(const struct policy *p, const char *model_id);
 
-/* "*" any run, "?" any one byte. */
-bool policy_glob(const char *pattern, const char *text, bool nocase);
-
 struct visit;
 /* Sets the refusal of a request that the policy forbids. Call it when the mock has a policy and the caller is known. */
 void visit_authorize(struct visit *v);

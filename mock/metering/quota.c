@@ -6,10 +6,11 @@
  */
 #include "mock/metering/quota.h"
 
-#include <fnmatch.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "protocol/glob.h"
 
 enum limit { RPM, RPD, TPM, TPD, LIMITS };
 static const struct {
@@ -273,8 +274,8 @@ static const struct row *find_row(const struct quotas *q, const struct quota_ask
     for (size_t i = 0; i < q->rows.count; i++) {
         const struct row *r = &q->rows.list[i];
         *at = i;
-        if (fnmatch(r->principal, ask->principal, 0) == 0 && fnmatch(r->region, ask->region, 0) == 0 &&
-            fnmatch(r->model, ask->model, 0) == 0)
+        if (glob_fits(span_of(r->principal), span_of(ask->principal)) && glob_fits(span_of(r->region), span_of(ask->region)) &&
+            glob_fits(span_of(r->model), span_of(ask->model)))
             return r;
     }
     return NULL;

@@ -7,12 +7,12 @@
  */
 #include "mock/model/models.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "protocol/data.h"
+#include "protocol/glob.h"
 
 #define MODELS_MAX 4096
 #define BASE       "fixtures/models.json"
@@ -282,7 +282,7 @@ static enum err remove_rows(cJSON *models, const cJSON *globs, struct note *note
         size_t removed = 0;
         for (cJSON *row = models->child, *next; row != NULL && cJSON_IsString(glob); row = next) {
             next = row->next;
-            if (fnmatch(glob->valuestring, json_str(row, "id"), 0) != 0)
+            if (!glob_fits(span_of(glob->valuestring), span_of(json_str(row, "id"))))
                 continue;
             cJSON_Delete(cJSON_DetachItemViaPointer(models, row));
             removed++;

@@ -6,10 +6,9 @@
  */
 #include "mock/native/native.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 
-#define WORD_MAX 64
+#include "protocol/glob.h"
 
 #define OPENAI_STOPS                                                                                                   \
     {                                                                                                                  \
@@ -226,19 +225,6 @@ static const struct native_family rows[] = {
      .stops = OPENAI_STOPS},
 };
 
-static bool any_glob(const char *globs, const char *text)
-{
-    struct span rest = span_of(globs), word;
-    while (rest.n > 0) {
-        char glob[WORD_MAX];
-        (void)span_split(rest, ' ', &word, &rest); /* the last one leaves nothing */
-        (void)snprintf(glob, sizeof glob, "%.*s", (int)word.n, (const char *)word.p);
-        if (fnmatch(glob, text, 0) == 0)
-            return true;
-    }
-    return false;
-}
-
 const struct native_family *native_family_at(size_t i)
 {
     return i < COUNT_OF(rows) ? &rows[i] : NULL;
@@ -249,7 +235,7 @@ const struct native_family *native_find(const char *model_id, const cJSON *body)
     const char *slash = model_id == NULL ? NULL : strrchr(model_id, '/');
     const char *id = model_id == NULL ? "" : slash != NULL ? slash + 1 : model_id;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (any_glob(rows[i].globs, id) && (rows[i].mark == NULL || json_member(body, rows[i].mark) != NULL))
+        if (glob_fits_any(span_of(rows[i].globs), span_of(id)) && (rows[i].mark == NULL || json_member(body, rows[i].mark) != NULL))
             return &rows[i];
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].detect != NULL && json_member(body, rows[i].detect) != NULL)

@@ -17,6 +17,7 @@
 #include "mock/time/clock.h"
 #include "protocol/eventstream.h"
 #include "protocol/file.h"
+#include "protocol/glob.h"
 #include "protocol/secret.h"
 #include "protocol/utf8.h"
 
@@ -142,7 +143,7 @@ void kept_begin(const struct visit *v, struct kept *k)
     (void)json_set_string(k->match, "operation", v->operation);
     if (v->model_id != NULL)
         (void)json_set_string(k->match, "model", v->model_id);
-    if (v->model_id != NULL && strpbrk(v->model_id, "*?") != NULL)
+    if (v->model_id != NULL && glob_is(v->model_id))
         k->why_not = "its model id holds a glob";
     if (!v->names_model)
         match_target(v->request, k->match);

@@ -5,7 +5,6 @@
  */
 #include "mock/rules/body_schema.h"
 
-#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -168,19 +167,6 @@ void schema_check_members(struct schema_check *c, const struct schema *t, const 
         if (closed && i == n)
             schema_broken(c, t->params, "", "extraneous key [%.64s] is not permitted", item->string);
     }
-}
-
-bool schema_fits(const char *globs, const char *model)
-{
-    struct span rest = span_of(globs), one;
-    for (bool more = true; more;) {
-        char glob[64];
-        more = span_split(rest, ' ', &one, &rest);
-        (void)snprintf(glob, sizeof glob, "%.*s", (int)one.n, (const char *)one.p);
-        if (fnmatch(glob, model, 0) == 0)
-            return true;
-    }
-    return false;
 }
 
 bool schema_say(const struct schema_check *c, struct buf *out)

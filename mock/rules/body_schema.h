@@ -8,6 +8,7 @@
 #define MOHS_MOCK_BODY_SCHEMA_H
 
 #include "protocol/buf.h"
+#include "protocol/glob.h"
 #include "protocol/json.h"
 
 enum schema_kind {
@@ -47,7 +48,10 @@ void schema_broken(struct schema_check *c, const char *params, const char *at, c
 /* Of an object, the one that t->params names. `closed`: it has no other members. */
 void schema_check_members(struct schema_check *c, const struct schema *t, const cJSON *object, bool closed);
 /* One of the globs, which stand apart by spaces, fits. */
-bool schema_fits(const char *globs, const char *model);
+static inline bool schema_fits(const char *globs, const char *model)
+{
+    return glob_fits_any(span_of(globs), span_of(model));
+}
 /* The sentence, when there are violations; false: there are none. */
 bool schema_say(const struct schema_check *c, struct buf *out);
 

@@ -8,10 +8,10 @@
  */
 #include "mock/script/subject.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 
 #include "mock/visit.h"
+#include "protocol/glob.h"
 #include "protocol/secret.h"
 
 #define REDACTED "<redacted>"
@@ -292,9 +292,9 @@ enum err subject_check(const cJSON *match, const char *const *more, const char *
 
 static bool holds_model(const cJSON *m, const cJSON *actual, struct match_failure *why)
 {
-    if (!cJSON_IsString(m) || strpbrk(m->valuestring, "*?") == NULL || !cJSON_IsString(actual))
+    if (!cJSON_IsString(m) || !glob_is(m->valuestring) || !cJSON_IsString(actual))
         return match(m, actual, NULL, why);
-    if (fnmatch(m->valuestring, actual->valuestring, 0) == 0)
+    if (glob_fits(span_of(m->valuestring), span_of(actual->valuestring)))
         return true;
     if (why != NULL) {
         why->pointer[0] = '\0';

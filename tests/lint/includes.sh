@@ -28,6 +28,8 @@ only_in '<microhttpd' 'net/http1\.c'
 only_in '<curl/' 'net/client\.c'
 only_in '<nghttp2/' 'net/http2\.c'
 only_in '<openssl/' 'protocol/(sigv4[a-z_]*|digest)\.[ch]|net/tls(_certificate)?\.c'
+found=$(grep -rlE --include='*.[ch]' '#include <fnmatch' protocol net mock gateway reports harness)
+[ -z "$found" ] || complain "$found: users write one kind of glob, protocol/glob.h"
 # Verdicts are made over sockets: within the harness only the verbs that start servers know mock and gateway.
 for folder in mock gateway; do
   found=$(grep -rlE --include='*.[ch]' "#include \"$folder/" harness | grep -vE '^harness/(cmd_[a-z_]+|main)\.c$')

@@ -10,30 +10,6 @@ static void drop_policy(struct policy **p)
     policy_free(*p);
 }
 
-static void globs_are_those_of_iam(void)
-{
-    static const struct {
-        const char *pattern, *text;
-        bool nocase, holds;
-    } rows[] = {
-        {"*", "", false, true},
-        {"a*c", "abbc", false, true},
-        {"a*c", "abbd", false, false},
-        {"a?c", "abc", false, true},
-        {"a?c", "ac", false, false},
-        {"**b*", "aab", false, true},
-        {"a[b]", "ab", false, false},
-        {"a[b]", "a[b]", false, true},
-        {"Bedrock:In*", "bedrock:invoke", true, true},
-        {"Bedrock:In*", "bedrock:invoke", false, false},
-        {"", "", false, true},
-        {"", "a", false, false},
-        {"*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false, false},
-    };
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        CLAIM(policy_glob(rows[i].pattern, rows[i].text, rows[i].nocase) == rows[i].holds, "row %zu", i);
-}
-
 static void mistakes_are_named_with_their_place(void)
 {
     static const struct {
@@ -268,7 +244,6 @@ static void without_statements_only_grants_are_asked(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        {"globs are those of IAM", globs_are_those_of_iam},
         {"mistakes are named with their place", mistakes_are_named_with_their_place},
         {"denials are worded as IAM words them", denials_are_worded_as_iam_words_them},
         {"nobody is refused without authentication", nobody_is_refused_without_authentication},
