@@ -103,13 +103,13 @@ static void fill_in(struct visit *v, const cJSON *subject, const struct fixture_
 
 /* ---- the choice ---- */
 
-/* The control plane, Rerank and Retrieve say nothing of their own making, so a gateway that lists models before its
- * first call must not eat what was scripted for that call. */
-static bool takes_answers(const struct visit *v)
+static enum scripted_use use_of(const struct visit *v)
 {
-    const char *service = v->route.operation == NULL ? "" : v->route.operation->service;
-    bool agents = strcmp(service, "bedrock-agent-runtime") == 0;
-    return strcmp(service, "bedrock") != 0 && (!agents || strncmp(v->operation, "RetrieveAndGenerate", 19) == 0);
+    static const char *const numbers[] = {"CountTokens", "MantleCountTokens", "ApplyGuardrail", "InvokeGuardrailChecks"};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        if (strcmp(v->operation, numbers[i]) == 0)
+            return SCRIPTED_NUMBERS;
+    return a_model_speaks(v) ? SCRIPTED_ALL : SCRIPTED_ERRORS;
 }
 
 void choose_reply(struct visit *v, struct choice *c)
@@ -123,12 +123,13 @@ void choose_reply(struct visit *v, struct choice *c)
         return;
     CLEANUP(json_free) cJSON *subject = subject_new(v);
     struct fixture_hit hit = {0};
+    enum scripted_use use = use_of(v);
     if (script_waits(script))
-        c->script = script_take(script, subject, takes_answers(v));
+        c->script = script_take(script, subject, use);
     c->reply = json_item(shared_tree(c->script), "reply");
     if (c->reply != NULL) {
         c->source = "script";
-    } else if (fixture_set_take(c->fixtures, v->session, subject, &hit)) {
+    } else if (fixture_set_take(c->fixtures, v->session, subject, use, &hit)) {
         c->source = "fixture";
         c->reply = hit.reply;
         fixture_label(hit.fixture, &c->fixture);

@@ -317,7 +317,7 @@ size_t script_count(struct script *s)
 }
 
 /* Take *at out of the queue when its times are used up. The lock is held. */
-static struct shared *use(struct script *s, struct queued **at)
+static struct shared *use_up(struct script *s, struct queued **at)
 {
     struct queued *q = *at;
     struct shared *reply = shared_hold(q->reply);
@@ -333,21 +333,19 @@ static struct shared *use(struct script *s, struct queued **at)
     return reply;
 }
 
-static bool is_for(const cJSON *item, const cJSON *subject, bool answers)
+static bool is_for(const cJSON *item, const cJSON *subject, enum scripted_use use)
 {
     const cJSON *m = cJSON_GetObjectItemCaseSensitive(item, "match");
-    if (!answers && scripted_is_answer(json_item(item, "reply")) && json_item(m, "operation") == NULL)
-        return false;
-    return subject_matches(m, NULL, subject);
+    return scripted_takes(use, m, json_item(item, "reply")) && subject_matches(m, NULL, subject);
 }
 
-struct shared *script_take(struct script *s, const cJSON *subject, bool answers)
+struct shared *script_take(struct script *s, const cJSON *subject, enum scripted_use use)
 {
     struct shared *reply = NULL;
     (void)pthread_mutex_lock(&s->lock);
     for (struct queued **at = &s->first; *at != NULL && reply == NULL; at = &(*at)->next) {
-        if (is_for((*at)->reply->tree, subject, answers)) {
-            reply = use(s, at);
+        if (is_for((*at)->reply->tree, subject, use)) {
+            reply = use_up(s, at);
             break;
         }
     }

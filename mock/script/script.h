@@ -6,6 +6,7 @@
 #ifndef MOHS_MOCK_SCRIPT_H
 #define MOHS_MOCK_SCRIPT_H
 
+#include "mock/script/scripted.h"
 #include "net/http.h"
 #include "protocol/json.h"
 
@@ -35,10 +36,9 @@ void script_forget_canaries(struct script *s);
 bool script_waits(const struct script *s); /* is there any reply in the queue: makes the subject worth building */
 bool script_is_empty(const struct script *s); /* no reply, no fault, no canary */
 size_t script_count(struct script *s);        /* replies in the queue */
-/* The first reply that matches the subject (mock/script/subject.h); one of its times is used up. NULL: none. Without `answers`
- * the operation has no use for what a model would say: such a reply waits for another request, unless its match names the
- * operation. */
-struct shared *script_take(struct script *s, const cJSON *subject, bool answers);
+/* The first reply that matches the subject (mock/script/subject.h) and that such an operation takes (scripted.h); one of its
+ * times is used up. NULL: none. */
+struct shared *script_take(struct script *s, const cJSON *subject, enum scripted_use use);
 struct shared *script_faults(struct script *s); /* the list; NULL: none */
 /* A line of JSON for each of: {"name","where"}, joined by commas; nothing when no canary is in the request. */
 void script_find_canaries(struct script *s, const struct http_request *r, struct buf *out);

@@ -293,6 +293,13 @@ bool scripted_is_answer(const cJSON *reply)
     return member(reply, "error") == NULL && member(reply, "raw") == NULL && member(reply, "frames") == NULL;
 }
 
+bool scripted_takes(enum scripted_use use, const cJSON *match, const cJSON *reply)
+{
+    if (use == SCRIPTED_ALL || !scripted_is_answer(reply) || json_item(match, "operation") != NULL)
+        return true;
+    return use == SCRIPTED_NUMBERS && member(reply, "text") == NULL && member(reply, "content") == NULL;
+}
+
 bool scripted_answer(const cJSON *reply, struct answer *a)
 {
     const cJSON *item, *content = member(reply, "content");

@@ -18,6 +18,16 @@ size_t scripted_members(const char *const **out);
 
 /* True: the reply says what the model says (or leaves that to the default), so it becomes an answer. */
 bool scripted_is_answer(const cJSON *reply);
+/* What an operation has a use for of that which was prepared for nobody in particular: a gateway that lists models, or
+ * counts tokens, before its first call must not eat what a test meant for that call. */
+enum scripted_use {
+    SCRIPTED_ALL,     /* a model speaks: everything */
+    SCRIPTED_NUMBERS, /* it has usage and times, and no words: no text and no content */
+    SCRIPTED_ERRORS   /* error, raw and frames */
+};
+/* The operation takes this reply of a script or a fixture: it has a use for it, or the match names its operation (as a
+ * member; what $or and its like hide is not looked for). */
+bool scripted_takes(enum scripted_use use, const cJSON *match, const cJSON *reply);
 /* Put the reply's blocks and overrides into an answer. `a` comes with input tokens and timing; false when the reply has
  * no blocks of its own and the default answer is to be made. `a` borrows from `reply`. */
 bool scripted_answer(const cJSON *reply, struct answer *a);

@@ -533,6 +533,42 @@ static void a_watched_folder_is_loaded_again(void)
     (void)unsetenv("MOHS_NO_INOTIFY");
 }
 
+/* A gateway lists models and counts tokens before its first call: what anything matches must still be there for that. */
+static void what_a_model_says_is_for_models(void)
+{
+    CLEANUP(folder_remove) struct folder f = folder_new();
+    CLEANUP(rig_stop)
+    struct mock *m = start_with(&f,
+                                "{\"match\":{},\"times\":1,\"reply\":{\"text\":\"once\"}},"
+                                "{\"match\":{\"operation\":\"GetFoundationModel\"},\"reply\":{\"faults\":[{\"id\":\"html-502\"}]}},"
+                                "{\"priority\":-1,\"sequence\":[{\"error\":{\"type\":\"ThrottlingException\"}},{\"text\":\"then\"}]},"
+                                "{\"priority\":-2,\"times\":1,\"reply\":{\"usage\":{\"inputTokens\":77}}},"
+                                "{\"priority\":-3,\"times\":1,\"reply\":{\"error\":{\"type\":\"ServiceUnavailableException\"}}}",
+                                (struct mock_config){.auth = MOCK_AUTH_NONE});
+    static const struct {
+        const char *method, *path, *body;
+        int status;
+        const char *says;
+    } rows[] = {
+        {"GET", "/foundation-models/" HAIKU, "", 502, "html"},
+        {"POST", "/model/" HAIKU "/count-tokens", "{\"input\":{\"converse\":" HELLO "}}", 200, "{\"inputTokens\":77}"},
+        {"GET", "/foundation-models", "", 503, ""}, /* errors are for everybody */
+        {"GET", "/foundation-models", "", 200, "modelSummaries"},
+        {"GET", "/async-invoke", "", 200, "asyncInvokeSummaries"},
+        {"GET", "/v1/models", "", 200, "\"object\":\"list\""},
+        {"POST", "/openai/v1/chat/completions",
+         "{\"model\":\"openai.gpt-oss-20b-1:0\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}", 200, "once"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(reply_release)
+        struct reply r = fetch(mock_port(m), rows[i].method, rows[i].path, rows[i].body, NULL, &usual_key);
+        CLAIM(r.status == rows[i].status && strstr(buf_text(&r.body), rows[i].says) != NULL, "row %zu: %d %.300s", i,
+              r.status, buf_text(&r.body));
+    }
+    said(m, HELLO, NULL, "ThrottlingException");
+    said(m, HELLO, NULL, "then");
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -551,6 +587,7 @@ int main(void)
         {"a mistake is told with file, line, pointer and hint", a_mistake_is_told_with_file_line_pointer_and_hint},
         {"a reload is all or nothing", a_reload_is_all_or_nothing},
         {"a watched folder is loaded again", a_watched_folder_is_loaded_again},
+        {"what a model says is for models", what_a_model_says_is_for_models},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_fixture", tests);

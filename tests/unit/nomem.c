@@ -513,7 +513,7 @@ static enum outcome queues_a_script(void)
     bool right = e == OK && queued == 2;
     if (e != OK)
         right = !script_waits(s) && queued == 0;
-    struct shared *taken = script_take(s, subject, true);
+    struct shared *taken = script_take(s, subject, SCRIPTED_ALL);
     right = right && (e == OK ? taken != NULL || alloc_starved() : taken == NULL);
     shared_drop(&taken);
     script_forget_replies(s);
