@@ -4,7 +4,8 @@
 # `N passed, N failed, N skipped`. Exit 1 when something failed, 2 when nothing could begin.
 #
 # MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: one of
-# boto3, compat (OpenAI's and Anthropic's own clients), js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2), go, java, rust, gateways. Arguments are
+# boto3, compat (OpenAI's and Anthropic's own clients), js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2), go, java, rust,
+# aimock (imported fixtures beside the mock that they were written for), gateways. Arguments are
 # the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails, RECORD=file all outcomes.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -105,6 +106,7 @@ everything() {
   have go go/driver && driven go "$INTEROP/go/driver" -- "$@" | lines &
   have java java/installed.txt && driven java java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx256m \
     -cp "$INTEROP/java/classes:$INTEROP/java/lib/*" Driver -- "$@" | lines &
+  have aimock aimock/installed.json && node "$here/client_aimock.mjs" "$@" | lines &
   have rust rust/driver && driven rust "$INTEROP/rust/driver" -- "$@" | lines &
   wait
   have boto3 py/installed.txt && suite sts-boto3

@@ -67,11 +67,14 @@ cat > theirs.json << 'END'
  {"match":{"userMessage":"raw"},"response":{"json":{"any":true},"status":202}},
  {"match":{"inputText":"vector","endpoint":"embedding"},"response":{"embedding":[0.5,0.25]}},
  {"match":{"userMessage":"chaos"},"response":{"content":"x"},"chaos":{"rateLimitRate":1,"latencyMs":1}},
- {"match":{"userMessage":"cut"},"response":{"content":"one two three"},"chunkSize":4,"truncateAfterChunks":1}
+ {"match":{"userMessage":"cut"},"response":{"content":"one two three"},"chunkSize":4,"truncateAfterChunks":4},
+ {"match":{"userMessage":"which","model":"amazon.nova-lite-v1%3A0"},"response":{"content":"by its id"}},
+ {"match":{"userMessage":"step","turnIndex":1},"response":{"content":"up to one"}},
+ {"match":{"userMessage":"step","turnIndex":2},"response":{"content":"from two"}}
 ]}
 END
 "$MOHS" mock import theirs.json -o ours.json 2> err; is $? 0 "exit of a whole import"
-is "$(tail -n 1 err)" '*11 of 11 fixtures carried over; 0 things lost' "its last line"
+is "$(tail -n 1 err)" '*14 of 14 fixtures carried over; 0 things lost' "its last line"
 serve --fixtures ours.json --strict
 tools='"toolConfig":{"tools":[{"toolSpec":{"name":"get_weather","inputSchema":{"json":{"type":"object"}}}}]}'
 converse() { post -i "http://127.0.0.1:$base/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse" -H 'x-aimock-context: c1' -d "$1"; }
@@ -86,6 +89,15 @@ is "$(say order)" '*"toolUse"*"text":"then"*' "blocks"
 is "$(say raw -i)" 'HTTP/1.1 202*{"any":true}*' "json"
 is "$(post "http://127.0.0.1:$base/model/amazon.titan-embed-text-v2%3A0/invoke" -d '{"inputText":"a vector"}')" '*0.5,0.25*' "embedding"
 is "$(say chaos -i)" '*429*ThrottlingException*' "chaos"
+is "$(say cut -w ' exit %{exitcode}')" '*"one two three"*exit 0' "what aimock cuts short is whole when it is not streamed"
+nova() { post "http://127.0.0.1:$base/model/amazon.nova-lite-v1%3A0/$1" -d "{\"messages\":[$2]}"; }
+question='{"role":"user","content":[{"text":"step"}]}' told='{"role":"user","content":[{"text":"step"}]},{"role":"assistant","content":[{"text":"a"}]},'
+is "$(nova converse-stream '{"role":"user","content":[{"text":"cut"}]}' | tr -d '\0')" '*"one "*' "a stream that ends early"
+is "$(nova converse-stream '{"role":"user","content":[{"text":"cut"}]}' | tr -d '\0' | grep -a -c -e 'two ' -e messageStop)" 0 "and there"
+is "$(nova converse '{"role":"user","content":[{"text":"which"}]}')" '*by its id*' "an id of a model as it is in a path"
+for turn in '|up to one' "$told|up to one" "$told$told|from two" "$told$told$told|from two"; do
+  is "$(nova converse "${turn%|*}$question")" "*${turn#*|}*" "a turnIndex prefers, and refuses none"
+done
 stop
 cat > lossy.json << 'END'
 {"fixtures":[
