@@ -6,6 +6,9 @@
  * writes the admin APIs. A request that asked for no fault must be answered whole, with a status of its row and with its
  * row's words in it: everything else is unexpected, and is shown. Exit 0: nothing was.
  *
+ * A soak of some minutes begins with requests that fill the tables of the mocks that have a bound, so that what grows
+ * afterwards is no table; it says "filled" and the second when that is done.
+ *
  * usage: soak-client SECONDS RATE TRAFFIC FAULTS CLEAR CLEAR_ADMIN CLEAR_HEADERS TLS TLS_ADMIN TLS_HEADERS CA
  *     RATE is requests per second of each of the four; FAULTS a file of fault ids; CLEAR and the like are ports; the
  *     HEADERS are folders of files of header lines, made by `mohs sign` for that port.
@@ -34,10 +37,13 @@
 #define IDLE_MAX     32
 #define SHOWN_MAX    10
 #define PATIENCE_MS  30000L
+#define FILLING_S    180 /* a soak that is shorter leaves the tables to fill as they do */
+#define ARN          "@arn@"
 
 struct scene {
     char *name, *method, *path, *header, *words, *body;
     unsigned weight;
+    atomic_long first[2]; /* of each mock: so many more of them before there is a mixture */
     long statuses[STATUSES_MAX];
     size_t status_count;
     atomic_ulong asked, whole, refused, throttled, faulty, left;
@@ -66,6 +72,7 @@ struct wire {
     long version;
     uint64_t rng;
     pthread_t thread;
+    char arn[512]; /* of the invocation that was begun last, for a path; "": none */
 };
 
 static struct scene scenes[SCENES_MAX];
@@ -76,7 +83,9 @@ static size_t fault_count;
 static struct side sides[2];
 static const char *ca;
 static double rate;
-static uint64_t end_ns;
+static bool filling;
+static uint64_t begin_ns, end_ns;
+static atomic_long to_fill; /* requests */
 static atomic_ulong unexpected, hostile, admin_calls, curl_faults;
 static pthread_mutex_t print_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -128,7 +137,12 @@ static void read_scene(char *line)
         die("the table of traffic", "too many rows");
     struct scene *s = &scenes[scene_count++];
     s->name = column(&line);
-    s->weight = (unsigned)atoi(column(&line));
+    char *weight = column(&line), *first = strchr(weight, '+');
+    s->weight = (unsigned)atoi(weight);
+    for (size_t i = 0; i < 2 && first != NULL && filling; i++) {
+        s->first[i] = atol(first);
+        to_fill += s->first[i];
+    }
     for (char *list = column(&line), *one; (one = strsep(&list, ",")) != NULL && s->status_count < STATUSES_MAX;)
         s->statuses[s->status_count++] = atol(one);
     s->method = column(&line);
@@ -196,13 +210,56 @@ static void add_signed(struct slot *s, const char *name)
     fclose(f);
 }
 
+/* Of four requests three fill the tables of the mock, as long as there is one to fill. */
+static struct scene *choose_to_fill(struct wire *w)
+{
+    size_t side = (size_t)(w->side - sides);
+    if (to_fill <= 0 || draw(&w->rng, 4) == 0)
+        return NULL;
+    for (size_t i = 0; i < scene_count; i++) {
+        if (scenes[i].first[side] <= 0 || atomic_fetch_sub(&scenes[i].first[side], 1) <= 0)
+            continue;
+        if (atomic_fetch_sub(&to_fill, 1) == 1) {
+            printf("filled %.0f\n", (double)(now_ns() - begin_ns) / 1e9);
+            fflush(stdout);
+        }
+        return &scenes[i];
+    }
+    return NULL;
+}
+
 static struct scene *choose(struct wire *w)
 {
-    uint64_t at = draw(&w->rng, weights);
-    size_t i = 0;
-    while (at >= scenes[i].weight)
-        at -= scenes[i++].weight;
-    return &scenes[i];
+    for (;;) {
+        uint64_t at = draw(&w->rng, weights);
+        size_t i = 0;
+        while (at >= scenes[i].weight)
+            at -= scenes[i++].weight;
+        if (w->arn[0] != '\0' || strstr(scenes[i].path, ARN) == NULL)
+            return &scenes[i];
+    }
+}
+
+/* "@arn@" in a path, percent-encoded. */
+static void fill_path(const struct wire *w, const char *pattern, char *to, size_t max, uint64_t *rng)
+{
+    const char *at = strstr(pattern, ARN);
+    if (at == NULL) {
+        fill(pattern, to, max, rng);
+        return;
+    }
+    size_t n = (size_t)snprintf(to, max, "%.*s", (int)(at - pattern), pattern);
+    for (const char *p = w->arn; *p != '\0'; p++)
+        n += (size_t)snprintf(to + n, max - n, *p == ':' || *p == '/' ? "%%%02X" : "%c", (unsigned char)*p);
+    snprintf(to + n, max - n, "%s", at + strlen(ARN));
+}
+
+static void keep_arn(struct wire *w, const char *answer)
+{
+    const char *at = strstr(answer, "{\"invocationArn\":\"arn:");
+    size_t n = at == NULL ? 0 : strcspn(at + 18, "\"");
+    if (n > 0 && n < sizeof w->arn / 4)
+        snprintf(w->arn, sizeof w->arn, "%.*s", (int)n, at + 18);
 }
 
 /* ---- clients ---- */
@@ -245,13 +302,15 @@ static void begin(struct slot *s)
 {
     struct wire *w = s->wire;
     char url[2200];
-    s->scene = choose(w);
+    s->scene = s->faulty ? NULL : choose_to_fill(w);
+    if (s->scene == NULL)
+        s->scene = choose(w);
     s->got = 0;
     s->held[0] = '\0';
     s->leaves = draw(&w->rng, 100) < 5;
     s->leave_after = draw(&w->rng, 3000);
     fill(s->scene->body, s->body, sizeof s->body, &w->rng);
-    fill(s->scene->path, s->path, sizeof s->path, &w->rng);
+    fill_path(w, s->scene->path, s->path, sizeof s->path, &w->rng);
     snprintf(url, sizeof url, "%s://127.0.0.1:%u%s", w->side->scheme, w->side->port, s->path);
     choose_fields(s);
     curl_easy_reset(s->easy);
@@ -299,6 +358,7 @@ static void judge(struct slot *s, CURLcode code)
         unlooked_for(s->wire->name, c->name, status, code, s->held);
     } else {
         atomic_fetch_add(status < 300 ? &c->whole : &c->refused, 1);
+        keep_arn(s->wire, s->held);
     }
 }
 
@@ -570,17 +630,19 @@ int main(int argc, char **argv)
         return 2;
     }
     rate = atof(argv[2]);
+    filling = atof(argv[1]) >= FILLING_S;
     read_lines(argv[3], read_scene);
     read_lines(argv[4], read_fault);
     sides[0] = (struct side){(unsigned)atoi(argv[5]), (unsigned)atoi(argv[6]), argv[7], "http"};
     sides[1] = (struct side){(unsigned)atoi(argv[8]), (unsigned)atoi(argv[9]), argv[10], "https"};
     ca = argv[11];
     curl_global_init(CURL_GLOBAL_ALL);
-    end_ns = now_ns() + (uint64_t)(atof(argv[1]) * 1e9);
-    struct wire wires[] = {{"http/1.1", &sides[0], CURL_HTTP_VERSION_1_1, 1, 0},
-                           {"h2c", &sides[0], CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE, 2, 0},
-                           {"tls-http/1.1", &sides[1], CURL_HTTP_VERSION_1_1, 3, 0},
-                           {"tls-h2", &sides[1], CURL_HTTP_VERSION_2TLS, 4, 0}};
+    begin_ns = now_ns();
+    end_ns = begin_ns + (uint64_t)(atof(argv[1]) * 1e9);
+    struct wire wires[] = {{"http/1.1", &sides[0], CURL_HTTP_VERSION_1_1, 1, 0, ""},
+                           {"h2c", &sides[0], CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE, 2, 0, ""},
+                           {"tls-http/1.1", &sides[1], CURL_HTTP_VERSION_1_1, 3, 0, ""},
+                           {"tls-h2", &sides[1], CURL_HTTP_VERSION_2TLS, 4, 0, ""}};
     pthread_t others[2];
     for (size_t i = 0; i < 4; i++)
         pthread_create(&wires[i].thread, NULL, run_wire, &wires[i]);

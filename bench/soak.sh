@@ -6,11 +6,12 @@
 # descriptors and threads of each mock, and its admin API what the journal holds.
 #
 # The verdict, for each mock:
-#   memory       after the warm-up (a third of the time, and longer until the journal is full) the samples are cut in three; the
+#   memory       after the warm-up (a third of the time, and longer until the journal and the tables that have a bound are full:
+#                sessions, STS keys, inference profiles, asynchronous invocations) the samples are cut in three; the
 #                slope is from the median of the first to that of the last, so that a burst of a second does not count. What it
 #                comes to from the end of the warm-up to the last sample may be 3 % of the set and 1.5 MB, whichever is more.
 #                In bytes per request, which is what a leak would be, it stands beside. Under AddressSanitizer (freed memory is
-#                held back) and in less than two minutes (caches and tables still fill) the slope is only told; that nothing
+#                held back) and in less than three minutes (caches and tables still fill) the slope is only told; that nothing
 #                leaks is said by LeakSanitizer, at the end.
 #   descriptors  3 s after the clients have gone, as many as before they came
 #   threads      always the same
@@ -33,7 +34,8 @@ while [ $# -gt 0 ]; do
 done
 
 # judge FILE MEMORY: MEMORY is judge, or tell. Columns: second, RSS in KiB, descriptors, threads, journal bytes, its limit, entries
-# lost, requests; a line "before" and one "after" with the same columns behind the word.
+# lost, requests; a line "before" and one "after" with the same columns behind the word, and one "filled" with the second in
+# which the tables were full.
 judge() {
     awk -v memory="$2" '
     function median(from, to,    n, i, j, v, t) {
@@ -47,6 +49,7 @@ judge() {
     }
     function say(holds, what) { printf "  %s %s\n", holds ? "ok  " : "FAIL", what; failed += !holds }
     $1 == "before" { fds_before = $4; rss_before = $3; next }
+    $1 == "filled" { filled = $2; next }
     $1 == "after" { fds_after = $4; rss_after = $3; next }
     NF == 8 {
         n++; t[n] = $1; rss[n] = $2; asked[n] = $8
@@ -61,8 +64,9 @@ judge() {
         if (n < 9) { print "  FAIL only " n + 0 " samples"; exit 1 }
         first = int(n / 3) + 1
         if (full > first) first = full
+        while (first <= n && t[first] < filled) first++
         third = int((n - first + 1) / 3)
-        if (!full || third < 1) { print "  FAIL the journal was not full in time: too few requests, or too short"; exit 1 }
+        if (!full || third < 1) { print "  FAIL the journal or the tables were not full in time: too few requests, or too short"; exit 1 }
         a = median(first, first + third - 1); b = median(n - third + 1, n)
         span = t[n] - t[first]; apart = (t[n] + t[n - third + 1] - t[first] - t[first + third - 1]) / 2
         slope = (b - a) / apart; grown = slope * span
@@ -91,7 +95,7 @@ cc -O2 -g ${CLIENT_FLAGS:-} -D_GNU_SOURCE -o "$work/client" "$top/bench/soak-cli
     exit 77
 }
 memory=judge journal=4M
-[ "$soak_seconds" -ge 120 ] || memory=tell
+[ "$soak_seconds" -ge 180 ] || memory=tell
 [ "$soak_seconds" -ge 60 ] || journal=512K
 if grep -q __asan_init "$mohs"; then
     memory=tell
@@ -113,7 +117,7 @@ start() {
     local name=$1
     shift
     "$mohs" mock --port 0 --admin-port 0 --workers 2 --journal $journal --skew 12h --quota "$work/quota.json" --fixtures "$work/fixture.json" \
-        --latency lognormal:p50=0.5,p99=5 --ttft 1 --itl 0.2 --fault-headers --fault ThrottlingException@0.5% --fault shred:bytes=50@1% \
+        --async-duration 2s --latency lognormal:p50=0.5,p99=5 --ttft 1 --itl 0.2 --fault-headers --fault ThrottlingException@0.5% --fault shred:bytes=50@1% \
         "$@" 2>"$work/$name.err" &
     pid[$name]=$!
     children+=("$!")
@@ -162,10 +166,16 @@ bad=0
 wait "$client" || bad=1
 sleep 3 # farewells of TLS, and replies that were never to end, notice that their clients have gone
 cat "$work/client.out"
+filled=$(awk '$1 == "filled" { print $2 }' "$work/client.out")
+if [ "$soak_seconds" -ge 180 ] && [ -z "$filled" ]; then
+    echo "FAIL the tables were never full: too few requests"
+    bad=1
+fi
 echo "load average when it ended: $(cut -d ' ' -f 1-3 /proc/loadavg)"
 for name in clear tls; do
     echo "mock $name"
     echo "after $(sample $name 0)" >>"$work/$name.samples"
+    echo "filled ${filled:-0}" >>"$work/$name.samples"
     judge "$work/$name.samples" $memory || bad=1
     kill -INT "${pid[$name]}" 2>/dev/null || { echo "  FAIL it was gone: $(tail -n 3 "$work/$name.err")"; bad=1; continue; }
     (sleep 10 && kill -KILL "${pid[$name]}" 2>/dev/null) &

@@ -16,6 +16,10 @@ judged() {
 }
 make 0 18 4194000 > samples; judged 0 'ok   memory'
 make 40 18 4194000 > samples; judged 1 'FAIL memory'
+# what grows until the tables are full, and no longer
+make 0 18 4194000 | awk 'NF == 8 && $1 != "before" && $1 != "after" { $2 += $1 < 70 ? $1 * 200 : 14000 } { print }' > samples
+judged 1 'FAIL memory'; echo "filled 70" >> samples; judged 0 'ok   memory'
+echo "filled 119" >> samples; judged 1 'FAIL the journal or the tables were not full in time'
 make 0 19 4194000 > samples; judged 1 'FAIL descriptors: 18 before, up to 69, 19 after'
 make 0 18 6000000 > samples; judged 1 'FAIL journal'
 make 0 18 4194000 | sed 's/^60 \([0-9]* [0-9]*\) 4/60 \1 5/' > samples; judged 1 'FAIL threads: 4 to 5'
