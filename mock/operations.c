@@ -425,6 +425,16 @@ static void judge(struct visit *v)
     visit_charge(v);
 }
 
+/* A client that corrects its own clock does it by the Date of an answer. Replies that say a Date keep theirs. */
+static void date_by_clock(const struct mock *m, struct plan *plan)
+{
+    char date[HTTP_DATE_SIZE];
+    if (plan == NULL || clock_offset_ms(&m->clock) == 0 || http_headers_get(&plan->headers, "Date") != NULL)
+        return;
+    http_print_date(clock_s(&m->clock), date, sizeof date);
+    plan_header(plan, "Date", date);
+}
+
 void operations_handle(void *ctx, struct exchange *x)
 {
     struct mock *m = ctx;
@@ -451,8 +461,10 @@ void operations_handle(void *ctx, struct exchange *x)
     serve(&v, &o);
     count(&v, &o);
     on_end(&v, &o, keep(&v, &o));
-    if (o.relay == NULL)
+    if (o.relay == NULL) {
+        date_by_clock(m, o.plan);
         exchange_reply(x, o.plan);
+    }
     choice_release(&o.choice);
     session_drop(&v.held_session);
     native_request_release(&v.native);

@@ -188,10 +188,10 @@ const char *http_reason(int status)
     return "";
 }
 
-void http_print_date(char *to, size_t max)
+void http_print_date(int64_t seconds, char *to, size_t max)
 {
-    time_t now = (time_t)(wall_ns() / 1000000000);
+    time_t at = (time_t)seconds;
     struct tm t;
-    if (!gmtime_r(&now, &t) || strftime(to, max, "%a, %d %b %Y %H:%M:%S GMT", &t) == 0)
+    if (!gmtime_r(&at, &t) || strftime(to, max, "%a, %d %b %Y %H:%M:%S GMT", &t) == 0)
         to[0] = '\0';
 }

@@ -53,8 +53,8 @@ void http_headers_copy(struct http_headers *to, const struct http_headers *from)
 
 const char *http_reason(int status); /* "Too Many Requests"; "" for numbers without a registered phrase */
 
-/* The date of a message now, RFC 9110 section 5.6.7; at least HTTP_DATE_SIZE bytes. */
+/* A date, of seconds since the epoch, as RFC 9110 section 5.6.7 has it; `max` is at least HTTP_DATE_SIZE. */
 #define HTTP_DATE_SIZE 40
-void http_print_date(char *to, size_t max);
+void http_print_date(int64_t seconds, char *to, size_t max);
 
 #endif

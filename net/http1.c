@@ -12,6 +12,8 @@
 #include "net/exchange.h"
 
 #include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -386,12 +388,37 @@ static size_t leave_escapes(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
+/* MHD answers what is no HTTP by itself and asks nobody; all we have of it is the sentence for its log. Of that, what it
+ * told the peer between <body> and </body> is passed on, without the tags. Its other sentences are about sockets. */
+static void on_log(void *cls, const char *format, va_list values)
+{
+    struct http1 *h = cls;
+    const struct server_config *config = &h->worker->server->config;
+    char all[1024], line[512];
+    if (!config->log || strncmp(format, "Error processing request", 24) != 0)
+        return;
+    (void)vsnprintf(all, sizeof all, format, values);
+    const char *p = strstr(all, "<body>"), *end = strstr(all, "</body>");
+    if (!p || !end)
+        return;
+    size_t n = (size_t)snprintf(line, sizeof line, "a peer sent what is no HTTP/1.1 and was told: ");
+    for (bool tag = false; p < end && n + 1 < sizeof line; p++) {
+        tag = *p == '<' || (tag && p[-1] != '>');
+        if (!tag)
+            line[n++] = *p;
+    }
+    line[n] = '\0';
+    config->log(config->ctx, line);
+}
+
 static struct MHD_Daemon *start_daemon(struct http1 *h)
 {
     const struct server_config *config = &h->worker->server->config;
-    unsigned flags = (unsigned)MHD_USE_NO_LISTEN_SOCKET | (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME;
+    unsigned flags = (unsigned)MHD_USE_NO_LISTEN_SOCKET | (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
+                     (unsigned)MHD_USE_ERROR_LOG;
     unsigned idle_s = (config->idle_timeout_ms + 999) / 1000;
     return MHD_start_daemon(flags, 0, NULL, NULL, on_request, h,                                 //
+                            MHD_OPTION_EXTERNAL_LOGGER, on_log, h,                               //
                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,                      //
                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,                        //
                             MHD_OPTION_URI_LOG_CALLBACK, on_target, h,                           //

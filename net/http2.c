@@ -199,7 +199,7 @@ static int submit_head(struct http2_stream *s, bool body_follows)
         (void)snprintf(length, sizeof length, "%lld", (long long)x->plan->content_length);
         fields[n++] = pair("content-length", length);
     }
-    http_print_date(date, sizeof date);
+    http_print_date((int64_t)(wall_ns() / 1000000000), date, sizeof date);
     if (!http_headers_get(headers, "Date"))
         fields[n++] = pair("date", date);
     n = add_oddities(x->plan, fields, n);

@@ -52,7 +52,7 @@ static void print_lengths(const struct plan *plan, enum framing framing, struct 
 static void print_head(const struct plan *plan, enum framing framing, struct buf *out)
 {
     char date[HTTP_DATE_SIZE];
-    http_print_date(date, sizeof date);
+    http_print_date((int64_t)(wall_ns() / 1000000000), date, sizeof date);
     if (plan->wire->odd & PLAN_BAD_STATUS)
         buf_addf(out, "HTTP/1.1 2oo Fine\r\n");
     else

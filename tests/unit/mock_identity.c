@@ -7,6 +7,21 @@
 
 /* ---- the clock ---- */
 
+/* SDKs correct their clocks by it; the header is the only thing that says it. */
+static void answers_are_dated_by_the_clock(void)
+{
+    static const char *const bodies[] = {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}]}", "{"};
+    struct mock_config config = {0};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(reply_release) struct reply moved = admin(m, "POST", "/clock", "{\"set\":\"2019-05-06T07:08:09Z\"}");
+    CU_ASSERT_EQUAL(moved.status, 200);
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        CLEANUP(reply_release) struct reply r = ask(m, "/model/amazon.nova-lite-v1%3A0/converse", bodies[i]);
+        const char *date = http_headers_get(&r.headers, "Date");
+        CLAIM(date != NULL && strncmp(date, "Mon, 06 May 2019 07:0", 21) == 0, "%d %s", r.status, date);
+    }
+}
+
 static void the_clock_is_moved_over_the_admin_api(void)
 {
     struct mock_config config = {.clock_offset_ms = -60000};
@@ -395,6 +410,7 @@ static void a_mismatch_can_be_told_at_length_and_is_not_logged(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
+        {"answers are dated by the clock", answers_are_dated_by_the_clock},
         {"the clock is moved over the admin API", the_clock_is_moved_over_the_admin_api},
         {"signatures are judged by the clock", signatures_are_judged_by_the_clock},
         {"offsets are read as people write them", offsets_are_read_as_people_write_them},

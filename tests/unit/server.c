@@ -154,6 +154,10 @@ static void bad_requests_are_refused_and_nothing_hangs(void)
         close(fd);
     }
     CU_ASSERT_EQUAL(locked(&rig.handled), 0);
+    pthread_mutex_lock(&rig.lock); /* of the last row */
+    CU_ASSERT_STRING_EQUAL(rig.log, "a peer sent what is no HTTP/1.1 and was told: Your HTTP request has wrong value for "
+                                    "Content-Length header.");
+    pthread_mutex_unlock(&rig.lock);
     rig_stop();
 }
 
