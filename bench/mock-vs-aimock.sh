@@ -255,6 +255,8 @@ paced_table() {
 # ---- the run ----
 
 echo "mohs $("$mohs" --version | awk '{ print $NF; exit }'), aimock $(get "$aimock/package.json" d.version), node $(node --version), $(nproc) cores; $rounds rounds of $seconds s, $connections connections, $frames deltas a stream"
+load_average() { cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null || echo unknown; }
+echo "load average when it began: $(load_average)"
 echo
 
 for round in $(seq 5); do
@@ -289,6 +291,7 @@ for round in $(seq "$rounds"); do
 done
 echo
 closed_table
+echo "to reach: ConverseStream of 20 deltas, --workers 1, 5 times aimock's"
 echo
 printf '%-16s %-5s %8s %9s %9s   %-11s %s\n' "open loop" "" rate "mohs us" "aimock us" "mohs/aimock" "aimock - mohs, us, with 95 % interval"
 open_row converse Converse
@@ -307,6 +310,7 @@ for side in $sides; do
 done
 echo "(the journals are in it: up to 64 MB of whole requests here, the last 1000 requests there)"
 echo "resident at the end, mohs --workers 1 / aimock: $(ratio "$(resident_mb one)" "$(resident_mb aimock)")"
+echo "load average when it ended: $(load_average)"
 if [ -s "$work/reserves" ]; then
     echo
     echo "the load engine's own reserves (this machine was busy, or too small):"
