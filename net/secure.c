@@ -11,13 +11,18 @@
  * called for by the edge that makes it possible.
  *
  * When HTTP is done with a connection, the rest of what it said, close_notify, and the FIN may have to wait for a slow
- * peer: that is the farewell, which outlives the struct connection.
+ * peer: that is the farewell, which outlives the struct connection. It must also hear what the peer still says, and
+ * stay until the peer has everything: TCP answers what comes to a closed socket with a reset (RFC 9293 section
+ * 3.10.7.1), and a socket closed with bytes unread does the same (RFC 2525 section 2.17). Either drops what was not
+ * delivered yet.
  */
 #include "net/exchange.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,10 +30,14 @@
 
 #define RECORD        ((size_t)16 * 1024) /* the most that one record holds, RFC 8446 section 5.1 */
 #define PAIR_BYTES    (32 * 1024)         /* asked for each direction of the pair; Linux doubles it for its own needs */
-#define FAREWELL_NS   1000000000U         /* for the peer to close after our FIN */
+#define FAREWELL_NS   1000000000U         /* for the peer to close when it has everything and our FIN */
+#define LOOK_NS       250000000U          /* between two looks at what it has */
 #define FIRST_OF_TLS  22                  /* content type of a handshake record */
-#define REFUSAL_DRAIN 64                  /* blocks read from a peer that was refused, so that it sees why */
+#define DRAIN_BLOCKS  64                  /* read and dropped in a turn of the farewell ... */
+#define DRAIN_MAX     ((size_t)64 << 20)  /* ... and in all of it, as http1.c does for a 413 */
 #define ALL_EDGES     ((uint32_t)EPOLLIN | (uint32_t)EPOLLOUT | (uint32_t)EPOLLRDHUP | (uint32_t)EPOLLET)
+
+#define LEFT_UNKNOWN  SIZE_MAX
 
 struct secure {
     struct worker *worker;
@@ -47,6 +56,10 @@ struct secure {
     /* the farewell */
     struct watch watch;
     struct timer timer;
+    uint64_t until_ns; /* the peer's time, which begins anew whenever it has taken something ... */
+    uint64_t last_ns;  /* ... and the end of all patience with one that has everything */
+    size_t left;       /* at the last look, with the kernel; LEFT_UNKNOWN: more was given to it since */
+    size_t drained, drained_then;
     struct secure *next, *prev;
 };
 
@@ -122,11 +135,13 @@ static bool carry_out(struct secure *s)
                 break_pair(s);
                 return true;
             }
+            s->left = LEFT_UNKNOWN;
             buf_consume(&s->out, (size_t)n);
         }
         got = s->inner.fd >= 0 ? recv(s->inner.fd, block, sizeof block, MSG_DONTWAIT) : 0;
         if (got > 0) {
             n = tls_send(s->session, block, (size_t)got, false);
+            s->left = LEFT_UNKNOWN;
             keep_rest(s, &s->out, block, (size_t)got, n);
         }
     } while (got > 0);
@@ -205,9 +220,25 @@ static uint64_t idle_limit(const struct worker *w)
     return (uint64_t)w->server->config.idle_timeout_ms * 1000000U;
 }
 
-static void farewell_over(void *ctx)
+/* What the peer's machine does not have yet counts as not taken, and so does our FIN. A peer that has everything and
+ * goes on talking may not have read it: a reset would come before the rest. */
+static void look_at_peer(void *ctx)
 {
-    secure_free(ctx);
+    struct secure *s = ctx;
+    uint64_t now = now_ns();
+    int left = 0;
+    (void)ioctl(s->fd, SIOCOUTQ, &left);
+    bool all = s->said && left == 0;
+    if ((size_t)left != s->left || (all && s->drained != s->drained_then))
+        s->until_ns = now + (all ? FAREWELL_NS : idle_limit(s->worker));
+    if (!all || s->last_ns == 0)
+        s->last_ns = now + idle_limit(s->worker);
+    s->left = (size_t)left;
+    s->drained_then = s->drained;
+    if (now >= s->until_ns || now >= s->last_ns)
+        secure_free(s);
+    else
+        timer_set(s->worker->loop, &s->timer, now + LOOK_NS, look_at_peer, s);
 }
 
 /* The rest, close_notify and the FIN, as far as the socket takes them. */
@@ -216,33 +247,50 @@ static void say_rest(struct secure *s)
     if (s->said || !carry_out(s) || (!s->abrupt && !tls_goodbye(s->session)))
         return;
     s->said = true;
+    s->left = LEFT_UNKNOWN;
     (void)shutdown(s->fd, SHUT_WR);
-    timer_set(s->worker->loop, &s->timer, now_ns() + FAREWELL_NS, farewell_over, s);
 }
 
-/* Unread bytes would turn the close into a reset, which may overtake what was said. True: the peer has closed too. */
-static bool drain(struct secure *s)
+enum heard { HEARD_ALL, HEARD_A_PART, HEARD_FIN, HEARD_TOO_MUCH };
+
+static enum heard drain(struct secure *s)
 {
     unsigned char block[RECORD];
-    for (int i = 0; i < REFUSAL_DRAIN; i++) {
+    for (int i = 0; i < DRAIN_BLOCKS; i++) {
         ssize_t n = recv(s->fd, block, sizeof block, MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return false;
-        if (n <= 0)
-            return true;
+        if (n < 0)
+            return errno == EAGAIN ? HEARD_ALL : HEARD_TOO_MUCH;
+        if (n == 0)
+            return HEARD_FIN;
+        s->drained += (size_t)n;
+        if (s->drained > DRAIN_MAX)
+            return HEARD_TOO_MUCH;
     }
-    return true; /* it does not stop */
+    return HEARD_A_PART;
+}
+
+/* False: everything is said and the peer has closed too, or it has broken off. */
+static bool farewell_goes_on(struct secure *s)
+{
+    say_rest(s);
+    switch (drain(s)) {
+    case HEARD_ALL:
+        return true;
+    case HEARD_A_PART:
+        return watch_change(&s->watch, ALL_EDGES) == OK; /* an edge for the next part */
+    case HEARD_FIN:
+        return !s->said; /* it may well read on */
+    case HEARD_TOO_MUCH:
+        break;
+    }
+    return false;
 }
 
 static void farewell_event(void *ctx, uint32_t events)
 {
-    struct secure *s = ctx;
     (void)events;
-    say_rest(s);
-    if (!s->said) /* it reads, if slowly: its time begins anew */
-        timer_set(s->worker->loop, &s->timer, now_ns() + idle_limit(s->worker), farewell_over, s);
-    if (drain(s))
-        secure_free(s);
+    if (!farewell_goes_on(ctx))
+        secure_free(ctx);
 }
 
 void secure_end(struct connection *c)
@@ -257,14 +305,14 @@ void secure_end(struct connection *c)
         secure_free(s);
         return;
     }
-    timer_set(w->loop, &s->timer, now_ns() + idle_limit(w), farewell_over, s);
-    say_rest(s);
-    s->watch = (struct watch){.fd = s->fd, .ready = farewell_event, .ctx = s};
     s->next = w->farewells;
     if (s->next)
         s->next->prev = s;
     w->farewells = s;
-    if (drain(s) || watch_add(w->loop, &s->watch, ALL_EDGES, NULL) != OK)
+    s->left = LEFT_UNKNOWN;
+    timer_set(w->loop, &s->timer, now_ns() + LOOK_NS, look_at_peer, s);
+    s->watch = (struct watch){.fd = s->fd, .ready = farewell_event, .ctx = s};
+    if (watch_add(w->loop, &s->watch, ALL_EDGES, NULL) != OK || !farewell_goes_on(s))
         secure_free(s);
 }
 

@@ -3,41 +3,9 @@
  * The server and its scripts are those of server_rig.h; what is asked here is what cleartext cannot show: handshakes,
  * who is told what when one fails, and that every end of an answer ends the real connection as it should.
  */
-#include "server_rig.h"
+#include "tls_peer.h"
 
 #include <curl/curl.h>
-#include <errno.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <poll.h>
-#include <sys/stat.h>
-
-#include "net/tls.h"
-
-static struct tls *identity;
-static struct buf ca;
-
-static void start_with(struct server_config config)
-{
-    struct note note = {""};
-    buf_reset(&ca);
-    CU_ASSERT_EQUAL_FATAL(tls_new_self_signed("gateway.test", &identity, &ca, &note), OK);
-    config.tls = identity;
-    rig_start_with(config);
-}
-
-static void start(void)
-{
-    start_with((struct server_config){.idle_timeout_ms = 2000, .hang_limit_ms = 300, .max_body = 100000});
-}
-
-static void stop(void)
-{
-    rig_stop();
-    tls_free(identity);
-    identity = NULL;
-}
 
 static bool logged(const char *words)
 {
@@ -50,104 +18,6 @@ static bool logged(const char *words)
     }
     return false;
 }
-
-/* ---- a peer ---- */
-
-struct peer {
-    int fd;
-    SSL_CTX *context;
-    SSL *ssl;
-};
-
-static void trust(SSL_CTX *context)
-{
-    BIO *pem = BIO_new_mem_buf(ca.data, (int)ca.len);
-    X509 *x = PEM_read_bio_X509(pem, NULL, NULL, NULL);
-    (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(context), x);
-    X509_free(x);
-    BIO_free(pem);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_X509_STRICT);
-}
-
-/* Not shaken yet; alpn in wire form or NULL. */
-static struct peer peer_new(int version, const char *alpn)
-{
-    struct peer p = {.fd = dial(), .context = SSL_CTX_new(TLS_client_method())};
-    SSL_CTX_set_security_level(p.context, 0);
-    (void)SSL_CTX_set_min_proto_version(p.context, version);
-    (void)SSL_CTX_set_max_proto_version(p.context, version);
-    trust(p.context);
-    p.ssl = SSL_new(p.context);
-    if (alpn)
-        (void)SSL_set_alpn_protos(p.ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
-    (void)X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(p.ssl), "127.0.0.1");
-    (void)SSL_set_fd(p.ssl, p.fd);
-    return p;
-}
-
-static struct peer peer_dial(int version)
-{
-    struct peer p = peer_new(version, "\x08http/1.1");
-    CLAIM(SSL_connect(p.ssl) == 1, "no handshake: %s", ERR_reason_error_string(ERR_peek_error()));
-    return p;
-}
-
-static void peer_free(struct peer *p)
-{
-    SSL_free(p->ssl);
-    SSL_CTX_free(p->context);
-    if (p->fd >= 0)
-        close(p->fd);
-    ERR_clear_error();
-}
-
-static void say(struct peer *p, const char *what)
-{
-    CU_ASSERT_EQUAL(SSL_write(p->ssl, what, (int)strlen(what)), (int)strlen(what));
-}
-
-static void ask(struct peer *p, const char *path, const char *more)
-{
-    char request[256];
-    (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n", path, more);
-    say(p, request);
-}
-
-enum ending { REACHED, NOTIFIED, TRUNCATED, RESET, SILENT };
-static const char *const ending_names[] = {"reached", "notified", "truncated", "reset", "silent"};
-
-/* Read until `end` is the end of what came, or the connection ends: how. */
-static enum ending hear(struct peer *p, struct buf *in, const char *end)
-{
-    size_t n = end ? strlen(end) : 0;
-    for (;;) {
-        if (end && in->len >= n && memcmp(in->data + in->len - n, end, n) == 0)
-            return REACHED;
-        char part[65536];
-        ERR_clear_error();
-        errno = 0;
-        int got = SSL_read(p->ssl, part, sizeof part);
-        if (got > 0) {
-            buf_add(in, (struct span){(unsigned char *)part, (size_t)got});
-            continue;
-        }
-        int error = SSL_get_error(p->ssl, got);
-        if (error == SSL_ERROR_ZERO_RETURN)
-            return NOTIFIED;
-        if (error == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-            return TRUNCATED;
-        return errno == ECONNRESET ? RESET : SILENT;
-    }
-}
-
-static const char *body_of(const struct buf *in)
-{
-    const char *body = strstr(buf_text(in), "\r\n\r\n");
-    return body ? body + 4 : "(no head)";
-}
-
-static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
 /* ---- what every end looks like ---- */
 
@@ -164,8 +34,6 @@ static void every_end_of_an_answer_is_that_of_the_connection(void)
         {"/joined", "Connection: close\r\n", "1e\r\n012345678901234567890123456789\r\n0\r\n\r\n", NOTIFIED, 30, 3,
          DELIVERY_COMPLETE},
         {"/stamped", "", "1e\r\nA123456789B123456789C123456789\r\n0\r\n\r\n", REACHED, 30, 3, DELIVERY_COMPLETE},
-        {"/paced", "", "a\r\n0123456789\r\na\r\n0123456789\r\na\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", REACHED,
-         40, 4, DELIVERY_COMPLETE},
         {"/alone", "", "4\r\n0123\r\n4\r\n4567\r\n2\r\n89\r\n4\r\n0123\r\n4\r\n4567\r\n2\r\n89\r\n0\r\n\r\n", REACHED,
          20, 2, DELIVERY_COMPLETE},
         {"/slow-unary", "", "0123456789", REACHED, 10, 0, DELIVERY_COMPLETE},
@@ -196,6 +64,30 @@ static void every_end_of_an_answer_is_that_of_the_connection(void)
                   d.events);
             peer_free(&p);
         }
+    stop();
+}
+
+/* One chunk for each piece, or for several that are late together. */
+static void a_paced_answer_comes_whole(void)
+{
+    start();
+    for (size_t v = 0; v < COUNT_OF(versions); v++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        struct peer p = peer_dial(versions[v]);
+        ask(&p, "/paced", "");
+        CU_ASSERT_EQUAL(hear(&p, &in, "\r\n0\r\n\r\n"), REACHED);
+        size_t digits = 0;
+        bool in_order = true;
+        char *at = NULL;
+        char *line = strtok_r(strstr(in.data, "\r\n\r\n") + 4, "\r\n", &at);
+        for (; line; line = strtok_r(NULL, "\r\n", &at))
+            for (line = strtok_r(NULL, "\r\n", &at); line && *line; line++, digits++)
+                in_order = in_order && *line == (char)('0' + digits % 10);
+        CLAIM(digits == 40 && in_order, "%zu digits", digits);
+        struct delivery d = delivery_of(v + 1);
+        CU_ASSERT_TRUE(d.end == DELIVERY_COMPLETE && d.bytes == 40 && d.events == 4);
+        peer_free(&p);
+    }
     stop();
 }
 
@@ -342,29 +234,6 @@ static void too_much_is_refused_with_its_status_and_a_goodbye(void)
 }
 
 /* ---- peers that leave ---- */
-
-static void close_only(struct peer *p)
-{
-    close(p->fd);
-    p->fd = -1;
-}
-
-static void notify_only(struct peer *p)
-{
-    (void)SSL_shutdown(p->ssl);
-}
-
-static void half_close(struct peer *p)
-{
-    (void)shutdown(p->fd, SHUT_WR);
-}
-
-static void reset_only(struct peer *p)
-{
-    struct linger none = {1, 0};
-    setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    close_only(p);
-}
 
 static void a_peer_that_leaves_is_noticed_however_it_does(void)
 {
@@ -730,6 +599,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         {"every end of an answer is that of the connection", every_end_of_an_answer_is_that_of_the_connection},
+        {"a paced answer comes whole", a_paced_answer_comes_whole},
         {"pieces that are alone are records of their own", pieces_that_are_alone_are_records_of_their_own},
         {"a slow reader gets everything", a_slow_reader_gets_everything},
         {"a slow reader gets everything of a connection that closes",
