@@ -122,12 +122,8 @@ static cJSON *chat_of(const cJSON *body, const cJSON *items)
 /* What native bodies do not say, and these do. */
 static void add_wishes(cJSON *asked, const cJSON *chat)
 {
-    const char *effort = json_str(chat, "reasoning_effort"), *choice = json_str(chat, "tool_choice");
+    const char *choice = json_str(chat, "tool_choice");
     const char *format = json_str(json_member(chat, "response_format"), "type");
-    if (effort != NULL && strcmp(effort, "none") != 0) {
-        cJSON *fields = cJSON_AddObjectToObject(asked, "additionalModelRequestFields");
-        (void)cJSON_AddStringToObject(cJSON_AddObjectToObject(fields, "reasoning_config"), "type", "enabled");
-    }
     if (choice != NULL && strcmp(choice, "none") == 0)
         cJSON_DeleteItemFromObjectCaseSensitive(asked, "toolConfig");
     if (format != NULL && strcmp(format, "json_object") == 0) {

@@ -218,7 +218,8 @@ static bool wants_reasoning(const cJSON *body)
         if (cJSON_IsString(type) && strcmp(type->valuestring, "disabled") != 0)
             return true;
     }
-    return false;
+    const cJSON *effort = json_at(body, "/additionalModelRequestFields/reasoning_effort"); /* gpt-oss */
+    return cJSON_IsString(effort) && strcmp(effort->valuestring, "none") != 0;
 }
 
 static void add_reasoning(const struct visit *v, struct answer *a, const cJSON *message)

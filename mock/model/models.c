@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "mock/native/native.h"
 #include "protocol/data.h"
 #include "protocol/glob.h"
 
@@ -394,6 +395,20 @@ static void read_life(struct model *out, const cJSON *life)
     (void)date_ms(json_member(life, "end"), &out->end_ms);
 }
 
+/* Converse is for models that answer in text; those with bodies for vectors, orders and pictures have no turn to take. */
+static bool can_converse(const struct model *m, const cJSON *output)
+{
+    const cJSON *word;
+    bool text = output == NULL;
+    cJSON_ArrayForEach(word, output)
+    {
+        if (strcmp(word->valuestring, "SPEECH") == 0)
+            return false;
+        text = text || strcmp(word->valuestring, "TEXT") == 0;
+    }
+    return text && !native_find(m->id, NULL)->embeds;
+}
+
 static enum err read_row(const struct models *m, struct model *out, const cJSON *row, const struct api *api,
                          struct note *note)
 {
@@ -415,6 +430,7 @@ static enum err read_row(const struct models *m, struct model *out, const cJSON 
     out->claude = strcmp(out->provider, "anthropic") == 0;
     out->refuse = json_str(row, "refuse");
     out->row = row;
+    out->converses = can_converse(out, json_member(row, "output"));
     e = read_profiles(m, out, row, note);
     return e != OK ? e : read_refuse(api, out, note);
 }
@@ -498,6 +514,7 @@ enum err models_load(struct models **out, const struct api *api, struct span ove
                                 .burndown = 1,
                                 .name = "this model",
                                 .streaming = true,
+                                .converses = true,
                                 .on_demand = true,
                                 .any_order = true,
                                 .tools = true,

@@ -22,6 +22,7 @@ struct model {
     const char *provider; /* "anthropic" */
     const char *name;     /* for people */
     bool streaming;
+    bool converses;   /* its output is text and nothing but text, so Converse takes it */
     bool on_demand;   /* false: only through an inference profile */
     bool provisioned; /* provisioned throughput can be bought */
     bool caching;     /* prompt caching */

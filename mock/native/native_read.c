@@ -393,6 +393,11 @@ void read_chat(const struct native_family *f, const cJSON *body, cJSON *asked)
     add_limits(asked, most != NULL ? most : json_member(body, "max_tokens"), json_member(body, "stop"));
     add_samplers(asked, body);
     add_schema(asked, json_at(body, "/response_format/json_schema/schema"));
+    const char *effort = json_str(body, "reasoning_effort");
+    if (effort != NULL && strcmp(effort, "none") != 0) {
+        cJSON *fields = cJSON_AddObjectToObject(asked, "additionalModelRequestFields");
+        (void)cJSON_AddStringToObject(cJSON_AddObjectToObject(fields, "reasoning_config"), "type", "enabled");
+    }
 }
 
 /* ---- Cohere Command R ---- */

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define PREFIX         "The model returned the following errors: "
+#define PREFIX         RULE_RETURNED
 #define TEXTS_LENGTH   2048 /* characters of one text to embed */
 #define TELL_FIRST_MAX 1
 
@@ -20,7 +20,6 @@ static void add_text(const struct visit *v, struct finding *f, const char *id, c
     struct span said = buf_span(&whole);
     if (span_has_prefix(said, PREFIX))
         said = span_from(said, strlen(PREFIX));
-    buf_reset(&f->whole);
     buf_add(&f->whole, said);
 }
 
@@ -50,14 +49,16 @@ static size_t missing(const struct native_request *r, char *first, size_t size)
     return count;
 }
 
-/* How many members are there that the family does not know. */
-static size_t strangers(const struct native_request *r, char *first, size_t size)
+/* How many members are there that the family does not know, and `besides` does not name. */
+static size_t strangers(const struct native_family *family, const cJSON *body, const char *besides, char *first,
+                        size_t size)
 {
-    const cJSON *member, *body = cJSON_IsObject(r->body) ? r->body : NULL;
+    const cJSON *member, *object = cJSON_IsObject(body) ? body : NULL;
     size_t count = 0;
-    cJSON_ArrayForEach(member, body)
+    cJSON_ArrayForEach(member, object)
     {
-        if (r->family->known != NULL && !in_words(r->family->known, span_of(member->string)) && count++ == 0)
+        struct span name = span_of(member->string);
+        if (family->known != NULL && !in_words(family->known, name) && !in_words(besides, name) && count++ == 0)
             (void)snprintf(first, size, "%s", member->string);
     }
     return count;
@@ -75,7 +76,7 @@ bool rule_native_schema(const struct visit *v, struct finding *f)
     char lacks[128], strange[128], count[24];
     if (r->family == NULL || r->family->claude || !cJSON_IsObject(r->body))
         return false;
-    size_t n = missing(r, lacks, sizeof lacks), m = strangers(r, strange, sizeof strange);
+    size_t n = missing(r, lacks, sizeof lacks), m = strangers(r->family, r->body, "", strange, sizeof strange);
     if (n + m == 0)
         return false;
     (void)snprintf(count, sizeof count, "%zu", n + m);
@@ -119,10 +120,65 @@ bool rule_claude_lacks(const struct visit *v, struct finding *f)
 bool rule_claude_extra(const struct visit *v, struct finding *f)
 {
     char first[128];
-    if (v->native.family == NULL || !v->native.family->claude || strangers(&v->native, first, sizeof first) == 0)
+    if (v->native.family == NULL || !v->native.family->claude ||
+        strangers(v->native.family, v->native.body, "", first, sizeof first) == 0)
         return false;
     add_text(v, f, "model-claude-extra", "path", first);
     return true;
+}
+
+/* ---- additionalModelRequestFields: members of the native body, beside those that Converse makes itself ---- */
+
+/* Names that Converse takes for Claude and the native body does not have. */
+#define FIELDS_OF_CONVERSE "reasoning_config"
+
+static const struct native_family *family_of(const struct visit *v)
+{
+    bool known = v->model.row != NULL && v->model.row->id[0] != '\0';
+    return native_find(known ? v->model.row->id : v->model_id, v->body);
+}
+
+bool rule_fields_claude(const struct visit *v, struct finding *f)
+{
+    char first[128];
+    const struct native_family *family = family_of(v);
+    const cJSON *fields = json_member(v->body, "additionalModelRequestFields");
+    if (!family->claude || strangers(family, fields, FIELDS_OF_CONVERSE, first, sizeof first) == 0)
+        return false;
+    buf_adds(&f->whole, PREFIX);
+    add_text(v, f, "model-claude-extra", "path", first);
+    return true;
+}
+
+bool rule_fields_schema(const struct visit *v, struct finding *f)
+{
+    char first[128], count[24];
+    const struct native_family *family = family_of(v);
+    size_t n = family->claude ? 0
+                              : strangers(family, json_member(v->body, "additionalModelRequestFields"), "", first,
+                                          sizeof first);
+    if (n == 0)
+        return false;
+    buf_adds(&f->whole, PREFIX);
+    (void)snprintf(count, sizeof count, "%zu", n);
+    if (n > TELL_FIRST_MAX)
+        add_text(v, f, "model-schema-many", "n", count);
+    else
+        add_text(v, f, "model-schema-extraneous", "key", first);
+    return true;
+}
+
+/* `model` in the body of gpt-oss may be left out, and is the model of the path otherwise: its id, or the whole of what
+ * the path says. */
+bool rule_native_model(const struct visit *v, struct finding *f)
+{
+    const char *said = json_str(v->native.body, "model");
+    const struct model *m = v->model.row;
+    if (said == NULL || v->native.family == NULL || strcmp(v->native.family->id, "openai-gpt-oss") != 0 || m == NULL ||
+        m->id[0] == '\0')
+        return false;
+    f->word = said;
+    return strcmp(said, m->id) != 0 && strcmp(said, v->model_id) != 0;
 }
 
 bool rule_claude_empty_text(const struct visit *v, struct finding *f)

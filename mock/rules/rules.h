@@ -15,6 +15,9 @@ enum err rules_init(const struct mock_config *config, const struct api *api, boo
  */
 void rules_check(struct visit *v);
 
+/* What Converse puts before the words of a model. */
+#define RULE_RETURNED "The model returned the following errors: "
+
 /* Where a rule is broken, and with what: the placeholders of its text. Positions count from 0. */
 struct finding {
     size_t i, j, k;
@@ -27,6 +30,8 @@ struct finding {
 typedef bool rule_broken(const struct visit *v, struct finding *f);
 rule_broken rule_needs_profile;
 rule_broken rule_cannot_stream;
+rule_broken rule_cannot_converse;
+rule_broken rule_prompt_has_field;
 rule_broken rule_starts_otherwise;
 rule_broken rule_does_not_alternate;
 rule_broken rule_has_empty_content;
@@ -59,6 +64,9 @@ rule_broken rule_native_not_json;
 rule_broken rule_native_schema;
 rule_broken rule_native_text_too_long;
 rule_broken rule_native_image; /* native_image_rules.c */
+rule_broken rule_native_model;
+rule_broken rule_fields_claude;
+rule_broken rule_fields_schema;
 rule_broken rule_claude_lacks;
 rule_broken rule_claude_extra;
 rule_broken rule_claude_empty_text;
@@ -79,7 +87,8 @@ rule_broken rule_has_image_of_other_format;
 rule_broken rule_has_media_of_assistant;
 rule_broken rule_many_images_too_wide;
 rule_broken rule_too_many_images_and_documents;
-rule_broken rule_reads_s3;
+rule_broken rule_claude_reads_s3;
+rule_broken rule_other_reads_s3;
 rule_broken rule_titan_image_too_large;
 rule_broken rule_context_with_answer;
 rule_broken rule_mistral_stops;

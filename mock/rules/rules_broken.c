@@ -124,6 +124,24 @@ bool rule_context_full_other(const struct visit *v, struct finding *f)
     return context_full(v, f, false);
 }
 
+/* Real embedding and image models are refused, and so are those that speak; what is not in the catalogue may converse. */
+bool rule_cannot_converse(const struct visit *v, struct finding *f)
+{
+    (void)f;
+    return is_known(v) && !v->model.row->converses;
+}
+
+bool rule_prompt_has_field(const struct visit *v, struct finding *f)
+{
+    static const char *const fields[] = {"inferenceConfig", "system", "toolConfig", "additionalModelRequestFields"};
+    for (size_t i = 0; v->model.kind == MODEL_ID_PROMPT && i < COUNT_OF(fields); i++) {
+        f->word = fields[i];
+        if (json_member(v->body, fields[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* ---- turns ---- */
 
 bool rule_starts_otherwise(const struct visit *v, struct finding *f)
@@ -332,6 +350,18 @@ bool rule_mixed_use_turn(const struct visit *v, struct finding *f)
     return mixed_turn(v, f, "toolUse");
 }
 
+/* A member called __type, at any depth: the service keeps that name for itself. */
+static bool names_a_type(const cJSON *json)
+{
+    const cJSON *child, *members = cJSON_IsObject(json) || cJSON_IsArray(json) ? json : NULL;
+    cJSON_ArrayForEach(child, members)
+    {
+        if ((child->string != NULL && strcmp(child->string, "__type") == 0) || names_a_type(child))
+            return true;
+    }
+    return false;
+}
+
 static bool result_not_object(const struct visit *v, const cJSON *message, const cJSON *block, struct finding *f)
 {
     (void)v, (void)message;
@@ -340,7 +370,7 @@ static bool result_not_object(const struct visit *v, const cJSON *message, const
     cJSON_ArrayForEach(part, member(member(block, "toolResult"), "content"))
     {
         const cJSON *json = member(part, "json");
-        if (json != NULL && !cJSON_IsNull(json) && !cJSON_IsObject(json))
+        if (json != NULL && !cJSON_IsNull(json) && (!cJSON_IsObject(json) || names_a_type(json)))
             return true;
         f->k++;
     }
@@ -465,7 +495,16 @@ size_t rule_cache_points(const struct visit *v)
 bool rule_too_many_points(const struct visit *v, struct finding *f)
 {
     f->n = rule_cache_points(v);
-    return f->n > CACHE_POINTS_MAX && (!is_known(v) || v->model.row->claude);
+    if (f->n <= CACHE_POINTS_MAX || (is_known(v) && !v->model.row->claude))
+        return false;
+    if (v->native.body != NULL) { /* the model itself speaks, without what Converse puts before it */
+        char n[24];
+        CLEANUP(buf_release) struct buf said = BUF_INIT(REFUSAL_TEXT_MAX);
+        (void)snprintf(n, sizeof n, "%llu", (unsigned long long)f->n);
+        api_text_format(api_text(v->mock->api, "model-cache-max-4"), &said, "n", n, NULL);
+        buf_add(&f->whole, span_from(buf_span(&said), strlen(RULE_RETURNED)));
+    }
+    return true;
 }
 
 bool rule_points_on_other_model(const struct visit *v, struct finding *f)

@@ -253,10 +253,17 @@ static bool read_from_s3(const struct visit *v, const struct media *m, struct fi
     return json_member(json_item(m->value, "source"), "s3Location") != NULL;
 }
 
-bool rule_reads_s3(const struct visit *v, struct finding *f)
+bool rule_claude_reads_s3(const struct visit *v, struct finding *f)
 {
     f->word = "s3Uri";
-    return is_known(v) && strcmp(v->model.row->provider, "amazon") != 0 && any_media(v, f, read_from_s3);
+    return is_claude(v) && any_media(v, f, read_from_s3);
+}
+
+bool rule_other_reads_s3(const struct visit *v, struct finding *f)
+{
+    f->word = "s3Uri";
+    return is_known(v) && !is_claude(v) && strcmp(v->model.row->provider, "amazon") != 0 &&
+           any_media(v, f, read_from_s3);
 }
 
 /* ---- tools ---- */

@@ -851,6 +851,40 @@ static void every_fault_works_on_native_answers(void)
     }
 }
 
+/* ---- gpt-oss reasons when an effort is asked for, in the native body as on the compatible endpoint ---- */
+
+#define OSS_HELLO(x) "{\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]" x "}"
+
+static void gpt_oss_reasons_when_an_effort_is_given(void)
+{
+    static const struct {
+        const char *path, *body, *at;
+        bool reasons;
+    } asked[] = {
+        {"invoke", OSS_HELLO(",\"reasoning_effort\":\"low\""), "/choices/0/message/content", true},
+        {"invoke", OSS_HELLO(",\"reasoning_effort\":\"none\""), "/choices/0/message/content", false},
+        {"invoke", OSS_HELLO(""), "/choices/0/message/content", false},
+        {"converse", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}],"
+                     "\"additionalModelRequestFields\":{\"reasoning_effort\":\"high\"}}",
+         "/output/message/content/0/reasoningContent/reasoningText/text", true},
+    };
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "/model/openai.gpt-oss-20b-1%%3A0/%s", asked[i].path);
+        CLEANUP(reply_release) struct reply r = ask(m, path, asked[i].body);
+        const char *text = text_at(r.json, asked[i].at);
+        bool tagged = strncmp(text, "<reasoning>", 11) == 0 && strstr(text, "</reasoning>") != NULL;
+        bool found = strcmp(asked[i].path, "invoke") == 0 ? tagged : *text != '\0';
+        CLAIM(r.status == 200 && found == asked[i].reasons, "row %zu: %s", i, buf_text(&r.body));
+    }
+    CLEANUP(reply_release)
+    struct reply chat = ask(m, "/openai/v1/chat/completions",
+                            OSS_HELLO(",\"model\":\"openai.gpt-oss-20b-1:0\",\"reasoning_effort\":\"low\""));
+    CLAIM(*text_at(chat.json, "/choices/0/message/reasoning") != '\0', "%s", buf_text(&chat.body));
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -871,6 +905,7 @@ int main(void)
         {"a stream keeps its pace and says so", a_stream_keeps_its_pace_and_says_so},
         {"stamps lie below the base64", stamps_lie_below_the_base64},
         {"every fault works on native answers", every_fault_works_on_native_answers},
+        {"gpt-oss reasons when an effort is given", gpt_oss_reasons_when_an_effort_is_given},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_invoke", tests);

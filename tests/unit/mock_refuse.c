@@ -20,6 +20,22 @@
 #define I4       IMG "," IMG "," IMG "," IMG
 #define I20      I4 "," I4 "," I4 "," I4 "," I4
 
+#define POINTED  "{\"type\":\"text\",\"text\":\"a\",\"cache_control\":{\"type\":\"ephemeral\"}}"
+#define S3       "{\"image\":{\"format\":\"png\",\"source\":{\"s3Location\":{\"uri\":\"s3://bucket/a.png\"}}}}"
+#define GAVE(j)  "{\"toolResult\":{\"toolUseId\":\"x\",\"content\":[{\"json\":" j "}]}}"
+#define FIELDS(f) MX(USER(T("a")), "\"additionalModelRequestFields\":{" f "}")
+#define NOVA     "/model/amazon.nova-lite-v1%3A0/converse"
+#define LLAMA4   "/model/us.meta.llama4-scout-17b-instruct-v1%3A0/converse"
+#define OSS      "/model/openai.gpt-oss-20b-1%3A0/invoke"
+#define ARN      "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3A"
+#define PROMPT   ARN "prompt%2FABCDEFGHIJ%3A1/converse"
+#define PROFILE  ARN "application-inference-profile%2Fabc123/converse"
+
+#define NO_STREAM         "The model is unsupported for streaming."
+#define NO_FIELD(f)       "This model doesn't support the " f " field. Remove " f " and try again."
+#define NOT_OF_PROMPT(f)  "The " f " field can't be given when the model is a prompt. Remove " f " and try again."
+#define NO_CONVERSE                                                                                                    \
+    "This action doesn't support the model that you provided. Try again with a supported text or chat model."
 #define MODEL_INVALID "The provided model identifier is invalid."
 #define START_USER                                                                                                     \
     "A conversation must start with a user message. Try again with a conversation that starts with a user message."
@@ -116,6 +132,11 @@ static const struct row rows[] = {
      "the "
      "field and try again.",
      0, NULL},
+    {CONVERSE, MX(USER(T("a")) "," BOT(USE("x")) "," USER(GAVE("{\"a\":[{\"__type\":\"b\"}]}")), TOOLS),
+     "The format of the value at messages.2.content.0.toolResult.content.0.json is invalid. Provide a json object for "
+     "the field and try again.",
+     0, NULL},
+    {CONVERSE, MX(USER(T("a")) "," BOT(USE("x")) "," USER(GAVE("{\"a\":[{\"_type\":\"__type\"}]}")), TOOLS), NULL, 0, NULL},
     {CONVERSE,
      MX(USER(T("a")) "," BOT(USE("x")) "," USER(
             "{\"toolResult\":{\"toolUseId\":\"x\",\"content\":[],\"status\":\"error\"}}"),
@@ -135,6 +156,10 @@ static const struct row rows[] = {
     {CONVERSE, M(USER(I20 "," T("see"))), NULL, 0, NULL},
     {CONVERSE, M(USER(I20 "," IMG "," T("see"))), RETURNED "messages: too many images: image_count > 20", 0, NULL},
     {CONVERSE, M(USER(T("a") "," POINT "," POINT "," POINT "," POINT "," POINT)),
+     RETURNED "A maximum of 4 blocks with cache_control may be provided. Found 5.", 0, NULL},
+    {"/model/" HAIKU "/invoke",
+     "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":[" POINTED
+     "," POINTED "," POINTED "," POINTED "," POINTED "]}]}",
      "A maximum of 4 blocks with cache_control may be provided. Found 5.", 0, NULL},
     {CONVERSE, MX(USER(T("a") "," HOUR), "\"system\":[" T("s") "," POINT "]"),
      RETURNED
@@ -142,6 +167,52 @@ static const struct row rows[] = {
      "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.",
      0, NULL},
     {CONVERSE, M(USER(T("a") "," HOUR "," T("b") "," POINT)), NULL, 0, NULL},
+    {CONVERSE, M(USER(T("a") "," S3)), NO_FIELD("s3Uri"), 0, NULL},
+    {LLAMA4, M(USER(T("a") "," S3)), NULL, 0, NULL}, /* by --rule s3-others only */
+    {NOVA, M(USER(T("a") "," S3)), NULL, 0, NULL},
+    /* additionalModelRequestFields */
+    {CONVERSE, FIELDS("\"nope\":1"), RETURNED "nope: Extra inputs are not permitted", 0, NULL},
+    {STREAM, FIELDS("\"top_k\":5,\"nope\":1"), RETURNED "nope: Extra inputs are not permitted", 0, NULL},
+    {SONNET45, FIELDS("\"inferenceConfig\":{\"topK\":5}"), RETURNED "inferenceConfig: Extra inputs are not permitted", 0,
+     NULL},
+    {SONNET45,
+     FIELDS("\"top_k\":5,\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048},\"anthropic_beta\":[\"b\"],"
+            "\"metadata\":{\"user_id\":\"u\"},\"output_config\":{\"effort\":\"low\"}"),
+     NULL, 0, NULL},
+    {CONVERSE, FIELDS("\"reasoning_config\":{\"type\":\"enabled\",\"budget_tokens\":2048}"), NULL, 0, NULL},
+    {LLAMA31, FIELDS("\"nope\":1"),
+     RETURNED "Malformed input request: #: extraneous key [nope] is not permitted, please reformat your input and try "
+              "again.",
+     0, NULL},
+    {LLAMA31, FIELDS("\"nope\":1,\"neither\":2"),
+     RETURNED "Malformed input request: 2 schema violations found, please reformat your input and try again.", 0, NULL},
+    {LLAMA31, FIELDS("\"max_gen_len\":9"), NULL, 0, NULL},
+    {NOVA, FIELDS("\"inferenceConfig\":{\"topK\":5}"), NULL, 0, NULL},
+    {NOVA, FIELDS("\"nope\":1"), NULL, 0, NULL}, /* what it takes is not known */
+    {PROFILE, FIELDS("\"nope\":1"), NULL, 0, NULL},
+    /* prompts: what they hold is not given anew */
+    {PROMPT, HELLO, NULL, 0, NULL},
+    {PROMPT, "{\"promptVariables\":{\"a\":{\"text\":\"b\"}}}", NULL, 0, NULL},
+    {PROMPT, MX(USER(T("a")), "\"inferenceConfig\":{\"maxTokens\":9}"), NOT_OF_PROMPT("inferenceConfig"), 0, NULL},
+    {PROMPT, MX(USER(T("a")), "\"system\":[" T("s") "]"), NOT_OF_PROMPT("system"), 0, NULL},
+    {PROMPT, MX(USER(T("a")), TOOLS), NOT_OF_PROMPT("toolConfig"), 0, NULL},
+    {PROMPT, FIELDS("\"top_k\":5"), NOT_OF_PROMPT("additionalModelRequestFields"), 0, NULL},
+    /* models that do not converse, or do not stream */
+    {"/model/amazon.titan-embed-text-v2%3A0/converse", HELLO, NO_CONVERSE, 0, NULL},
+    {"/model/cohere.embed-english-v3/converse-stream", HELLO, NO_CONVERSE, 0, NULL},
+    {"/model/amazon.nova-canvas-v1%3A0/converse", HELLO, NO_CONVERSE, 0, NULL},
+    {"/model/stability.sd3-5-large-v1%3A0/converse", HELLO, NO_CONVERSE, 0, NULL},
+    {"/model/cohere.rerank-v3-5%3A0/converse", HELLO, NO_CONVERSE, 0, NULL},
+    {"/model/amazon.nova-sonic-v1%3A0/converse", HELLO, NO_CONVERSE, 0, NULL},
+    {"/model/amazon.titan-embed-text-v2%3A0/invoke-with-response-stream", "{\"inputText\":\"a\"}", NO_STREAM, 0, NULL},
+    {"/model/amazon.titan-embed-text-v2%3A0/invoke", "{\"inputText\":\"a\"}", NULL, 0, NULL},
+    {"/model/amazon.nova-canvas-v1%3A0/invoke-with-response-stream",
+     "{\"taskType\":\"TEXT_IMAGE\",\"textToImageParams\":{\"text\":\"a\"}}", NO_STREAM, 0, NULL},
+    {"/model/ai21.j2-mid-v1/invoke-with-response-stream", "{\"prompt\":\"a\"}", NO_STREAM, 0, NULL},
+    /* the model of a native body */
+    {OSS, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"model\":\"openai.gpt-oss-20b-1:0\"}", NULL, 0, NULL},
+    {OSS, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"model\":\"openai.gpt-oss-120b-1:0\"}",
+     "The model openai.gpt-oss-120b-1:0 of the request body is not the model of the request.", 0, NULL},
     /* constraints of the API model */
     {CONVERSE, MX(USER(T("a")), "\"inferenceConfig\":{\"temperature\":1.5}"),
      ONE "Value '1.5' at 'inferenceConfig.temperature'" FAILED "Member must have value less than or equal to 1", 0,
@@ -185,6 +256,17 @@ static void refuses_in_the_words_of_bedrock(void)
         CLAIM(strcmp(header(&r, "Content-Type"), "application/json") == 0, "row %zu: content type", i);
         CLAIM(strlen(header(&r, "x-amzn-RequestId")) == 36, "row %zu: request id", i);
     }
+}
+
+static void only_amazon_reads_s3_when_told(void)
+{
+    static const char *const on[] = {"s3-others", NULL};
+    struct mock_config config = {.rules_on = on};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(reply_release) struct reply llama = ask(m, LLAMA4, M(USER(T("a") "," S3)));
+    CLEANUP(reply_release) struct reply nova = ask(m, NOVA, M(USER(T("a") "," S3)));
+    CLAIM(strcmp(text_at(llama.json, "/message"), NO_FIELD("s3Uri")) == 0, "%s", buf_text(&llama.body));
+    CLAIM(nova.status == 200, "%s", buf_text(&nova.body));
 }
 
 static void tells_all_broken_constraints_at_once(void)
@@ -485,6 +567,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         {"refuses in the words of Bedrock", refuses_in_the_words_of_bedrock},
+        {"only Amazon reads S3, when told", only_amazon_reads_s3_when_told},
         {"tells all broken constraints at once", tells_all_broken_constraints_at_once},
         {"knows no other path", knows_no_other_path},
         {"takes JSON only", takes_json_only},
