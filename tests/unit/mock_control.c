@@ -299,6 +299,56 @@ static void an_application_profile_answers_as_its_model(void)
     CU_ASSERT(forget.status == 200 && gone.status == 400);
 }
 
+/* Every ARN that a List operation gives for something that answers, asked with Converse: what is listed is there. A
+ * model that does not talk, or only through a profile, or streams alone, says so; none says that its id is wrong. */
+static void ask_listed(struct mock *m, const char *list, const char *arn, size_t *answered)
+{
+    CLEANUP(buf_release) struct buf path = BUF_INIT(BUF_ANY);
+    struct arns a = {.profile = ""};
+    (void)snprintf(a.profile, sizeof a.profile, "%s", arn);
+    fill("/model/$P/converse", &a, true, &path);
+    CLEANUP(reply_release)
+    struct reply r = fetch(mock_port(m), "POST", buf_text(&path),
+                           "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}]}", NULL, &usual_key);
+    const char *said = text_at(r.json, "/message");
+    bool fits = strstr(said, "throughput isn") != NULL || strstr(said, "supported text or chat model") != NULL;
+    CLAIM(*arn != '\0' && (r.status == 200 || (r.status == 400 && fits)), "%s: %s: %d %s", list, arn, r.status, said);
+    *answered += r.status == 200;
+}
+
+static void what_is_listed_can_be_asked(void)
+{
+    static const struct {
+        const char *path, *items, *arn;
+        bool all; /* of them answer */
+    } lists[] = {
+        {"/foundation-models", "modelSummaries", "modelArn", false},
+        {"/inference-profiles?maxResults=1000", "inferenceProfileSummaries", "inferenceProfileArn", false},
+        {"/imported-models", "modelSummaries", "modelArn", true},
+        {"/custom-models", "modelSummaries", "modelArn", true},
+        {"/model-customization/custom-model-deployments", "modelDeploymentSummaries", "customModelDeploymentArn", true},
+        {"/provisioned-model-throughputs", "provisionedModelSummaries", "provisionedModelArn", true},
+        {"/provisioned-model-throughputs", "provisionedModelSummaries", "modelArn", true},
+        {"/prompt-routers", "promptRouterSummaries", "promptRouterArn", true},
+        {"/marketplace-model/endpoints", "marketplaceModelEndpoints", "endpointArn", true},
+    };
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "GET", lists[i].path, "", NULL, &usual_key);
+        const cJSON *item, *items = json_member(r.json, lists[i].items);
+        size_t n = 0, answered = 0;
+        cJSON_ArrayForEach(item, items)
+        {
+            const char *arn = json_str(item, lists[i].arn);
+            ask_listed(m, lists[i].path, arn != NULL ? arn : "", &answered);
+            n++;
+        }
+        CLAIM(n > 0 && answered > 0 && (!lists[i].all || answered == n), "%s: %zu of %zu answered", lists[i].path,
+              answered, n);
+    }
+}
+
 static void a_job_goes_through_its_states_by_the_clock(void)
 {
     static const struct {
@@ -420,6 +470,7 @@ int main(void)
         {"every answer fits the API model", every_answer_fits_the_api_model},
         {"pages hold every profile once", pages_hold_every_profile_once},
         {"an application profile answers as its model", an_application_profile_answers_as_its_model},
+        {"what is listed can be asked", what_is_listed_can_be_asked},
         {"a job goes through its states by the clock", a_job_goes_through_its_states_by_the_clock},
         {"regions do not see each other", regions_do_not_see_each_other},
         {"state has ceilings", state_has_ceilings},
