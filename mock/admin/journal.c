@@ -155,13 +155,22 @@ static bool is_word(const char *value, const char *pattern)
     return pattern == NULL || (value != NULL && glob_fits(span_of(pattern), span_of(value)));
 }
 
+/* A fixture is asked for by its name, or by all that the journal says of it: name and place. */
+static bool is_fixture(const struct entry *e, const char *pattern)
+{
+    struct span label = text(e, e->pieces[PIECE_FIXTURE]);
+    const char *place = span_find(label, " (");
+    struct span name = place == NULL ? label : span_cut(label, 0, (size_t)(place - (const char *)label.p));
+    return pattern == NULL || glob_fits(span_of(pattern), name) || glob_fits(span_of(pattern), label);
+}
+
 static bool passes(const struct entry *e, const struct journal_filter *f)
 {
     return e->seq > f->since && (f->only == 0 || e->seq == f->only) && is_of(e, f->session) &&
            (f->status_to == 0 || (e->status >= f->status_from && e->status <= f->status_to)) &&
            is_word(e->verdict, f->verdict) && is_word(e->source, f->source) &&
            is_like(e, e->pieces[PIECE_OPERATION], f->operation) && is_like(e, e->pieces[PIECE_MODEL], f->model) &&
-           is_like(e, e->pieces[PIECE_FIXTURE], f->fixture);
+           is_fixture(e, f->fixture);
 }
 
 /* The list of the ended, without those of a session. */

@@ -109,12 +109,37 @@ static void refuse(struct visit *v)
         say(v, "InvalidSignatureException", "message", SPAN_EMPTY);
 }
 
+#define QUOTED(s) (int)((s).n < 80 ? (s).n : 80), (const char *)(s).p
+
+/* What the person behind the client wants to know: more than the client is told, and what to do about it. */
+static void say_why(const struct visit *v, struct buf *out)
+{
+    const struct sigv4_verdict *d = &v->verdict;
+    if (v->has_diagnosis)
+        buf_adds(out, v->diagnosis.sentence);
+    else if (d->reason == SIGV4_MISSING_AUTH)
+        buf_adds(out, "the request is not signed and has no API key; --auth none answers it all the same");
+    else if (d->reason == SIGV4_UNKNOWN_KEY)
+        buf_addf(out, "nobody told the secret of access key %.*s; --key ID:SECRET does", QUOTED(d->access_key));
+    else if (d->reason == SIGV4_REGION && v->mock->region != NULL)
+        buf_addf(out, "signed for region '%.*s', where this mock is '%s' (--region)", QUOTED(d->region), v->mock->region);
+    else if (d->reason == SIGV4_SERVICE)
+        buf_addf(out, "signed for service '%.*s', which here is '%s'", QUOTED(d->service), v->surface->services[0]);
+    else if (d->reason == SIGV4_BEARER && d->inner == SIGV4_OK)
+        buf_adds(out, "nobody told this API key; --bearer-key KEY does");
+    else if (d->reason == SIGV4_BEARER)
+        buf_addf(out, "the request inside this short-term API key is not good: %s", sigv4_reason_name(d->inner));
+    else
+        buf_add(out, buf_span(&v->refusal.text));
+}
+
 static void log_refusal(const struct visit *v)
 {
-    mock_log(v->mock, "%.*s %.*s refused: %s%s%s", (int)v->request->method.n, (const char *)v->request->method.p,
+    CLEANUP(buf_release) struct buf why = BUF_INIT(BUF_ANY);
+    say_why(v, &why);
+    mock_log(v->mock, "%.*s %.*s refused: %s: %s", (int)v->request->method.n, (const char *)v->request->method.p,
              (int)(v->request->path.n < 300 ? v->request->path.n : 300), (const char *)v->request->path.p,
-             sigv4_reason_name(v->verdict.reason), v->has_diagnosis ? ": " : "",
-             v->has_diagnosis ? v->diagnosis.sentence : "");
+             v->verdict.reason == SIGV4_OK ? "no-api-key" : sigv4_reason_name(v->verdict.reason), buf_text(&why));
 }
 
 static bool mode_lets_in(const struct visit *v)

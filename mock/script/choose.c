@@ -71,17 +71,17 @@ static void miss(struct visit *v, const cJSON *subject, struct choice *c)
 
 /* ---- templates ---- */
 
-static void fill_in(struct visit *v, const cJSON *subject, const struct fixture_hit *hit, struct choice *c)
+static void fill_in(struct visit *v, const cJSON *subject, uint64_t call, uint64_t nth, struct choice *c)
 {
     struct note note = {""};
-    uint64_t seed = v->mock->config.seed + hit->nth * 0x9e3779b97f4a7c15u;
+    uint64_t seed = v->mock->config.seed + nth * 0x9e3779b97f4a7c15u;
     struct rng rng = {rng_hash(seed, v->request->body)};
     struct template_scene scene = {.subject = subject,
                                    .request_id = v->request_id,
                                    .region = v->caller.region,
                                    .now_ms = clock_ms(&v->mock->clock),
-                                   .call = hit->call,
-                                   .nth = hit->nth,
+                                   .call = call,
+                                   .nth = nth,
                                    .rng = &rng};
     enum err e = template_expand(c->reply, &scene, &c->expanded, &note);
     c->reply = NULL;
@@ -119,7 +119,9 @@ void choose_reply(struct visit *v, struct choice *c)
     if (recorder_asks_fixtures(v->mock->recorder))
         c->fixtures = fixtures_now(v->mock->fixtures);
     bool strict = v->mock->config.strict && v->mock->recorder == NULL && a_model_speaks(v);
-    if (c->fixtures == NULL && !strict && !script_waits(script))
+    bool prepared = c->fixtures != NULL || strict || script_waits(script);
+    uint64_t call = prepared || session_name(v->session) != NULL ? session_count_call(v->session) : 0; /* else nobody asks */
+    if (!prepared)
         return;
     CLEANUP(json_free) cJSON *subject = subject_new(v);
     struct fixture_hit hit = {0};
@@ -129,7 +131,7 @@ void choose_reply(struct visit *v, struct choice *c)
     c->reply = json_item(shared_tree(c->script), "reply");
     if (c->reply != NULL) {
         c->source = "script";
-    } else if (fixture_set_take(c->fixtures, v->session, subject, use, &hit)) {
+    } else if (fixture_set_take(c->fixtures, v->session, call, subject, use, &hit)) {
         c->source = "fixture";
         c->reply = hit.reply;
         fixture_label(hit.fixture, &c->fixture);
@@ -137,7 +139,7 @@ void choose_reply(struct visit *v, struct choice *c)
         miss(v, subject, c);
     }
     if (c->reply != NULL && cJSON_IsTrue(json_item(c->reply, "template")))
-        fill_in(v, subject, &hit, c);
+        fill_in(v, subject, call, hit.nth, c);
 }
 
 void choice_release(struct choice *c)

@@ -40,7 +40,7 @@ static void play(struct fixture_set *set, const cJSON *subject)
         struct fixture_hit hit;
         struct fixture_near near[FIXTURE_NEAREST_MAX];
         CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
-        if (fixture_set_take(set, sessions_main(all), subject, (enum scripted_use)(size % 3), &hit)) {
+        if (fixture_set_take(set, sessions_main(all), size, subject, (enum scripted_use)(size % 3), &hit)) {
             must(scripted_check(hit.reply, "", NULL) == OK);
             expand(&hit, subject);
         }

@@ -172,6 +172,26 @@ static void scripts_come_first_then_priority_then_the_order_of_files(void)
           "%s", buf_text(&j.body));
 }
 
+/* And so do requests that a session's fixtures were not asked about. */
+static void a_scripted_reply_counts_as_a_call(void)
+{
+    CLEANUP(folder_remove) struct folder f = folder_new();
+    CLEANUP(rig_stop) struct mock *m = start_with(
+        &f,
+        "{\"name\":\"seq\",\"match\":{\"call\":1},\"reply\":{\"text\":\"first\"}},{\"name\":\"seq\",\"match\":{\"call\":2},\"reply\":{\"text\":\"second\"}}",
+        (struct mock_config){0});
+    script(m, "{\"replies\":[{\"reply\":{\"text\":\"script\"}}]}");
+    said(m, HELLO, NULL, "script");
+    said(m, HELLO, NULL, "second");
+    static const char *const queries[] = {"seq", "s?q", "seq%20(*fixtures/1)", "*"};
+    for (size_t i = 0; i < COUNT_OF(queries); i++) {
+        CLEANUP(buf_release) struct buf path = BUF_INIT(256);
+        buf_addf(&path, "/journal?fixture=%s", queries[i]);
+        CLEANUP(reply_release) struct reply j = admin(m, "GET", buf_text(&path), "");
+        CLAIM(cJSON_GetArraySize(json_at(j.json, "/entries")) == (i == 3 ? 2 : 1), "%s: %s", queries[i], buf_text(&j.body));
+    }
+}
+
 /* ---- how often ---- */
 
 static void sequences_and_counts(void)
@@ -575,6 +595,7 @@ int main(void)
         {"a fixture answers what its match says", a_fixture_answers_what_its_match_says},
         {"a native body is matched as the conversation it is", a_native_body_is_matched_as_the_conversation_it_is},
         {"scripts come first, then priority, then the order of files", scripts_come_first_then_priority_then_the_order_of_files},
+        {"a scripted reply counts as a call", a_scripted_reply_counts_as_a_call},
         {"sequences and counts", sequences_and_counts},
         {"sessions do not see one another", sessions_do_not_see_one_another},
         {"a bad session is told, and an access key can be one", a_bad_session_is_told_and_an_access_key_can_be_one},

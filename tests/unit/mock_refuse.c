@@ -547,20 +547,33 @@ static void keep_line(void *ctx, const char *line)
 static void logs_one_line_a_refusal_and_no_secret(void)
 {
     struct lines lines = {""};
-    struct mock_config config = {.auth = MOCK_AUTH_STRICT, .log = keep_line, .log_ctx = &lines};
+    static const struct key elsewhere = {
+        MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "bedrock", "eu-west-1", false, 0};
+    static const struct key runtime = {
+        MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "bedrock-runtime", "us-east-1", false, 0};
+    static const struct key nobody_knows = {"AKIAOFASTRANGER", "x", NULL, "bedrock", "us-east-1", false, 0};
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT, .region = "us-east-1", .log = keep_line, .log_ctx = &lines};
     struct mock *m = rig_start(&config);
+    CLEANUP(reply_release) struct reply d = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &elsewhere);
+    CLEANUP(reply_release) struct reply e = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &runtime);
+    CLEANUP(reply_release) struct reply f = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &nobody_knows);
+    CLEANUP(reply_release) struct reply g = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, NULL);
     CLEANUP(reply_release) struct reply a = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &wrong_secret);
     CLEANUP(reply_release) struct reply b = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &bad_bearer);
     CLEANUP(reply_release) struct reply c = ask(m, CONVERSE, M(BOT(T("x"))));
     mock_stop(m);
     CLAIM(strstr(lines.text, "refused: signature: ") != NULL, "%s", lines.text);
-    CLAIM(strstr(lines.text, "refused: bearer") != NULL, "%s", lines.text);
+    CLAIM(strstr(lines.text, "refused: bearer: nobody told this API key") != NULL, "%s", lines.text);
+    CLAIM(strstr(lines.text, "refused: region: signed for region 'eu-west-1', where this mock is 'us-east-1'") != NULL, "%s", lines.text);
+    CLAIM(strstr(lines.text, "refused: service: signed for service 'bedrock-runtime', which here is 'bedrock'") != NULL, "%s", lines.text);
+    CLAIM(strstr(lines.text, "refused: unknown-key: nobody told the secret of access key AKIAOFASTRANGER;") != NULL, "%s", lines.text);
+    CLAIM(strstr(lines.text, "refused: missing-auth: the request is not signed") != NULL, "%s", lines.text);
     CLAIM(strstr(lines.text, "must start with a user message") != NULL, "%s", lines.text);
     CLAIM(strstr(lines.text, "ABSKbad") == NULL, "the log holds a key: %s", lines.text);
     size_t n = 0;
     for (const char *p = lines.text; *p != '\0'; p++)
         n += *p == '\n';
-    CLAIM(n == 3, "%zu lines:\n%s", n, lines.text);
+    CLAIM(n == 7, "%zu lines:\n%s", n, lines.text);
 }
 
 int main(void)
