@@ -16,6 +16,12 @@ judged() {
 }
 make 0 18 4194000 > samples; judged 0 'ok   memory'
 make 40 18 4194000 > samples; judged 1 'FAIL memory'
+# the heap in use is judged more strictly than the set, which may have holes
+make 25 18 4194000 | awk 'NF == 8 && $1 != "before" && $1 != "after" { print $0, 40000 + $1 % 7 * 90; next } { print }' > samples
+judged 0 'ok   memory'; judged 0 'ok   heap in use'
+make 0 18 4194000 | awk 'NF == 8 && $1 != "before" && $1 != "after" { print $0, 40000 + $1 * 12; next } { print }' > samples
+judged 1 'FAIL heap in use'
+make 25 18 4194000 > samples; judged 1 'FAIL memory'
 # what grows until the tables are full, and no longer
 make 0 18 4194000 | awk 'NF == 8 && $1 != "before" && $1 != "after" { $2 += $1 < 70 ? $1 * 200 : 14000 } { print }' > samples
 judged 1 'FAIL memory'; echo "filled 70" >> samples; judged 0 'ok   memory'
