@@ -291,6 +291,29 @@ static void closes_its_side_with_everything_unread(size_t version, void (*leave)
     CLAIM(size > 6 * (size_t)STEP, "hardly anything was done unread");
 }
 
+/* Far more than is heard in one turn, as fast as can be: the farewell does not read it as TLS. */
+static void who_talks_without_end_gets_the_whole_answer(void)
+{
+    enum { BLOCK = 1 << 20, BLOCKS = 40 };
+    static char block[BLOCK];
+    start_patient();
+    for (size_t k = 0; k < SCENES; k++) {
+        struct scene s = scene_new(k);
+        request(&s.p, s.http, "/echo", BODY, true);
+        read_until_done(&s, k + 1);
+        size_t sent = 0;
+        for (size_t i = 0; i < BLOCKS; i++)
+            sent += send(s.p.fd, block, sizeof block, MSG_NOSIGNAL) == (ssize_t)sizeof block;
+        while (s.ending == REACHED)
+            sip(&s, SMALL_BUFFER);
+        CLAIM(sent == BLOCKS, "%zu blocks", sent);
+        expect_whole(&s);
+        scene_free(&s);
+    }
+    expect_peace("talk without end");
+    stop();
+}
+
 static void who_closes_its_side_in_the_farewell_gets_the_rest(void)
 {
     static void (*const ways[])(struct peer * p) = {half_close, notify_only};
@@ -534,6 +557,7 @@ int main(void)
     CU_TestInfo tests[] = {
         {"a slow reader that goes on talking gets the whole answer",
          a_slow_reader_that_goes_on_talking_gets_the_whole_answer},
+        {"who talks without end gets the whole answer", who_talks_without_end_gets_the_whole_answer},
         {"who closes its side in the farewell gets the rest", who_closes_its_side_in_the_farewell_gets_the_rest},
         {"who breaks off in the farewell is let go", who_breaks_off_in_the_farewell_is_let_go},
         {"who reads nothing is let go in time", who_reads_nothing_is_let_go_in_time},
