@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <regex.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "protocol/utf8.h"
@@ -492,7 +493,12 @@ struct regex {
     uint32_t hash;
     int flags;
     struct run run;
-    regex_t posix; /* unless run.only */
+    struct automaton *automaton; /* NULL: run.only */
+};
+
+struct automaton {
+    atomic_bool ready;
+    regex_t posix; /* once it is ready */
 };
 
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -566,31 +572,69 @@ static int compile_posix(const char *ecma, int flags, const char *posix, regex_t
     return regcomp(out, posix, REG_EXTENDED | yes_or_no | (strncmp(ecma, "(?i)", 4) == 0 ? REG_ICASE : 0));
 }
 
+static struct regex *new_regex(const char *ecma, int flags)
+{
+    struct regex *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    find_run(ecma, flags, &r->run);
+    r->ecma = span_dup(span_of(ecma));
+    r->flags = flags;
+    r->automaton = r->run.only ? NULL : calloc(1, sizeof *r->automaton);
+    if (r->ecma != NULL && (r->run.only || r->automaton != NULL))
+        return r;
+    free(r->ecma);
+    free(r->automaton);
+    free(r);
+    return NULL;
+}
+
 static struct regex *compile(const char *ecma, int flags, struct note *note)
 {
     CLEANUP(buf_release) struct buf posix = BUF_INIT(LONGEST_PATTERN);
     enum err e = regex_translate(ecma, flags, &posix, note);
     if (e != OK)
         return NULL;
-    struct regex *r = calloc(1, sizeof *r);
-    char *copy = span_dup(span_of(ecma));
-    if (r != NULL)
-        find_run(ecma, flags, &r->run);
-    int refused = r == NULL || copy == NULL ? REG_ESPACE
-                  : r->run.only             ? 0
-                                            : compile_posix(ecma, flags, buf_text(&posix), &r->posix);
+    struct regex *r = new_regex(ecma, flags);
+    bool now = r != NULL && r->automaton != NULL && (flags & REGEX_LATE) == 0;
+    int refused = r == NULL ? REG_ESPACE : now ? compile_posix(ecma, flags, buf_text(&posix), &r->automaton->posix) : 0;
     if (refused != 0) {
         char why[128] = "out of memory";
-        if (r != NULL && copy != NULL)
-            (void)regerror(refused, &r->posix, why, sizeof why);
+        if (r != NULL) {
+            (void)regerror(refused, &r->automaton->posix, why, sizeof why);
+            free(r->automaton);
+            free(r->ecma);
+        }
         (void)note_set(note, ERR_SYNTAX, "the pattern %.200s: %s", ecma, why);
-        free(copy);
         free(r);
         return NULL;
     }
-    r->ecma = copy;
-    r->flags = flags;
+    if (now)
+        atomic_store_explicit(&r->automaton->ready, true, memory_order_release);
     return r;
+}
+
+/* The automaton, made now if it was put off. NULL: there is no memory for it. */
+static const regex_t *automaton_of(const struct regex *r)
+{
+    struct automaton *a = r->automaton;
+    if (atomic_load_explicit(&a->ready, memory_order_acquire))
+        return &a->posix;
+    CLEANUP(buf_release) struct buf posix = BUF_INIT(LONGEST_PATTERN);
+    (void)pthread_mutex_lock(&kept_lock);
+    bool ready = atomic_load_explicit(&a->ready, memory_order_relaxed) ||
+                 (regex_translate(r->ecma, r->flags, &posix, NULL) == OK &&
+                  compile_posix(r->ecma, r->flags, buf_text(&posix), &a->posix) == 0);
+    atomic_store_explicit(&a->ready, ready, memory_order_release);
+    (void)pthread_mutex_unlock(&kept_lock);
+    return ready ? &a->posix : NULL;
+}
+
+/* Without memory to ask it, nothing is held against the text. */
+static bool holds(const struct regex *r, const char *text)
+{
+    const regex_t *posix = automaton_of(r);
+    return posix == NULL || regexec(posix, text, 0, NULL, 0) == 0;
 }
 
 static const struct regex *get_locked(const char *ecma, int flags, struct note *note)
@@ -637,11 +681,11 @@ bool regex_matches(const struct regex *regex, const char *text)
     if (regex->run.only)
         return run_matches(&regex->run, text);
     if (strnlen(text, LONGEST_REMEMBERED) == LONGEST_REMEMBERED)
-        return regexec(&regex->posix, text, 0, NULL, 0) == 0;
+        return holds(regex, text);
     struct answer *a = &answers[(hash_of(text) ^ regex->hash) % REMEMBERED];
     if (a->regex != regex || strcmp(a->text, text) != 0) {
         a->regex = regex;
-        a->holds = regexec(&regex->posix, text, 0, NULL, 0) == 0;
+        a->holds = holds(regex, text);
         memcpy(a->text, text, strlen(text) + 1);
     }
     return a->holds;
@@ -650,8 +694,9 @@ bool regex_matches(const struct regex *regex, const char *text)
 bool regex_find(const struct regex *regex, struct span text, size_t from, size_t *at, size_t *n)
 {
     regmatch_t place = {.rm_so = (regoff_t)from, .rm_eo = (regoff_t)text.n};
-    if (from > text.n || text.n > INT32_MAX || (regex->flags & REGEX_PLACES) == 0 ||
-        regexec(&regex->posix, (const char *)text.p, 1, &place, REG_STARTEND) != 0)
+    const regex_t *posix = (regex->flags & REGEX_PLACES) != 0 ? automaton_of(regex) : NULL;
+    if (from > text.n || text.n > INT32_MAX || posix == NULL ||
+        regexec(posix, (const char *)text.p, 1, &place, REG_STARTEND) != 0)
         return false;
     *at = (size_t)place.rm_so;
     *n = (size_t)(place.rm_eo - place.rm_so);

@@ -19,7 +19,9 @@
 enum regex_flags {
     REGEX_SEARCH = 0, /* it may hold anywhere, as RegExp.prototype.test */
     REGEX_WHOLE = 1,  /* it must hold for the whole text, as AWS applies the patterns of its models */
-    REGEX_PLACES = 2  /* for regex_find */
+    REGEX_PLACES = 2, /* for regex_find */
+    REGEX_LATE = 4    /* compiled when it is first asked: for patterns that are known to be good, as those of the model,
+                       * of which most are never asked and one takes 18 MB and 30 ms */
 };
 
 struct regex;

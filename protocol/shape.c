@@ -132,7 +132,7 @@ static enum err read_member(struct reader *r, const cJSON *json, struct shape_me
     read_bound(json_member(json, "min"), &out->min, &out->min_value);
     read_bound(json_member(json, "max"), &out->max, &out->max_value);
     if (out->pattern != NULL) {
-        out->regex = regex_get(out->pattern, REGEX_WHOLE, r->note);
+        out->regex = regex_get(out->pattern, REGEX_WHOLE | REGEX_LATE, r->note);
         if (out->regex == NULL)
             return ERR_SYNTAX;
     }
