@@ -146,13 +146,21 @@ static void add_reply(cJSON *replies, const cJSON *call)
         (void)json_set_int(one, "times", (int64_t)max);
 }
 
-/* Replies that were left over and gates that were opened are of the step before. */
-static enum err forget_script(struct step_run *r, struct note *note)
+/* A gateway under test keeps what the mock's STS gave it from case to case; so does the mock. */
+static enum err reset_mock(const struct rig *rig, const char *keep_also, struct note *note)
 {
     CLEANUP(json_free) cJSON *body = cJSON_CreateObject();
     cJSON *keep = json_set(body, "keep", cJSON_CreateArray());
-    cJSON_AddItemToArray(keep, cJSON_CreateString("journal"));
-    return r->number == 0 ? OK : admin_call(r->rig->admin_url, "/reset", body, NULL, note);
+    cJSON_AddItemToArray(keep, cJSON_CreateString("credentials"));
+    if (keep_also != NULL)
+        cJSON_AddItemToArray(keep, cJSON_CreateString(keep_also));
+    return admin_call(rig->admin_url, "/reset", body, NULL, note);
+}
+
+/* Replies that were left over and gates that were opened are of the step before. */
+static enum err forget_script(struct step_run *r, struct note *note)
+{
+    return r->number == 0 ? OK : reset_mock(r->rig, "journal", note);
 }
 
 static enum err script_mock(struct step_run *r, struct note *note)
@@ -415,7 +423,7 @@ static enum err run_steps(struct rig *rig, const struct case_file *c, const cJSO
     int64_t since = 0;
     (void)snprintf(nonce, sizeof nonce, "n%012llx",
                    (unsigned long long)(now_ns() / 1000 + ++rig->nonces) & 0xffffffffffffULL);
-    enum err e = admin_reset(rig->admin_url, &out->reason);
+    enum err e = reset_mock(rig, NULL, &out->reason);
     if (e == OK)
         e = mutate(rig, mutation, &out->reason);
     if (e == OK)

@@ -41,6 +41,7 @@ static const struct admin_table *const tables[] = {
     &mock_admin_async,
     &mock_admin_responses,
     &mock_admin_clock,
+    &mock_admin_credentials,
     &mock_admin_cache,
     &mock_admin_control,
     &mock_admin_quotas,

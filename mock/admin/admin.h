@@ -34,7 +34,7 @@ struct admin_table {
 extern const struct admin_table mock_admin_script, mock_admin_canaries, mock_admin_faults, mock_admin_gates, mock_admin_journal,
     mock_admin_guardrails;
 extern const struct admin_table mock_admin_async, mock_admin_responses;
-extern const struct admin_table mock_admin_clock;
+extern const struct admin_table mock_admin_clock, mock_admin_credentials;
 
 extern const struct admin_table mock_admin_cache;
 extern const struct admin_table mock_admin_control;

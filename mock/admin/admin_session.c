@@ -88,6 +88,8 @@ static void forget_counters(void *ctx, struct session *s)
 
 static void forget_fixtures(struct mock *m)
 {
+    CLEANUP(fixture_set_drop) struct fixture_set *set = fixtures_now(m->fixtures);
+    fixture_set_forget_hits(set);
     sessions_each(m->sessions, forget_counters, NULL);
 }
 

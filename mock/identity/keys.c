@@ -347,3 +347,11 @@ size_t keys_issued(struct keys *k)
     (void)pthread_mutex_unlock(&k->lock);
     return n;
 }
+
+void keys_forget_issued(struct keys *k)
+{
+    (void)pthread_mutex_lock(&k->lock);
+    while (k->first != NULL)
+        forget(k, k->first);
+    (void)pthread_mutex_unlock(&k->lock);
+}

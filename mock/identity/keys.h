@@ -65,6 +65,8 @@ enum bearer_state keys_find_bearer(struct keys *k, struct span token, int64_t no
 enum err keys_issue(struct keys *k, const struct principal *whose, int64_t now_ms, int64_t expires_ms,
                     struct key_issue *out) MUST_USE;
 size_t keys_issued(struct keys *k); /* how many are held */
+/* All of them go; what is issued next are none of them again. Requests that are being judged have their copies. */
+void keys_forget_issued(struct keys *k);
 
 /* Four letters and 16 characters made of the text: AIDA..., AROA..., always the same for the same. */
 void key_unique_id(const char *prefix, struct span text, char out[static 21]);

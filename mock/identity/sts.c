@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 
+#include "mock/admin/admin.h"
 #include "mock/identity/query.h"
 #include "mock/surface.h"
 #include "mock/time/pace.h"
@@ -425,3 +426,12 @@ const struct surface sts_surface = {.name = "sts",
                                     .unscripted = true,
                                     .anonymous = "AssumeRoleWithWebIdentity",
                                     .regionless = true};
+
+/* ---- the admin API ---- */
+
+static void forget_issued(struct mock *m)
+{
+    keys_forget_issued(m->keys);
+}
+
+const struct admin_table mock_admin_credentials = {NULL, 0, "credentials", forget_issued};

@@ -589,6 +589,22 @@ static void what_a_model_says_is_for_models(void)
     said(m, HELLO, NULL, "then");
 }
 
+/* A fixture that answers for ever has no counter of a session: {{nth}} goes by its hits. */
+static void a_reset_forgets_what_was_counted(void)
+{
+    CLEANUP(folder_remove) struct folder f = folder_new();
+    CLEANUP(rig_stop)
+    struct mock *m = start_with(&f, "{\"reply\":{\"template\":true,\"text\":\"{{nth}} of {{call}}\"}}", (struct mock_config){0});
+    said(m, HELLO, NULL, "1 of 1");
+    said(m, HELLO, NULL, "2 of 2");
+    CLEANUP(reply_release) struct reply x = admin(m, "POST", "/reset", "{\"keep\":[\"fixtures\"]}");
+    said(m, HELLO, NULL, "3 of 3");
+    CLEANUP(reply_release) struct reply y = admin(m, "POST", "/reset", "{}");
+    CLEANUP(reply_release) struct reply none = admin(m, "GET", "/fixtures", "");
+    CU_ASSERT_EQUAL(number_at(none.json, "/fixtures/0/hits"), 0);
+    said(m, HELLO, NULL, "1 of 1");
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -608,6 +624,7 @@ int main(void)
         {"a mistake is told with file, line, pointer and hint", a_mistake_is_told_with_file_line_pointer_and_hint},
         {"a reload is all or nothing", a_reload_is_all_or_nothing},
         {"a watched folder is loaded again", a_watched_folder_is_loaded_again},
+        {"a reset forgets what was counted", a_reset_forgets_what_was_counted},
         {"what a model says is for models", what_a_model_says_is_for_models},
         CU_TEST_INFO_NULL,
     };

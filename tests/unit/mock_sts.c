@@ -374,6 +374,27 @@ static void a_policy_says_who_may_assume_what(void)
           "%s", buf_text(&call.body));
 }
 
+static void a_reset_forgets_credentials_unless_told_not_to(void)
+{
+    static const char assume[] = BEGIN "AssumeRole&RoleSessionName=mohs&RoleArn=" ROLE;
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.auth = MOCK_AUTH_STRICT});
+    struct session s, s2;
+    CLEANUP(reply_release) struct reply r = sts(m, "POST", assume, &sts_key);
+    struct key key = take_session(&r, &s);
+    CLEANUP(reply_release) struct reply kept = admin(m, "POST", "/reset", "{\"keep\":[\"credentials\"]}");
+    CLEANUP(reply_release) struct reply good = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &key);
+    CLAIM(kept.status == 200 && good.status == 200, "%s", buf_text(&good.body));
+    CLEANUP(reply_release) struct reply reset = admin(m, "POST", "/reset", "{}");
+    CLEANUP(reply_release) struct reply gone = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &key);
+    CLAIM(reset.status == 200 && gone.status == 403, "%d %s", gone.status, buf_text(&gone.body));
+    CU_ASSERT_STRING_EQUAL(text_at(gone.json, "/message"), "The security token included in the request is invalid.");
+    CLEANUP(reply_release) struct reply again = sts(m, "POST", assume, &sts_key);
+    struct key other = take_session(&again, &s2);
+    CU_ASSERT_STRING_NOT_EQUAL(s.access, s2.access);
+    CLEANUP(reply_release) struct reply fine = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &other);
+    CU_ASSERT_EQUAL(fine.status, 200);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -382,6 +403,7 @@ int main(void)
         {"web identities need no signature", web_identities_need_no_signature},
         {"errors are XML with the service's codes", errors_are_xml_with_the_services_codes},
         {"replies for models are not taken by STS", replies_for_models_are_not_taken_by_sts},
+        {"a reset forgets credentials unless told not to", a_reset_forgets_credentials_unless_told_not_to},
         {"roles in a chain last an hour", roles_in_a_chain_last_an_hour},
         {"an API key does not outlive its session", an_api_key_does_not_outlive_its_session},
         {"a policy says who may assume what", a_policy_says_who_may_assume_what},
