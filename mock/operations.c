@@ -505,6 +505,7 @@ void operations_worker_stop(void *ctx, void *worker)
     if (w == NULL)
         return;
     record_worker_stop(w);
+    metrics_block_leave(w->mock->metrics, w->metrics);
     sigv4_free(w->sigv4);
     key_found_wipe(&w->caller.found);
     buf_release(&w->scratch);

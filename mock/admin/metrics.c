@@ -39,7 +39,7 @@ struct metrics_block {
 };
 
 struct metrics {
-    pthread_mutex_t lock; /* of the list, which only grows */
+    pthread_mutex_t lock; /* of the list */
     struct metrics_block *blocks;
     int64_t started_at_s;
 };
@@ -76,6 +76,29 @@ struct metrics_block *metrics_block_new(struct metrics *m)
     m->blocks = b;
     (void)pthread_mutex_unlock(&m->lock);
     return b;
+}
+
+void metrics_block_leave(struct metrics *m, struct metrics_block *b)
+{
+    if (b == NULL || atomic_load_explicit(&b->begun, memory_order_relaxed) > 0)
+        return;
+    (void)pthread_mutex_lock(&m->lock);
+    struct metrics_block **at = &m->blocks;
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    (void)pthread_mutex_unlock(&m->lock);
+    free(b);
+}
+
+size_t metrics_blocks(struct metrics *m)
+{
+    size_t n = 0;
+    (void)pthread_mutex_lock(&m->lock);
+    for (const struct metrics_block *b = m->blocks; b != NULL; b = b->next)
+        n++;
+    (void)pthread_mutex_unlock(&m->lock);
+    return n;
 }
 
 /* ---- counting ---- */

@@ -2,8 +2,8 @@
  *
  * Each worker has a block of counters that nobody else writes, so counting is a plain addition on the path of a
  * request: no lock, no shared cache line. A reader sums the blocks; sums may be an instant old, never wrong. Counters
- * only grow, whatever POST /reset forgets, as Prometheus wants it. Blocks live as long as the mock, longer than their
- * workers.
+ * only grow, whatever POST /reset forgets, as Prometheus wants it. Blocks in which something
+ * was counted live as long as the mock, longer than their workers.
  */
 #ifndef MOHS_MOCK_METRICS_H
 #define MOHS_MOCK_METRICS_H
@@ -18,6 +18,9 @@ struct metrics *metrics_new(void);
 void metrics_free(struct metrics *m);
 /* Any thread. NULL when out of memory. */
 struct metrics_block *metrics_block_new(struct metrics *m);
+/* Its worker ends. A server that did not find its ports leaves nothing behind, however often it was tried. */
+void metrics_block_leave(struct metrics *m, struct metrics_block *b); /* NULL is fine */
+size_t metrics_blocks(struct metrics *m);
 
 /* The rest on the worker's own thread. `operation` and `source` are static, or live as long as the mock; operation
  * NULL: none. */

@@ -3,6 +3,9 @@
 
 #include "mock_rig.h"
 
+#include "mock/admin/metrics.h"
+#include "mock/visit.h"
+
 #define ANSWER "\"content\":[{\"text\":\"one two three\",\"$deltas\":[\"one \",\"two \",\"three\"]}]"
 
 /* A request in a thread of its own. */
@@ -337,6 +340,23 @@ static void workers_share_script_journal_and_gates(void)
     }
 }
 
+/* mock_start() looks for two free ports next to each other, and starts its workers anew for each try. */
+static void workers_that_counted_nothing_leave_nothing(void)
+{
+    struct mock m = {.metrics = metrics_new()};
+    CU_ASSERT_FATAL(m.metrics != NULL);
+    for (int i = 0; i < 64; i++)
+        operations_worker_stop(&m, operations_worker_start(&m, NULL));
+    CU_ASSERT_EQUAL(metrics_blocks(m.metrics), 0);
+    struct worker *one = operations_worker_start(&m, NULL), *two = operations_worker_start(&m, NULL);
+    CU_ASSERT_FATAL(one != NULL && two != NULL);
+    metrics_begin(one->metrics, 7);
+    operations_worker_stop(&m, one);
+    operations_worker_stop(&m, two);
+    CU_ASSERT_EQUAL(metrics_blocks(m.metrics), 1); /* what was counted stays */
+    metrics_free(m.metrics);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -351,6 +371,7 @@ int main(void)
         {"the admin API says what is wrong", the_admin_api_says_what_is_wrong},
         {"the admin port follows the other", the_admin_port_follows_the_other},
         {"workers share script, journal and gates", workers_share_script_journal_and_gates},
+        {"workers that counted nothing leave nothing", workers_that_counted_nothing_leave_nothing},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_admin", tests);

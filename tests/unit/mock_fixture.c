@@ -1,4 +1,6 @@
 /* Fixtures over the wire: what they match, in which order, how often; templates; strict misses; reloading; sessions. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -553,6 +555,45 @@ static void a_watched_folder_is_loaded_again(void)
     (void)unsetenv("MOHS_NO_INOTIFY");
 }
 
+#define NOISY 3 /* threads, so that a busy machine makes no pause that looks like quiet */
+struct noise {
+    const char *file;
+    atomic_bool over;
+};
+
+static void *make_noise(void *ctx)
+{
+    struct noise *n = ctx;
+    while (!atomic_load(&n->over)) {
+        FILE *out = fopen(n->file, "wb");
+        if (out == NULL || fputs("x", out) < 0 || fclose(out) != 0)
+            abort();
+    }
+    return NULL;
+}
+
+/* Something beside the fixtures is written all the time: a log, an editor's swap file. */
+static void a_folder_that_never_rests_is_read_all_the_same(void)
+{
+    CLEANUP(folder_remove) struct folder f = folder_new();
+    CLEANUP(rig_stop) struct mock *m = start_with(&f, "{\"reply\":{\"text\":\"old\"}}", (struct mock_config){.watch = true});
+    char file[160];
+    (void)snprintf(file, sizeof file, "%s/run.log", f.path);
+    struct noise noise = {.file = file};
+    pthread_t threads[NOISY];
+    for (size_t i = 0; i < NOISY; i++)
+        if (pthread_create(&threads[i], NULL, make_noise, &noise) != 0)
+            abort();
+    wait_until_said(m, "old");
+    put(&f, "a.json", "{\"fixtures\":[{\"reply\":{\"text\":\"changed\"}}]}");
+    uint64_t began = now_ns();
+    wait_until_said(m, "changed");
+    CLAIM(now_ns() - began < 4000000000u, "only after %.1f s", (double)(now_ns() - began) / 1e9);
+    atomic_store(&noise.over, true);
+    for (size_t i = 0; i < NOISY; i++)
+        (void)pthread_join(threads[i], NULL);
+}
+
 /* A gateway lists models and counts tokens before its first call: what anything matches must still be there for that. */
 static void what_a_model_says_is_for_models(void)
 {
@@ -625,6 +666,7 @@ int main(void)
         {"a reload is all or nothing", a_reload_is_all_or_nothing},
         {"a watched folder is loaded again", a_watched_folder_is_loaded_again},
         {"a reset forgets what was counted", a_reset_forgets_what_was_counted},
+        {"a folder that never rests is read all the same", a_folder_that_never_rests_is_read_all_the_same},
         {"what a model says is for models", what_a_model_says_is_for_models},
         CU_TEST_INFO_NULL,
     };
