@@ -31,6 +31,7 @@ struct check_options {
 #define AT(member) offsetof(struct check_options, member)
 
 static const struct option_row rows[] = {
+    OPTION_GROUP("What is asked"),
     {"target", 't', "URL", OPTION_STRING, AT(target), NULL, 0, 0, NULL,
      "The gateway under test. Without it the profile says: the reference gateway is started for 'reference'."},
     {"profile", 0, "NAME", OPTION_STRING, AT(profile), NULL, 0, 0, NULL,
@@ -41,6 +42,10 @@ static const struct option_row rows[] = {
      "Start the target with this shell command, or with that of the profile for the word 'profile'; ${mock_url}, "
      "${port} and "
      "others expand."},
+    {"cacert", 0, "FILE", OPTION_STRING, AT(ca_file), NULL, 0, 0, NULL,
+     "Verify an https target by the CAs in this PEM file, and by them alone; such as mohs mock --tls-ca-out writes."},
+    {"region", 0, "REGION", OPTION_STRING, AT(region), "us-east-1", 0, 0, NULL, "Region for what is started."},
+    OPTION_GROUP("The mock behind it"),
     {"mock-port", 0, "PORT", OPTION_INT, AT(mock_port), "0", 0, 65535, NULL,
      "Port of the mock Bedrock that the target is pointed to; 0 takes any."},
     {"mock-url", 0, "URL", OPTION_STRING, AT(mock_url), NULL, 0, 0, NULL,
@@ -48,9 +53,7 @@ static const struct option_row rows[] = {
     {"admin-url", 0, "URL", OPTION_STRING, AT(admin_url), NULL, 0, 0, NULL, "The admin API of --mock-url."},
     {"admin-token", 0, "TOKEN", OPTION_STRING, AT(admin_token), NULL, 0, 0, NULL,
      "The token of that admin API, when its mock was started with one."},
-    {"cacert", 0, "FILE", OPTION_STRING, AT(ca_file), NULL, 0, 0, NULL,
-     "Verify an https target by the CAs in this PEM file, and by them alone; such as mohs mock --tls-ca-out writes."},
-    {"region", 0, "REGION", OPTION_STRING, AT(region), "us-east-1", 0, 0, NULL, "Region for what is started."},
+    OPTION_GROUP("Which cases"),
     {"run", 'r', "GLOB", OPTION_LIST, AT(run), NULL, 0, 0, NULL,
      "As a word on the command line: cases to run; may be repeated."},
     {"skip", 's', "GLOB", OPTION_LIST, AT(skip), NULL, 0, 0, NULL, "Cases to leave out; may be repeated."},
@@ -58,6 +61,10 @@ static const struct option_row rows[] = {
      "Only cases for this requirement (id, alias or glob); may be repeated."},
     {"level", 0, "LEVEL", OPTION_STRING, AT(level), "MAY", 0, 0, "MUST|SHOULD|MAY|must|should|may",
      "Only cases at least this strict."},
+    {"list", 0, NULL, OPTION_FLAG, AT(list), NULL, 0, 0, NULL, "Print the ids that would run, and end."},
+    {"dry-run", 'n', NULL, OPTION_FLAG, AT(dry_run), NULL, 0, 0, NULL,
+     "Print how the profile is understood and what would run, and end."},
+    OPTION_GROUP("What counts as a failure"),
     {"strict", 0, NULL, OPTION_FLAG, AT(strict), NULL, 0, 0, NULL, "A MAY that does not hold fails the run too."},
     {"expected-failures", 'x', "FILE", OPTION_STRING, AT(expected), NULL, 0, 0, NULL,
      "Failures that are known; a listed one that holds is stale (exit 3). A file, or a name of "
@@ -65,11 +72,9 @@ static const struct option_row rows[] = {
     {"write-expected", 0, "FILE", OPTION_STRING, AT(write_expected), NULL, 0, 0, NULL,
      "Write what fails now as such a list."},
     {"fail-fast", 0, NULL, OPTION_FLAG, AT(fail_fast), NULL, 0, 0, NULL, "Stop at the first case that fails."},
+    OPTION_GROUP("The run and its result"),
     {"jobs", 'j', "N", OPTION_INT, AT(jobs), "4", 1, 64, NULL,
      "Pairs of mock and reference gateway at work side by side; a --target is always asked serially."},
-    {"list", 0, NULL, OPTION_FLAG, AT(list), NULL, 0, 0, NULL, "Print the ids that would run, and end."},
-    {"dry-run", 'n', NULL, OPTION_FLAG, AT(dry_run), NULL, 0, 0, NULL,
-     "Print how the profile is understood and what would run, and end."},
     {"output", 'o', "FILE", OPTION_LIST, AT(outputs), NULL, 0, 0, NULL,
      "Write the result there: .json, .xml (JUnit), .md or .txt by the ending, JSON to - ; may be repeated."},
     {"ui", 0, "MODE", OPTION_STRING, AT(ui), "auto", 0, 0, PROGRESS_CHOICES,

@@ -32,11 +32,20 @@ struct cost_options {
 #define TOKENS(dimension) offsetof(struct cost_options, tokens[dimension])
 
 static const struct option_row rows[] = {
+    OPTION_GROUP("Which price"),
     {"model", 'm', "ID", OPTION_STRING, AT(model),
      .help = "Model id, inference profile id with its geography prefix, an ARN of either, or a friendly name. The "
              "default of records with --usage."},
     {"region", 0, "REGION", OPTION_STRING, AT(region),
      .help = "Where it was called, for prices that differ by region."},
+    {"tier", 0, "TIER", OPTION_STRING, AT(tier), .fallback = "on-demand",
+     .choices = "on-demand|batch|flex|priority|optimized|reserved", .help = "How the request was served."},
+    {"date", 0, "YYYY-MM-DD", OPTION_STRING, AT(date), .help = "Price as of that day; today when not given."},
+    {"map", 0, "FILE", OPTION_STRING, AT(map),
+     .help = "A JSON object from names and ARNs (application inference profiles, provisioned models) to model ids."},
+    {"allow-unverified", 0, NULL, OPTION_FLAG, AT(allow_unverified),
+     .help = "Take figures that have one source only, and factors that no official text confirms."},
+    OPTION_GROUP("Of how much"),
     {"input", 0, "N", OPTION_INT, TOKENS(PRICE_INPUT), .help = "Input tokens, cached ones not among them."},
     {"output", 0, "N", OPTION_INT, TOKENS(PRICE_OUTPUT), .help = "Output tokens."},
     {"cache-read", 0, "N", OPTION_INT, TOKENS(PRICE_CACHE_READ), .help = "Input tokens read from the prompt cache."},
@@ -51,17 +60,7 @@ static const struct option_row rows[] = {
              "input_video_second=10, provisioned_hour:1-month=24, guardrail_topic=5. May be repeated."},
     {"answer", 0, "FILE", OPTION_STRING, AT(answer),
      .help = "Read the usage from an answer of Bedrock or of a gateway, or from an array of the events of a stream."},
-    {"tier", 0, "TIER", OPTION_STRING, AT(tier), .fallback = "on-demand",
-     .choices = "on-demand|batch|flex|priority|optimized|reserved", .help = "How the request was served."},
-    {"date", 0, "YYYY-MM-DD", OPTION_STRING, AT(date), .help = "Price as of that day; today when not given."},
-    {"map", 0, "FILE", OPTION_STRING, AT(map),
-     .help = "A JSON object from names and ARNs (application inference profiles, provisioned models) to model ids."},
-    {"allow-unverified", 0, NULL, OPTION_FLAG, AT(allow_unverified),
-     .help = "Take figures that have one source only, and factors that no official text confirms."},
-    {"round", 0, "PLACES", OPTION_INT, AT(round), .fallback = "-1", .min = -1, .max = MONEY_DECIMALS,
-     .help = "Show the total of the table rounded as well; sums are always of exact amounts."},
-    {"rounding", 0, "HOW", OPTION_STRING, AT(rounding), .fallback = "half-even", .choices = "half-even|half-up",
-     .help = "How --round treats a tie."},
+    OPTION_GROUP("Of a file of records"),
     {"usage", 0, "FILE", OPTION_STRING, AT(usage_file),
      .help = "Price a file of records, one JSON object a line, in one pass; - is standard input. Totals by model, day "
              "and label."},
@@ -69,6 +68,7 @@ static const struct option_row rows[] = {
      .help = "With --usage: tell a bad line by its number and go on, or end there."},
     {"label", 0, "POINTER", OPTION_STRING, AT(label), .fallback = "/label",
      .help = "With --usage: JSON pointer of the label in a record."},
+    OPTION_GROUP("Auditing a table of prices"),
     {"format", 0, "NAME", OPTION_STRING, AT(format), .choices = "litellm|genai-prices|csv",
      .help = "With audit: the form of the other table. csv has the header model,dimension,usd."},
     {"output-file", 'o', "FILE", OPTION_LIST, AT(outputs),
@@ -76,8 +76,13 @@ static const struct option_row rows[] = {
     {"verbose", 'v', NULL, OPTION_FLAG, AT(verbose), .help = "With audit: list what is for information only, too."},
     {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES,
      .help = "How progress is shown."},
+    OPTION_GROUP("How it is told"),
     {"json", 0, NULL, OPTION_FLAG, AT(json),
      .help = "Print one JSON object instead of a table; total_usd is an exact decimal string."},
+    {"round", 0, "PLACES", OPTION_INT, AT(round), .fallback = "-1", .min = -1, .max = MONEY_DECIMALS,
+     .help = "Show the total of the table rounded as well; sums are always of exact amounts."},
+    {"rounding", 0, "HOW", OPTION_STRING, AT(rounding), .fallback = "half-even", .choices = "half-even|half-up",
+     .help = "How --round treats a tie."},
 };
 
 static int complain(const struct note *note)

@@ -18,12 +18,14 @@ static int run(const void *settings, const struct option_list *operands)
 {
     const struct help_options *o = settings;
     const struct verb *verb = NULL;
-    if (operands->count > 0) {
-        verb = verb_find(operands->items[0]);
-        if (verb == NULL) {
-            (void)fprintf(stderr, "mohs help: there is no verb '%s'; mohs --help lists them\n", operands->items[0]);
-            return EXIT_USAGE;
-        }
+    size_t words = 0;
+    if (operands->count > 0)
+        verb = verb_of_words(operands->items, operands->count, &words);
+    if (words < operands->count || (operands->count > 0 && verb == NULL)) {
+        const char *strange = operands->items[verb != NULL ? words : 0];
+        (void)fprintf(stderr, "mohs help: there is no verb '%s%s%s'; mohs --help lists them\n",
+                      verb != NULL ? verb->name : "", verb != NULL ? " " : "", strange);
+        return EXIT_USAGE;
     }
     if (o->man)
         help_man(stdout, verb);
@@ -36,7 +38,7 @@ static int run(const void *settings, const struct option_list *operands)
 
 const struct verb verb_help = {
     .name = "help",
-    .operands = "[VERB]",
+    .operands = "[VERB [SUBVERB]]",
     .summary = "print help, or a manual page",
     .options = rows,
     .option_count = COUNT_OF(rows),

@@ -42,27 +42,30 @@ struct mock_options {
 #define AT(member) offsetof(struct mock_options, member)
 
 static const struct option_row rows[] = {
+    OPTION_GROUP("Where it listens"),
     {"port", 'p', "PORT", OPTION_INT, AT(port), .fallback = "9555", .max = 65535,
      .help = "Port to serve Bedrock on; 0 takes any free one."},
     {"host", 0, "ADDRESS", OPTION_STRING, AT(host), .fallback = "127.0.0.1", .help = "Address to listen on."},
-    {"admin-port", 0, "PORT", OPTION_STRING, AT(admin_port), .fallback = "next",
-     .help = "Port of the admin API; next is the one after --port, 0 takes any free one, off has none."},
-    {"admin-token", 0, "TOKEN", OPTION_STRING, AT(admin_token),
-     .help = "The admin API answers only requests with \"Authorization: Bearer TOKEN\". The environment's MOHS_ADMIN_TOKEN "
-             "says it too, and is seen by fewer."},
+    {"tls-cert", 0, "FILE", OPTION_STRING, AT(tls.certificate),
+     .help = "Serve Bedrock over TLS with this certificate (PEM, its chain behind it); needs --tls-key. The admin API "
+             "stays cleartext."},
+    {"tls-key", 0, "FILE", OPTION_STRING, AT(tls.key), .help = "The private key of --tls-cert (PEM)."},
+    {"tls-self-signed", 0, NULL, OPTION_FLAG, AT(tls.self_signed),
+     .help = "Serve Bedrock over TLS with a certificate made for this run, for localhost, 127.0.0.1, ::1 and --host. "
+             "The file of the CA to trust is printed."},
+    {"tls-ca-out", 0, "FILE", OPTION_STRING, AT(tls.ca_out),
+     .help = "Write that CA there, and leave it there. Default: a new file of $XDG_RUNTIME_DIR, $TMPDIR or /tmp, "
+             "removed in the end."},
     {"workers", 0, "N", OPTION_INT, AT(workers), .fallback = "1", .min = 1, .max = 256,
      .help = "Threads that serve, each with its own connections."},
+    {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
+     .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
+    {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), .help = "Stop when standard input ends."},
+    OPTION_GROUP("Who may ask"),
     {"auth", 0, "MODE", OPTION_STRING, AT(auth), .fallback = "lenient", .choices = "lenient|strict|none|bearer",
      .help = "Who may ask. lenient: known keys must sign rightly, unknown ones are let in. strict: known keys only. "
              "none: nobody is refused. "
              "bearer: API keys only. Every signature is judged for the journal, whatever the mode."},
-    {"validation", 0, "MODE", OPTION_STRING, AT(validation), .fallback = "strict", .choices = "strict|lenient|record",
-     .help = "strict refuses what Bedrock refuses; lenient only what breaks the API model; record refuses only "
-             "what makes no sense to operations that look up or change something, and notes the rest in the journal."},
-    {"models", 0, "any|known|FILE", OPTION_STRING, AT(models), .fallback = "any",
-     .help = "any: every id of a known provider and every ARN; known: only those of the catalogue, and their profiles "
-             "from the Regions that have them; else a FILE that is laid over the catalogue (docs/models.md), which may "
-             "add, change, retire and deny models."},
     {"key", 0, "AK:SECRET[:TOKEN]", OPTION_LIST, AT(keys),
      .help = "A key whose signatures are verified; may be repeated. Default: " MOCK_DEFAULT_ACCESS_KEY
              " with the secret of AWS's documentation."},
@@ -73,8 +76,13 @@ static const struct option_row rows[] = {
      .help = "A long-term API key that is known; may be repeated. KEY@2026-01-02T03:04:05Z says when it expires."},
     {"policy", 0, "FILE", OPTION_STRING, AT(policy),
      .help = "Who may do what, as IAM says it, and which models are not granted (docs/identity.md)."},
+    {"region", 0, "REGION", OPTION_STRING, AT(region),
+     .help = "The only region whose signatures hold; any when not given."},
     {"skew", 0, "TIME", OPTION_DURATION, AT(skew_ns), .fallback = "5m",
      .help = "How far a signature's time may be off, either way."},
+    {"clock-offset", 0, "OFFSET", OPTION_STRING, AT(clock_offset),
+     .help = "How far the mock's clock is off this machine's: -10m, 3600s, 2h, 1d. Signatures and expiries are judged "
+             "by it; POST /clock of the admin API moves it on."},
     {"signed-payload", 0, NULL, OPTION_FLAG, AT(signed_payload),
      .help = "Refuse UNSIGNED-PAYLOAD, which is taken otherwise; what Bedrock does is not published."},
     {"mismatch", 0, "FORM", OPTION_STRING, AT(mismatch), .fallback = "short", .choices = "short|long",
@@ -83,11 +91,59 @@ static const struct option_row rows[] = {
     {"missing-auth", 0, "FORM", OPTION_STRING, AT(missing_auth), .fallback = "header", .choices = "header|token",
      .help = "What a request without credentials is told: that its header is missing (AccessDeniedException), or its "
              "token (MissingAuthenticationTokenException)."},
-    {"clock-offset", 0, "OFFSET", OPTION_STRING, AT(clock_offset),
-     .help = "How far the mock's clock is off this machine's: -10m, 3600s, 2h, 1d. Signatures and expiries are judged "
-             "by it; POST /clock of the admin API moves it on."},
-    {"region", 0, "REGION", OPTION_STRING, AT(region),
-     .help = "The only region whose signatures hold; any when not given."},
+    OPTION_GROUP("What it takes and refuses"),
+    {"validation", 0, "MODE", OPTION_STRING, AT(validation), .fallback = "strict", .choices = "strict|lenient|record",
+     .help = "strict refuses what Bedrock refuses; lenient only what breaks the API model; record refuses only "
+             "what makes no sense to operations that look up or change something, and notes the rest in the journal."},
+    {"rule", 0, "ID", OPTION_LIST, AT(rules_on),
+     .help = "Switch a semantic rule on; may be repeated. mohs list --rules shows them."},
+    {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
+    {"models", 0, "any|known|FILE", OPTION_STRING, AT(models), .fallback = "any",
+     .help = "any: every id of a known provider and every ARN; known: only those of the catalogue, and their profiles "
+             "from the Regions that have them; else a FILE that is laid over the catalogue (docs/models.md), which may "
+             "add, change, retire and deny models."},
+    OPTION_GROUP("What it answers"),
+    {"fixtures", 'f', "FILE|DIR", OPTION_LIST, AT(fixtures),
+     .help =
+         "Answers kept in files, and in the *.json of directories at every depth; may be repeated (docs/fixtures.md)."},
+    {"watch", 'w', NULL, OPTION_FLAG, AT(watch),
+     .help = "Load the fixtures again when a file changes. One with a mistake changes nothing, and the log says where "
+             "it is."},
+    {"strict", 0, NULL, OPTION_FLAG, AT(strict),
+     .help =
+         "A call of a model that neither a script nor a fixture answers is an error, MohsFixtureMiss, which names the "
+         "nearest fixture and why it missed."},
+    {"session-by", 0, "WHAT", OPTION_STRING, AT(session_by), .fallback = "header", .choices = "header|access-key",
+     .help = "What tells parallel tests apart: the header x-mohs-session alone, or without it the access key id, too."},
+    {"seed", 0, "N", OPTION_INT, AT(seed), .fallback = "1",
+     .help = "Seed of ids, paddings and default answers; the same seed gives the same bytes."},
+    {"guardrails", 0, "FILE", OPTION_STRING, AT(guardrails),
+     .help = "Guardrails, word lists and settings laid over the built-in ones (docs/guardrails.md)."},
+    {"knowledge", 0, "FILE", OPTION_STRING, AT(knowledge),
+     .help = "Knowledge bases laid over the built-in ones, for Retrieve and RetrieveAndGenerate (docs/knowledge.md)."},
+    {"async-duration", 0, "TIME", OPTION_DURATION, AT(async_ns), .fallback = "10s",
+     .help = "How long asynchronous invocations are in progress, by the mock's clock; 0s: they are over at once."},
+    {"no-prompt-cache", 0, NULL, OPTION_FLAG, AT(no_cache),
+     .help = "Cache no prompts: cache points are taken and change nothing."},
+    {"cache-scope", 0, "WHAT", OPTION_STRING, AT(cache_scope), .fallback = "model", .choices = "model|id",
+     .help = "Who shares cached prompts. model: a model and its inference profiles; id: each id has its own."},
+    {"no-done", 0, NULL, OPTION_FLAG, AT(no_done),
+     .help = "Streams of Chat Completions end without [DONE] (docs/compatible-endpoints.md)."},
+    OPTION_GROUP("Limits"),
+    {"quota", 0, "FILE", OPTION_STRING, AT(quota),
+     .help = "Quotas of requests and tokens per minute and day (docs/cache-and-quotas.md); none when not given."},
+    {"max-body", 0, "BYTES", OPTION_BYTES, AT(max_body), .fallback = "32M",
+     .help = "Largest request body; larger ones get 413."},
+    OPTION_GROUP("Faults"),
+    {"fault", 0, "ID[:P=V,...][@RATE]", OPTION_LIST, AT(faults),
+     .help =
+         "A fault for every reply, or for that part of them: --fault EVS-02:at_event=3@5%. May be repeated. mohs list "
+         "--faults shows them. Chance comes from --seed and the number of the request, or its header x-mohs-id."},
+    {"fault-headers", 0, NULL, OPTION_FLAG, AT(fault_headers),
+     .help =
+         "Take faults from the header x-mohs-fault of a request, too: \"EVS-01;at_event=2, slow-head\". It need not "
+         "be signed."},
+    OPTION_GROUP("Time"),
     {"latency", 'l', "TIME", OPTION_STRING, AT(latency), .fallback = "0",
      .help = "Wait before each answer: milliseconds (20, 1.5s) or a law, drawn from --seed and the number of the "
              "request (or "
@@ -109,25 +165,7 @@ static const struct option_row rows[] = {
              "\"0s=1,60s=3,60s=1\"; or the file of them."},
     {"probe-deltas", 0, "N", OPTION_INT, AT(probe_deltas), .max = 1000000,
      .help = "Deltas of a stream that answers a load probe; 0: as many as maxTokens says, else 16."},
-    {"seed", 0, "N", OPTION_INT, AT(seed), .fallback = "1",
-     .help = "Seed of ids, paddings and default answers; the same seed gives the same bytes."},
-    {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), .fallback = "64M",
-     .help = "Room for the journal; 0 switches it off."},
-    {"max-body", 0, "BYTES", OPTION_BYTES, AT(max_body), .fallback = "32M",
-     .help = "Largest request body; larger ones get 413."},
-    {"rule", 0, "ID", OPTION_LIST, AT(rules_on),
-     .help = "Switch a semantic rule on; may be repeated. mohs list --rules shows them."},
-    {"no-rule", 0, "ID", OPTION_LIST, AT(rules_off), .help = "Switch a semantic rule off; may be repeated."},
-    {"fixtures", 'f', "FILE|DIR", OPTION_LIST, AT(fixtures),
-     .help =
-         "Answers kept in files, and in the *.json of directories at every depth; may be repeated (docs/fixtures.md)."},
-    {"watch", 'w', NULL, OPTION_FLAG, AT(watch),
-     .help = "Load the fixtures again when a file changes. One with a mistake changes nothing, and the log says where "
-             "it is."},
-    {"strict", 0, NULL, OPTION_FLAG, AT(strict),
-     .help =
-         "A call of a model that neither a script nor a fixture answers is an error, MohsFixtureMiss, which names the "
-         "nearest fixture and why it missed."},
+    OPTION_GROUP("Record and replay"),
     {"record", 0, "URL", OPTION_STRING, AT(record),
      .help = "Send requests on to this endpoint, https://bedrock-runtime.us-east-1.amazonaws.com, signed anew with your own "
              "credentials, and keep its answers as fixtures (docs/record.md). Without it nothing leaves this machine."},
@@ -143,43 +181,14 @@ static const struct option_row rows[] = {
      .help = "Verify the endpoint by the CAs of this PEM file alone; default: those of the system."},
     {"replay-speed", 0, "FACTOR", OPTION_STRING, AT(replay_speed), .fallback = "1",
      .help = "How fast recorded answers come: 1 as they were recorded, 2 twice as fast, 0 at once."},
-    {"session-by", 0, "WHAT", OPTION_STRING, AT(session_by), .fallback = "header", .choices = "header|access-key",
-     .help = "What tells parallel tests apart: the header x-mohs-session alone, or without it the access key id, too."},
-    {"knowledge", 0, "FILE", OPTION_STRING, AT(knowledge),
-     .help = "Knowledge bases laid over the built-in ones, for Retrieve and RetrieveAndGenerate (docs/knowledge.md)."},
-    {"guardrails", 0, "FILE", OPTION_STRING, AT(guardrails),
-     .help = "Guardrails, word lists and settings laid over the built-in ones (docs/guardrails.md)."},
-    {"async-duration", 0, "TIME", OPTION_DURATION, AT(async_ns), .fallback = "10s",
-     .help = "How long asynchronous invocations are in progress, by the mock's clock; 0s: they are over at once."},
-    {"quota", 0, "FILE", OPTION_STRING, AT(quota),
-     .help = "Quotas of requests and tokens per minute and day (docs/cache-and-quotas.md); none when not given."},
-    {"no-prompt-cache", 0, NULL, OPTION_FLAG, AT(no_cache),
-     .help = "Cache no prompts: cache points are taken and change nothing."},
-    {"no-done", 0, NULL, OPTION_FLAG, AT(no_done),
-     .help = "Streams of Chat Completions end without [DONE] (docs/compatible-endpoints.md)."},
-    {"cache-scope", 0, "WHAT", OPTION_STRING, AT(cache_scope), .fallback = "model", .choices = "model|id",
-     .help = "Who shares cached prompts. model: a model and its inference profiles; id: each id has its own."},
-    {"tls-cert", 0, "FILE", OPTION_STRING, AT(tls.certificate),
-     .help = "Serve Bedrock over TLS with this certificate (PEM, its chain behind it); needs --tls-key. The admin API "
-             "stays cleartext."},
-    {"tls-key", 0, "FILE", OPTION_STRING, AT(tls.key), .help = "The private key of --tls-cert (PEM)."},
-    {"tls-self-signed", 0, NULL, OPTION_FLAG, AT(tls.self_signed),
-     .help = "Serve Bedrock over TLS with a certificate made for this run, for localhost, 127.0.0.1, ::1 and --host. "
-             "The file of the CA to trust is printed."},
-    {"tls-ca-out", 0, "FILE", OPTION_STRING, AT(tls.ca_out),
-     .help = "Write that CA there, and leave it there. Default: a new file of $XDG_RUNTIME_DIR, $TMPDIR or /tmp, "
-             "removed in the end."},
-    {"fault", 0, "ID[:P=V,...][@RATE]", OPTION_LIST, AT(faults),
-     .help =
-         "A fault for every reply, or for that part of them: --fault EVS-02:at_event=3@5%. May be repeated. mohs list "
-         "--faults shows them. Chance comes from --seed and the number of the request, or its header x-mohs-id."},
-    {"fault-headers", 0, NULL, OPTION_FLAG, AT(fault_headers),
-     .help =
-         "Take faults from the header x-mohs-fault of a request, too: \"EVS-01;at_event=2, slow-head\". It need not "
-         "be signed."},
-    {"ready-fd", 0, "FD", OPTION_INT, AT(ready_fd), .fallback = "-1", .min = -1, .max = INT_MAX,
-     .help = "Write \"PORT ADMINPORT\" there once both servers listen; for programs that start this one."},
-    {"parent-watch", 0, NULL, OPTION_FLAG, AT(parent_watch), .help = "Stop when standard input ends."},
+    OPTION_GROUP("Journal and admin API"),
+    {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), .fallback = "64M",
+     .help = "Room for the journal; 0 switches it off."},
+    {"admin-port", 0, "PORT", OPTION_STRING, AT(admin_port), .fallback = "next",
+     .help = "Port of the admin API; next is the one after --port, 0 takes any free one, off has none."},
+    {"admin-token", 0, "TOKEN", OPTION_STRING, AT(admin_token),
+     .help = "The admin API answers only requests with \"Authorization: Bearer TOKEN\". The environment's MOHS_ADMIN_TOKEN "
+             "says it too, and is seen by fewer."},
 };
 
 static enum err admin_port_of(const char *text, int *out, struct note *note)

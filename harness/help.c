@@ -62,6 +62,7 @@ static void print_option(FILE *out, const struct option_row *row)
     wrap(out, buf_text(&text), COLUMN, COLUMN);
 }
 
+#define COMMON_TITLE "Every verb"
 static const struct option_row common[] = {
     {"config", 0, "FILE", OPTION_STRING, 0, NULL, 0, 0, NULL,
      "Read options from a JSON file; a flag or MOHS_... wins over it."},
@@ -102,9 +103,16 @@ void help_verb(FILE *out, const struct verb *verb)
         wrap(out, verb->about, 0, 0);
         (void)fputc('\n', out);
     }
-    (void)fputs("Options:\n", out);
+    bool grouped = verb->option_count > 0 && verb->options[0].type == OPTION_HEADING;
+    if (!grouped)
+        (void)fputs("Options:\n", out);
     for (size_t i = 0; i < verb->option_count; i++)
-        print_option(out, &verb->options[i]);
+        if (verb->options[i].type == OPTION_HEADING)
+            (void)fprintf(out, "%s%s:\n", i > 0 ? "\n" : "", verb->options[i].help);
+        else
+            print_option(out, &verb->options[i]);
+    if (grouped)
+        (void)fprintf(out, "\n%s:\n", COMMON_TITLE);
     for (size_t i = 0; i < COUNT_OF(common); i++)
         print_option(out, &common[i]);
     if (verb->examples != NULL)
@@ -161,6 +169,13 @@ static void man_option(FILE *out, const struct option_row *row)
     (void)fputc('\n', out);
 }
 
+static void man_heading(FILE *out, const char *title)
+{
+    (void)fputs(".SS ", out);
+    roff_text(out, title);
+    (void)fputc('\n', out);
+}
+
 static void man_exits(FILE *out)
 {
     (void)fputs(".SH EXIT STATUS\n", out);
@@ -207,16 +222,29 @@ void help_man(FILE *out, const struct verb *verb)
         man_program(out);
         return;
     }
-    (void)fprintf(out, ".TH MOHS\\-%s 1 \"\" \"mohs %s\"\n.SH NAME\nmohs\\-%s \\- ", verb->name, MOHS_VERSION,
-                  verb->name);
+    char page[64]; /* git's way: the page of "mock import" is mohs-mock-import */
+    (void)snprintf(page, sizeof page, "%s", verb->name);
+    for (char *p = page; *p != '\0'; p++)
+        *p = *p == ' ' ? '-' : *p;
+    (void)fputs(".TH MOHS\\-", out);
+    roff_text(out, page);
+    (void)fprintf(out, " 1 \"\" \"mohs %s\"\n.SH NAME\nmohs\\-", MOHS_VERSION);
+    roff_text(out, page);
+    (void)fputs(" \\- ", out);
     roff_text(out, verb->summary);
     (void)fprintf(out, "\n.SH SYNOPSIS\n.B mohs %s\n[options]%s", verb->name, verb->operands != NULL ? " " : "");
     roff_text(out, verb->operands != NULL ? verb->operands : "");
     (void)fputs("\n.SH DESCRIPTION\n", out);
     roff_text(out, verb->about != NULL ? verb->about : verb->summary);
     (void)fputs("\n.SH OPTIONS\n", out);
+    bool grouped = verb->option_count > 0 && verb->options[0].type == OPTION_HEADING;
     for (size_t i = 0; i < verb->option_count; i++)
-        man_option(out, &verb->options[i]);
+        if (verb->options[i].type == OPTION_HEADING)
+            man_heading(out, verb->options[i].help);
+        else
+            man_option(out, &verb->options[i]);
+    if (grouped)
+        man_heading(out, COMMON_TITLE);
     for (size_t i = 0; i < COUNT_OF(common); i++)
         man_option(out, &common[i]);
     if (verb->examples != NULL)

@@ -62,10 +62,7 @@ int main(int argc, char **argv)
         (void)printf("mohs %s\n", MOHS_VERSION);
         return EXIT_HELD;
     }
-    char words[64]; /* some verbs are two words */
-    (void)snprintf(words, sizeof words, "%.30s %.30s", argv[1], argc > 2 ? argv[2] : "");
-    if (verb_find(words) != NULL)
-        return run_verb(verb_find(words), argc - 3, argv + 3);
-    const struct verb *verb = verb_find(argv[1]);
-    return verb == NULL ? unknown_verb(argv[1]) : run_verb(verb, argc - 2, argv + 2);
+    size_t words;
+    const struct verb *verb = verb_of_words((const char *const *)argv + 1, (size_t)argc - 1, &words);
+    return verb == NULL ? unknown_verb(argv[1]) : run_verb(verb, argc - 1 - (int)words, argv + 1 + words);
 }

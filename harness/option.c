@@ -22,6 +22,17 @@ const struct verb *verb_find(const char *name)
     return NULL;
 }
 
+const struct verb *verb_of_words(const char *const *words, size_t count, size_t *used)
+{
+    char both[64];
+    *used = 2;
+    if (count > 1 && snprintf(both, sizeof both, "%s %s", words[0], words[1]) < (int)sizeof both &&
+        verb_find(both) != NULL)
+        return verb_find(both);
+    *used = 1;
+    return count > 0 ? verb_find(words[0]) : NULL;
+}
+
 /* ---- values ---- */
 
 struct unit {
@@ -153,6 +164,8 @@ enum err option_store(const struct option_row *row, void *settings, const char *
     if (row->choices != NULL && !is_choice(row->choices, text))
         return note_set(note, ERR_INVALID, "%s is '%s', but must be one of %s", from, text, row->choices);
     switch (row->type) {
+    case OPTION_HEADING:
+        break;
     case OPTION_FLAG:
         e = parse_flag(text, at);
         break;
@@ -221,6 +234,8 @@ static enum err take_fallbacks(struct options *o, struct note *note)
 static enum err take_environment(struct options *o, struct note *note)
 {
     for (size_t i = 0; i < o->verb->option_count; i++) {
+        if (o->verb->options[i].type == OPTION_HEADING)
+            continue;
         char name[96] = "MOHS_";
         size_t n = strlen(name);
         for (const char *p = o->verb->options[i].name; *p != '\0' && n + 1 < sizeof name; p++)
@@ -288,7 +303,7 @@ static enum err take_member(struct options *o, size_t i, const cJSON *item, stru
 static bool find_row(const struct verb *verb, const char *name, size_t *out)
 {
     for (size_t i = 0; i < verb->option_count; i++)
-        if (strcmp(verb->options[i].name, name) == 0) {
+        if (verb->options[i].type != OPTION_HEADING && strcmp(verb->options[i].name, name) == 0) {
             *out = i;
             return true;
         }
@@ -309,7 +324,8 @@ static enum err unknown_option(const struct verb *verb, const char *what, const 
     const char *known[MOST_NAMES] = {"help", "config"};
     size_t n = 2;
     for (size_t i = 0; i < verb->option_count && n < MOST_NAMES; i++)
-        known[n++] = verb->options[i].name;
+        if (verb->options[i].type != OPTION_HEADING)
+            known[n++] = verb->options[i].name;
     const char *near = nearest_word(name + strspn(name, "-"), known, n);
     if (near == NULL)
         return note_set(note, ERR_UNKNOWN, "%s '%s' is not an option of mohs %s; mohs %s --help lists them", what, name,

@@ -30,7 +30,8 @@ enum option_type {
     OPTION_REAL,     /* double, at least min (and at most max, when max is not 0) */
     OPTION_MS,       /* int64_t of milliseconds: "250", "250ms", "1.5s" */
     OPTION_DURATION, /* int64_t of nanoseconds: "10s", "250ms", "2m"; a bare number is refused */
-    OPTION_BYTES     /* int64_t: "65536", "64K", "16M", "1G" */
+    OPTION_BYTES,    /* int64_t: "65536", "64K", "16M", "1G" */
+    OPTION_HEADING   /* no option: `help` is the heading of the rows below it, where a verb has many */
 };
 
 struct option_list {
@@ -50,6 +51,8 @@ struct option_row {
     const char *help;     /* sentences */
 };
 
+#define OPTION_GROUP(title) {.name = "", .type = OPTION_HEADING, .help = (title)}
+
 struct verb {
     const char *name;
     const char *operands; /* "[ID|GLOB]..." for the synopsis; NULL: none are taken */
@@ -66,6 +69,8 @@ struct verb {
 /* The verbs of the program, ended by NULL. main.c */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: nobody knows it */
+/* The verb that the first words name, and how many words that are: some are two, as "mock import". NULL: none. */
+const struct verb *verb_of_words(const char *const *words, size_t count, size_t *used);
 
 /* What was parsed. Zero it first; options_release() frees what is inside, also after an error. */
 struct options {

@@ -16,6 +16,7 @@ struct settings {
 #define AT(member) offsetof(struct settings, member)
 
 static const struct option_row rows[] = {
+    OPTION_GROUP("Numbers"),
     {"port", 'p', "PORT", OPTION_INT, AT(port), .fallback = "7", .max = 100, .help = "A port."},
     {"wait", 'l', "MS", OPTION_MS, AT(wait_ms), .help = "A wait."},
     {"span", 0, "TIME", OPTION_DURATION, AT(span_ns), .help = "A duration."},
@@ -30,8 +31,8 @@ static const struct verb verb = {.name = "try",
                                  .options = rows,
                                  .option_count = COUNT_OF(rows),
                                  .size = sizeof(struct settings)};
-static const struct verb bare = {.name = "bare"};
-const struct verb *const verbs[] = {&verb, &bare, NULL};
+static const struct verb bare = {.name = "bare"}, below = {.name = "bare bones"};
+const struct verb *const verbs[] = {&verb, &bare, &below, NULL};
 
 enum { MOST = 8 };
 
@@ -163,6 +164,38 @@ static void help_and_manual_name_every_option(void)
     }
 }
 
+static void a_heading_is_no_option(void)
+{
+    CLEANUP(options_release) struct options o = {0};
+    struct note note = {""};
+    char word[] = "--=1", *argv[] = {word};
+    CU_ASSERT_EQUAL(setenv("MOHS_", "7", 1), 0);
+    CU_ASSERT_EQUAL(options_parse(&verb, 1, argv, &o, &note), ERR_UNKNOWN);
+    CLEANUP(options_release) struct options good = {0};
+    CLAIM(options_parse(&verb, 0, NULL, &good, &note) == OK, "%s", note.text);
+    (void)unsetenv("MOHS_");
+}
+
+static void some_verbs_are_two_words(void)
+{
+    static const struct {
+        const char *words[3];
+        size_t count;
+        const struct verb *verb;
+        size_t used;
+    } rows_of_words[] = {{{"bare"}, 1, &bare, 1},
+                         {{"bare", "bones"}, 2, &below, 2},
+                         {{"bare", "bones", "x"}, 3, &below, 2},
+                         {{"bare", "x"}, 2, &bare, 1},
+                         {{"bones"}, 1, NULL, 1},
+                         {{NULL}, 0, NULL, 1}};
+    for (size_t i = 0; i < COUNT_OF(rows_of_words); i++) {
+        size_t used = 0;
+        CLAIM(verb_of_words(rows_of_words[i].words, rows_of_words[i].count, &used) == rows_of_words[i].verb, "row %zu", i);
+        CU_ASSERT_EQUAL(used, rows_of_words[i].used);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -170,6 +203,8 @@ int main(void)
         {"flag beats environment beats file beats fallback", flag_beats_environment_beats_file_beats_fallback},
         {"a verb without words takes none", a_verb_without_words_takes_none},
         {"help and manual name every option", help_and_manual_name_every_option},
+        {"a heading is no option", a_heading_is_no_option},
+        {"some verbs are two words", some_verbs_are_two_words},
         CU_TEST_INFO_NULL,
     };
     return unit_main("option", tests);
