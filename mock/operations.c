@@ -61,6 +61,7 @@ static struct plan *answer_converse(struct visit *v, const cJSON *reply)
 {
     struct answer a;
     operations_begin_answer(v, &a);
+    const cJSON *paths = converse_wishes(v, &a);
     if (v->guardrail == NULL || !guardrail_stops(v, &a)) {
         visit_use_cache(v, &a);
         if (reply != NULL && scripted_answer(reply, &a))
@@ -68,6 +69,7 @@ static struct plan *answer_converse(struct visit *v, const cJSON *reply)
         else
             default_answer(v, &a);
         scripted_stop(reply, &a);
+        converse_fields(v, paths, &a);
         if (v->guardrail != NULL)
             guardrail_judges(v, &a);
     }

@@ -38,6 +38,7 @@ void answer_release(struct answer *a)
     a->draws = (struct answer_draws){.law = NULL};
     cJSON_Delete(a->guardrail_trace);
     a->guardrail_trace = NULL;
+    json_free(&a->fields);
     a->blocks = NULL;
     a->count = a->cap = 0;
 }

@@ -50,6 +50,8 @@ struct answer {
     uint64_t cache_write_hour;            /* of cache_write: kept for an hour, the rest for five minutes */
     bool has_cache;                       /* print the cache members, as models with prompt caching do */
     const cJSON *usage, *metrics, *extra; /* borrowed overrides, or NULL */
+    const char *latency, *tier;           /* borrowed: what was asked for and is told again (Converse); NULL: nothing */
+    cJSON *fields;                        /* owned: members of the native answer that were asked for; NULL: none */
     uint64_t latency_ns, ttft_ns, itl_ns; /* before the head, the first delta, every other delta (unless it is drawn) */
     struct answer_draws draws;
     uint64_t itl_spent_ns;          /* what answer_itl() has given so far */

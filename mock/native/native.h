@@ -142,6 +142,9 @@ struct http_request;
 struct plan *native_plan(const struct native_request *r, struct answer *a, const char *model_id, bool streamed,
                          const struct http_request *request, const char *request_id);
 
+/* The answer of Converse as the model's own body has it, appended; nothing for models without text. */
+void native_answer_text(const char *model_id, const cJSON *converse_body, struct answer *a, struct buf *out);
+
 /* The padding, and the frame, of one chunk event that holds `json`. */
 void native_chunk_payload(struct span json, struct rng *rng, struct buf *out);
 

@@ -530,3 +530,15 @@ struct plan *native_plan(const struct native_request *r, struct answer *a, const
     release(&n);
     return plan;
 }
+
+void native_answer_text(const char *model_id, const cJSON *converse_body, struct answer *a, struct buf *out)
+{
+    struct native n = {.family = native_find(model_id, converse_body), .a = a, .body = NULL, .model_id = model_id};
+    if (n.family->embeds) {
+        buf_adds(out, "{}");
+        return;
+    }
+    begin(&n, false);
+    n.family->write(&n, out);
+    release(&n);
+}

@@ -101,6 +101,30 @@ static void write_trace(const struct answer *a, struct buf *out)
     buf_addc(out, '}');
 }
 
+/* performanceConfig and serviceTier are told as they were asked for. */
+static void write_echoes(const struct answer *a, struct buf *out)
+{
+    const struct {
+        const char *member, *key, *value;
+    } rows[] = {{"performanceConfig", "latency", a->latency}, {"serviceTier", "type", a->tier}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (rows[i].value == NULL)
+            continue;
+        buf_addf(out, ",\"%s\":{", rows[i].member);
+        quote(out, rows[i].key, rows[i].value);
+        buf_addc(out, '}');
+    }
+}
+
+static void write_fields(const cJSON *fields, struct buf *out)
+{
+    if (fields == NULL)
+        return;
+    buf_adds(out, "\"additionalModelResponseFields\":");
+    json_print(fields, JSON_SORTED, out);
+    buf_addc(out, ',');
+}
+
 /* Members of `from` replace those of `into`; null removes. `usage` and `metrics` keep what is not overridden. */
 static void merge(cJSON *into, const cJSON *from, const char *skip)
 {
@@ -198,7 +222,9 @@ static void write_block(const struct answer *a, const struct block *b, struct bu
 
 static void write_body(const struct answer *a, struct buf *out)
 {
-    buf_adds(out, "{\"metrics\":");
+    buf_addc(out, '{');
+    write_fields(a->fields, out);
+    buf_adds(out, "\"metrics\":");
     write_metrics(a, 0, out);
     buf_adds(out, ",\"output\":{\"message\":{\"content\":[");
     for (size_t i = 0; i < a->count; i++) {
@@ -206,7 +232,9 @@ static void write_body(const struct answer *a, struct buf *out)
             buf_addc(out, ',');
         write_block(a, &a->blocks[i], out);
     }
-    buf_adds(out, "],\"role\":\"assistant\"}},");
+    buf_adds(out, "],\"role\":\"assistant\"}}");
+    write_echoes(a, out);
+    buf_addc(out, ',');
     quote(out, "stopReason", a->stop_reason);
     write_trace(a, out);
     buf_adds(out, ",\"usage\":");
@@ -461,11 +489,7 @@ static void stream_end(struct writer *w)
 {
     buf_addc(&w->payload, '{');
     const cJSON *fields = cJSON_GetObjectItemCaseSensitive(w->a->extra, "additionalModelResponseFields");
-    if (fields != NULL) {
-        buf_adds(&w->payload, "\"additionalModelResponseFields\":");
-        json_print(fields, JSON_SORTED, &w->payload);
-        buf_addc(&w->payload, ',');
-    }
+    write_fields(fields != NULL ? fields : w->a->fields, &w->payload);
     write_padding(w);
     buf_addc(&w->payload, ',');
     quote(&w->payload, "stopReason", w->a->stop_reason);
@@ -476,6 +500,7 @@ static void stream_end(struct writer *w)
     write_metrics(w->a, w->deltas, &w->payload);
     buf_addc(&w->payload, ',');
     write_padding(w);
+    write_echoes(w->a, &w->payload);
     write_trace(w->a, &w->payload);
     buf_adds(&w->payload, ",\"usage\":");
     write_usage(w->a, &w->payload);

@@ -13,6 +13,14 @@
 
 #define EVENTSTREAM_TYPE "application/vnd.amazon.eventstream"
 
+struct visit;
+/* What the request wants told beside the answer: performanceConfig and serviceTier, which are put into *a, and the
+ * additionalModelResponseFieldPaths, which are handed out; NULL: none. */
+const cJSON *converse_wishes(const struct visit *v, struct answer *a);
+/* What these point to in the answer as the model's own body has it. The answer is whole, and no guardrail has changed
+ * it yet: it is the model's. */
+void converse_fields(const struct visit *v, const cJSON *paths, struct answer *a);
+
 /* NULL when out of memory. Timing of the answer is in the plan; gates and faults are the caller's to add. */
 struct plan *converse_plan(struct answer *a, const char *request_id);
 struct plan *converse_stream_plan(struct answer *a, const char *request_id);

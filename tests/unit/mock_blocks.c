@@ -574,6 +574,104 @@ static void five_stop_reasons_are_had_by_asking(void)
     }
 }
 
+/* ---- what is asked for beside the answer ---- */
+
+#define ASKING(more) "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hello\"}]}]," more "}"
+#define PATHS(p)     "\"additionalModelResponseFieldPaths\":[" p "]"
+
+static void echoes_latency_and_tier(void)
+{
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    static const char body[] =
+        ASKING("\"performanceConfig\":{\"latency\":\"optimized\"},\"serviceTier\":{\"type\":\"flex\"}");
+    static const char echoed[] =
+        ",\"performanceConfig\":{\"latency\":\"optimized\"},\"serviceTier\":{\"type\":\"flex\"},\"";
+    CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, body);
+    CLAIM(r.status == 200 && strstr(buf_text(&r.body), echoed) != NULL, "%s", buf_text(&r.body));
+    CLAIM(strstr(buf_text(&r.body), "\"role\":\"assistant\"}},\"performanceConfig\"") != NULL, "%s", buf_text(&r.body));
+    CLEANUP(reply_release) struct reply plain = ask(m, CONVERSE, HELLO);
+    CLAIM(json_member(plain.json, "performanceConfig") == NULL && json_member(plain.json, "serviceTier") == NULL, "%s",
+          buf_text(&plain.body));
+
+    CLEANUP(reply_release) struct reply s = ask(m, STREAM, body);
+    enum es_error end;
+    CLEANUP(json_free) cJSON *events = events_of(&s.body, &end);
+    const cJSON *event;
+    cJSON_ArrayForEach(event, events)
+    {
+        bool last = strcmp(text_at(event, "/name"), "metadata") == 0;
+        CLEANUP(free_ptr) char *text = json_text(json_member(event, "payload"), JSON_COMPACT);
+        CLAIM((strstr(text, echoed) != NULL) == last, "%s", text);
+    }
+    CLAIM(cJSON_GetArraySize(events) > 4, "%d events", cJSON_GetArraySize(events));
+}
+
+static const struct fields_row {
+    const char *model, *body;
+    const char *script; /* NULL: the default answer */
+    const char *fields; /* sorted; NULL: none */
+} fields_rows[] = {
+    {HAIKU, ASKING(PATHS("\"/stop_sequence\"") ",\"inferenceConfig\":{\"stopSequences\":[\"never\",\"hello\"]}"), NULL,
+     "{\"stop_sequence\":\"hello\"}"},
+    {HAIKU, ASKING(PATHS("\"/stop_sequence\"")), NULL, "{\"stop_sequence\":null}"},
+    {HAIKU, ASKING(PATHS("\"/stop_sequence\"") ",\"inferenceConfig\":{\"stopSequences\":[\"END\"]}"),
+     "{\"text\":\"a\",\"stop_reason\":\"stop_sequence\"}", "{\"stop_sequence\":\"END\"}"},
+    {HAIKU, ASKING(PATHS("\"/usage/output_tokens\",\"/stop_reason\",\"/usage/input_tokens\",\"/nowhere\"")),
+     "{\"text\":\"a\",\"usage\":{\"inputTokens\":7,\"outputTokens\":3}}",
+     "{\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":7,\"output_tokens\":3}}"},
+    {HAIKU, ASKING(PATHS("\"/content/0/text\",\"/content/1\"")), "{\"text\":\"a\"}", "{\"content\":{\"0\":{\"text\":\"a\"}}}"},
+    {HAIKU, ASKING(PATHS("\"/content\",\"/content/0/text\"")), "{\"text\":\"a\"}",
+     "{\"content\":[{\"text\":\"a\",\"type\":\"text\"}]}"},
+    {HAIKU, ASKING(PATHS("\"/nowhere\",\"role\",\"~\"")), "{\"text\":\"a\"}", NULL},
+    {HAIKU, ASKING(PATHS("")), "{\"text\":\"a\"}", NULL},
+    {HAIKU, ASKING(PATHS("\"/stop_reason\"")),
+     "{\"text\":\"a\",\"extra\":{\"additionalModelResponseFields\":{\"mine\":1}}}", "{\"mine\":1}"},
+    {"meta.llama3-1-8b-instruct-v1%3A0", ASKING(PATHS("\"/generation\",\"/stop_reason\"")), "{\"text\":\"a\"}",
+     "{\"generation\":\"a\",\"stop_reason\":\"stop\"}"},
+    {"amazon.nova-lite-v1%3A0", ASKING(PATHS("\"/stopReason\"")), "{\"text\":\"a\"}", "{\"stopReason\":\"end_turn\"}"},
+    {"mistral.mistral-large-2402-v1%3A0", ASKING(PATHS("\"/choices/0/stop_reason\"")), "{\"text\":\"a\"}",
+     "{\"choices\":{\"0\":{\"stop_reason\":\"stop\"}}}"},
+};
+
+static void fields_are(const struct fields_row *row, const cJSON *holder)
+{
+    const cJSON *fields = json_member(holder, "additionalModelResponseFields");
+    CLEANUP(free_ptr) char *text = fields == NULL ? NULL : json_text(fields, JSON_SORTED);
+    bool same = row->fields == NULL || text == NULL ? row->fields == text : strcmp(text, row->fields) == 0;
+    CLAIM(same, "%s %s: %s", row->model, row->body, text != NULL ? text : "no fields");
+}
+
+static void fields_of_the_native_answer_are_told(void)
+{
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < COUNT_OF(fields_rows); i++) {
+        const struct fields_row *row = &fields_rows[i];
+        char path[128], told[256];
+        (void)snprintf(told, sizeof told, "{\"replies\":[{\"reply\":%s,\"times\":2}]}", row->script);
+        if (row->script != NULL)
+            script(m, told);
+        (void)snprintf(path, sizeof path, "/model/%s/converse", row->model);
+        CLEANUP(reply_release) struct reply r = ask(m, path, row->body);
+        CLAIM(r.status == 200, "%s: %s", row->body, buf_text(&r.body));
+        fields_are(row, r.json);
+        (void)snprintf(path, sizeof path, "/model/%s/converse-stream", row->model);
+        CLEANUP(reply_release) struct reply s = ask(m, path, row->body);
+        enum es_error end;
+        CLEANUP(json_free) cJSON *events = events_of(&s.body, &end);
+        const cJSON *event;
+        cJSON_ArrayForEach(event, events)
+        {
+            const cJSON *payload = json_member(event, "payload");
+            if (strcmp(text_at(event, "/name"), "messageStop") == 0)
+                fields_are(row, payload);
+            else
+                CLAIM(json_member(payload, "additionalModelResponseFields") == NULL, "%s", text_at(event, "/name"));
+        }
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -588,6 +686,8 @@ int main(void)
         {"formats are compared when told", formats_are_compared_when_told},
         {"all stop reasons travel in all forms", all_stop_reasons_travel_in_all_forms},
         {"five stop reasons are had by asking", five_stop_reasons_are_had_by_asking},
+        {"echoes latency and tier", echoes_latency_and_tier},
+        {"fields of the native answer are told", fields_of_the_native_answer_are_told},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_blocks", tests);
