@@ -112,6 +112,32 @@ bool error_style_find(const char *name, enum error_style *out)
     return false;
 }
 
+void error_reply_original(struct error_reply *e, const char *resource)
+{
+    bool stream = strcmp(e->type, "ModelStreamErrorException") == 0;
+    if (!stream && strcmp(e->type, "ModelErrorException") != 0)
+        return;
+    e->original_status = e->original_status != 0 ? e->original_status : 500;
+    if (stream && e->original_message == NULL)
+        e->original_message = "Internal server error";
+    if (!stream && e->resource == NULL)
+        e->resource = resource;
+}
+
+void error_write_original(const struct error_reply *e, struct buf *body)
+{
+    if (e->original_message != NULL) {
+        buf_adds(body, ",\"originalMessage\":");
+        json_quote(span_of(e->original_message), body);
+    }
+    if (e->original_status != 0)
+        buf_addf(body, ",\"originalStatusCode\":%d", e->original_status);
+    if (e->resource != NULL) {
+        buf_adds(body, ",\"resourceName\":");
+        json_quote(span_of(e->resource), body);
+    }
+}
+
 /* Keys sorted, as everywhere: capital M and underscore come before the small letters. */
 static void write_error_body(const struct error_reply *e, struct buf *body)
 {
@@ -124,6 +150,7 @@ static void write_error_body(const struct error_reply *e, struct buf *body)
     }
     buf_adds(body, key);
     json_quote(span_of(e->message), body);
+    error_write_original(e, body);
     buf_addc(body, '}');
 }
 

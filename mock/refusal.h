@@ -61,7 +61,15 @@ struct error_reply {
     enum error_style style;
     bool capital_message;
     const struct http_headers *headers; /* more of them; NULL: none */
+    /* What ModelErrorException and ModelStreamErrorException say of the model behind; 0, NULL: nothing. */
+    int original_status;
+    const char *original_message, *resource;
 };
+/* Fill these, where the type has them and nothing is said yet, with what a model that broke would give; `resource`: of
+ * the model, NULL: not known. */
+void error_reply_original(struct error_reply *e, const char *resource);
+/* ,"originalMessage":...,"originalStatusCode":...,"resourceName":...: those of them that there are. */
+void error_write_original(const struct error_reply *e, struct buf *body);
 struct plan *error_plan(const struct error_reply *e, const char *request_id);
 struct plan *unknown_path_plan(const char *request_id);
 struct plan *coral_unknown_operation_plan(const char *request_id);

@@ -28,6 +28,7 @@ FAULT(error)
     if (fixed == NULL && !fault_has(f, "type") && error_type_find(e.type) == NULL)
         e.type = "InternalServerException";
     (void)error_style_find(fault_text(f, "style", "header"), &e.style);
+    error_reply_original(&e, scene->visit != NULL ? scene->visit->model_id : NULL);
     struct plan *error = surface_error(scene, &e);
     if (error != NULL && fault_has(f, "retry_after"))
         plan_header(error, "Retry-After", fault_text(f, "retry_after", ""));
@@ -63,6 +64,9 @@ FAULT(exception)
     }
     buf_adds(&payload, "{\"message\":");
     json_quote(span_of(fault_text(f, "message", known != NULL ? known->text : "")), &payload);
+    struct error_reply e = {.type = upper};
+    error_reply_original(&e, NULL);
+    error_write_original(&e, &payload);
     buf_addc(&payload, '}');
     if (buf_error(&payload) != OK || es_encode_exception(&frame, type, buf_span(&payload)) != ES_OK)
         p->failed = true;

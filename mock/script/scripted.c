@@ -85,6 +85,14 @@ static enum err check_status(const cJSON *item, const char *where, struct note *
                : note_set(note, ERR_INVALID, "%s: expected a status from 200 to 599", where);
 }
 
+static enum err check_original(const cJSON *item, const char *where, struct note *note)
+{
+    int64_t n = 0;
+    return json_int64(item, &n) && n >= 100 && n <= 599
+               ? OK
+               : note_set(note, ERR_INVALID, "%s: expected a whole number from 100 to 599", where);
+}
+
 static bool is_token(const char *text)
 {
     for (const char *p = text; *p != '\0'; p++)
@@ -199,7 +207,9 @@ static enum err check_error(const cJSON *item, const char *where, struct note *n
 {
     static const struct member_row rows[] = {{"type", check_line},     {"message", check_text},
                                              {"status", check_status}, {"headers", check_headers},
-                                             {"style", check_style},   {"Message", check_text}};
+                                             {"style", check_style},   {"Message", check_text},
+                                             {"originalStatusCode", check_original},
+                                             {"originalMessage", check_text}, {"resourceName", check_text}};
     enum err e = check_members(item, rows, COUNT_OF(rows), where, note);
     return e == OK && member(item, "type") == NULL ? note_set(note, ERR_INVALID, "%s/type: must be given", where) : e;
 }
@@ -344,7 +354,10 @@ static struct plan *error_reply_plan(const cJSON *error, const struct fault_scen
                             .message = text_of(error, "message", text_of(error, "Message", NULL)),
                             .status = (int)number_of(error, "status", 0),
                             .capital_message = member(error, "Message") != NULL,
-                            .headers = &headers};
+                            .headers = &headers,
+                            .original_status = (int)number_of(error, "originalStatusCode", 0),
+                            .original_message = text_of(error, "originalMessage", NULL),
+                            .resource = text_of(error, "resourceName", NULL)};
     (void)error_style_find(text_of(error, "style", "header"), &e.style);
     return surface_error(scene, &e);
 }

@@ -49,6 +49,11 @@ static void schema_and_loader_agree(void)
         {"{\"fixtures\":[{\"reply\":{\"text\":3}}]}", false},
         {"{\"fixtures\":[{\"reply\":{\"content\":[{\"text\":\"x\"}],\"usage\":{},\"stop_reason\":\"end_turn\",\"ttft_ms\":1}}]}", true},
         {"{\"fixtures\":[{\"reply\":{\"error\":{\"type\":\"X\",\"status\":418,\"style\":\"code\",\"headers\":[[\"a\",\"b\"]]}}}]}", true},
+        {"{\"fixtures\":[{\"reply\":{\"error\":{\"type\":\"ModelErrorException\",\"originalStatusCode\":100,"
+         "\"originalMessage\":\"m\",\"resourceName\":\"r\"}}}]}", true},
+        {"{\"fixtures\":[{\"reply\":{\"error\":{\"type\":\"X\",\"originalStatusCode\":99}}}]}", false},
+        {"{\"fixtures\":[{\"reply\":{\"error\":{\"type\":\"X\",\"originalStatusCode\":500.5}}}]}", false},
+        {"{\"fixtures\":[{\"reply\":{\"error\":{\"type\":\"X\",\"resourceName\":3}}}]}", false},
         {"{\"fixtures\":[{\"reply\":{\"error\":{}}}]}", false},
         {"{\"fixtures\":[{\"reply\":{\"error\":{\"type\":\"X\",\"status\":99}}}]}", false},
         {"{\"fixtures\":[{\"reply\":{\"error\":{\"type\":\"X\",\"style\":\"loud\"}}}]}", false},
