@@ -225,7 +225,7 @@ static struct plan *answer(struct visit *v, const cJSON *reply, const struct fau
 /* Nothing that was prepared answers it: the endpoint does. */
 static bool goes_on(struct visit *v, struct outcome *out)
 {
-    if (out->choice.reply != NULL || out->choice.plan != NULL || v->request->body_follows || !record_takes(v))
+    if (out->choice.reply != NULL || out->choice.plan != NULL || !record_takes(v))
         return false;
     record_choose(v, &out->choice);
     if (out->choice.reply != NULL)

@@ -1,4 +1,4 @@
-/* client.c: libcurl's multi interface as a part of our loop; the only file that knows it.
+/* client.c: libcurl's multi interface as a part of our loop; with client_h2.c the only file that knows it.
  *
  * curl tells which sockets and which instant it cares for; the loop tells it back. Two rules shape the code. curl may
  * not be entered from its own callbacks, so what a callback asks for (start, cancel, resume) is noted and done when the
@@ -14,6 +14,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
+
+#include "net/client_h2.h"
 
 #define KEPT_CONNECTIONS 1024L
 #define HEAD_MAX         ((size_t)256 * 1024) /* bytes of a response head we keep; curl has its own limit a line */
@@ -51,6 +53,17 @@ struct call {
     bool head_open; /* a status line was read, its blank line not yet */
     bool paused, resume, cancelled, unstarted;
     char curl_text[CURL_ERROR_SIZE];
+    struct upward *up; /* of a request that streams_up; NULL: curl does all of it */
+};
+
+/* What waits until there is a connection, and the stream from then on. */
+struct upward {
+    char *method, *url;
+    struct http_headers headers;
+    struct buf early;
+    bool early_end;
+    struct client_h2 *h2;
+    void (*sent)(void *ctx);
 };
 
 static void settle(struct client *client);
@@ -138,12 +151,25 @@ static int on_timer(CURLM *multi, long ms, void *ctx)
 
 /* ---- the life of a call ---- */
 
+static void upward_free(struct upward *up)
+{
+    if (!up)
+        return;
+    client_h2_free(up->h2);
+    free(up->method);
+    free(up->url);
+    http_headers_release(&up->headers);
+    buf_release(&up->early);
+    free(up);
+}
+
 static void call_free(struct call *call)
 {
     if (!call)
         return;
     struct client *client = call->client;
     timer_cancel(&call->timer);
+    upward_free(call->up);
     if (call->easy) {
         (void)curl_multi_remove_handle(client->multi, call->easy); /* midway: this closes the connection */
         curl_easy_cleanup(call->easy);
@@ -181,6 +207,24 @@ static void finish(struct call *call, enum err error, const char *text)
     call_free(call);
 }
 
+/* The same in the loop's next turn, for callers that are not to be freed under their feet. */
+static void finish_noted(void *ctx)
+{
+    struct call *call = ctx;
+    struct client *client = call->client;
+    char text[sizeof call->result.text];
+    (void)snprintf(text, sizeof text, "%s", call->result.text);
+    finish(call, call->result.error, text);
+    settle(client);
+}
+
+static void finish_later(struct call *call, enum err error, const char *text)
+{
+    call->result.error = error;
+    (void)snprintf(call->result.text, sizeof call->result.text, "%s", text);
+    timer_set(call->client->loop, &call->timer, now_ns(), finish_noted, call);
+}
+
 static enum err error_of(CURLcode code, const char *text)
 {
     static const struct {
@@ -207,9 +251,94 @@ static enum err error_of(CURLcode code, const char *text)
     return ERR_IO;
 }
 
+/* ---- a request both ways, from its connection on ---- */
+
+static void up_head(void *ctx, int status, struct http_headers *headers)
+{
+    struct call *call = ctx;
+    call->active_at_ns = call->result.head_at_ns = now_ns();
+    call->result.status = status;
+    if (call->events.head)
+        call->events.head(call->ctx, status, headers);
+}
+
+static void up_data(void *ctx, struct span bytes)
+{
+    struct call *call = ctx;
+    call->active_at_ns = now_ns();
+    if (call->result.first_byte_at_ns == 0)
+        call->result.first_byte_at_ns = call->active_at_ns;
+    call->result.bytes += bytes.n;
+    if (call->events.data)
+        (void)call->events.data(call->ctx, bytes, call->active_at_ns);
+}
+
+static void up_sent(void *ctx)
+{
+    struct call *call = ctx;
+    call->active_at_ns = now_ns();
+    if (call->up->sent && !call->cancelled)
+        call->up->sent(call->ctx);
+}
+
+static void up_over(void *ctx, enum err error, const char *text)
+{
+    struct call *call = ctx;
+    struct client *client = call->client;
+    client->depth++; /* the stream is on the stack: it is freed when it is not */
+    if (!call->cancelled)
+        finish_later(call, error, text);
+    client->depth--;
+}
+
+static const struct client_h2_events up_events = {up_head, up_data, up_sent, up_over};
+
+static void connected(struct call *call)
+{
+    struct upward *up = call->up;
+    up->h2 = client_h2_new(call->client->loop, call->easy, up->method, up->url, &up->headers, &up_events, call);
+    if (!up->h2) {
+        finish(call, ERR_NOMEM, "an HTTP/2 stream could not be begun");
+        return;
+    }
+    if (up->early.len > 0)
+        client_h2_send(up->h2, buf_span(&up->early));
+    buf_release(&up->early);
+    if (up->early_end)
+        client_h2_send_end(up->h2);
+}
+
+void call_send(struct call *call, struct span bytes)
+{
+    if (call->cancelled)
+        return;
+    if (call->up->h2)
+        client_h2_send(call->up->h2, bytes);
+    else
+        buf_add(&call->up->early, bytes);
+}
+
+void call_send_end(struct call *call)
+{
+    if (call->cancelled)
+        return;
+    call->up->early_end = true;
+    if (call->up->h2)
+        client_h2_send_end(call->up->h2);
+}
+
+size_t call_unsent(const struct call *call)
+{
+    return call->up->h2 ? client_h2_unsent(call->up->h2) : call->up->early.len;
+}
+
 static void finish_as_curl_says(struct call *call, CURLcode code)
 {
     char text[sizeof call->result.text] = "";
+    if (call->up && code == CURLE_OK) {
+        connected(call);
+        return;
+    }
     if (code == CURLE_OK && call->result.head_at_ns == 0) {
         finish(call, ERR_CLOSED, "the connection was closed within the response head"); /* curl takes it for whole */
         return;
@@ -476,7 +605,10 @@ static void set_options(struct call *call, const struct client_request *r)
     curl_easy_setopt(easy, CURLOPT_URL, r->url);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, r->streams_up ? (long)CURL_HTTP_VERSION_2TLS /* offers it by ALPN */
+                                                               : (long)CURL_HTTP_VERSION_1_1);
+    if (r->streams_up)
+        curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -498,6 +630,21 @@ static void set_options(struct call *call, const struct client_request *r)
     set_method(easy, r);
 }
 
+static bool upward_new(struct call *call, const struct client_request *r)
+{
+    struct upward *up = call->up = calloc(1, sizeof *up);
+    if (!up)
+        return false;
+    http_headers_init(&up->headers);
+    buf_init(&up->early, BUF_ANY);
+    up->method = strdup(r->method ? r->method : "POST");
+    up->url = strdup(r->url);
+    up->sent = r->sent;
+    if (r->headers)
+        http_headers_copy(&up->headers, r->headers);
+    return up->method && up->url && !up->headers.failed;
+}
+
 struct call *client_start(struct client *client, const struct client_request *request,
                           const struct client_events *events, void *ctx, struct note *note)
 {
@@ -509,6 +656,11 @@ struct call *client_start(struct client *client, const struct client_request *re
         call->easy = curl_easy_init();
     }
     if (!call || !call->easy || !add_lines(call, request->headers)) {
+        (void)note_set(note, ERR_NOMEM, "out of memory for a request to %s", request->url);
+        call_free(call);
+        return NULL;
+    }
+    if (request->streams_up && !upward_new(call, request)) {
         (void)note_set(note, ERR_NOMEM, "out of memory for a request to %s", request->url);
         call_free(call);
         return NULL;

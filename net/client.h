@@ -24,6 +24,10 @@ struct client_request {
     unsigned idle_timeout_ms;           /* silence on a running call; 0: none */
     bool fresh_connection;              /* do not reuse a kept one */
     const char *ca_file;                /* as of client_trust(), for this request; NULL: the client's */
+    /* `body` is not looked at: it comes by call_send(), while the answer may be under way already. Over a connection of
+     * its own, by HTTP/2: with prior knowledge for http://, over TLS as the peer agrees. data() must take what it gets. */
+    bool streams_up;
+    void (*sent)(void *ctx); /* of those: all that call_send() was given is on its way. May be NULL; as the events */
 };
 
 struct client_result {
@@ -52,6 +56,13 @@ struct call *client_start(struct client *client, const struct client_request *re
                           const struct client_events *events, void *ctx, struct note *note);
 void call_cancel(struct call *call); /* closes the connection at once; no callback afterwards */
 void call_resume(struct call *call); /* nothing when it is not paused */
+
+/* Of a request that streams_up: the next bytes of its body, copied; that there are no more; and how many still wait to
+ * be taken, which is for the caller to keep small. Nothing once the call is cancelled. done() comes when the answer is
+ * whole, also when the body is not. */
+void call_send(struct call *call, struct span bytes);
+void call_send_end(struct call *call);
+size_t call_unsent(const struct call *call);
 
 /* The blocking form, for command-line use and admin calls: its own loop, everything read into memory. */
 struct client_response {

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mock/record/record.h"
 #include "mock/runtime/converse.h"
 #include "protocol/eventstream.h"
 
@@ -70,6 +71,7 @@ static struct bidi *bidi_new(struct visit *v, const cJSON *reply)
     chain_init(&b->chain, v);
     sonic_init(&b->sonic, v, &b->rng);
     pace_talk_init(&b->pace, v, reply);
+    b->speed = replay_speed(reply, v->mock->replay_speed);
     b->faults = cJSON_CreateArray();
     b->script = script != NULL ? cJSON_Duplicate(script, true) : NULL;
     b->text = cJSON_IsString(text) ? strdup(text->valuestring) : NULL;
@@ -105,6 +107,7 @@ struct plan *bidi_answer(struct visit *v, const cJSON *reply)
     plan->open = true;
     plan->head_after_ns = json_item(reply, "latency_ms") != NULL ? pace_reply_latency(reply, visit_seed(v))
                                                                 : visit_latency_ns(v);
+    plan->head_after_ns = replay_ns(plan->head_after_ns, v->bidi->speed);
     return plan;
 }
 
@@ -168,15 +171,12 @@ void bidi_refuse(struct bidi *b, const char *exception, const char *format, ...)
     bidi_finish(b);
 }
 
-/* The signature is no part of the model's stream, so its error is not one of the model's exceptions. */
 static void refuse_signature(struct bidi *b)
 {
     CLEANUP(buf_release) struct buf frame = BUF_INIT(BUF_ANY);
     mock_log(b->mock, "InvokeModelWithBidirectionalStream: %s", b->chain.diagnosis);
-    if (es_encode_error(&frame, "InvalidSignatureException",
-                        "The request signature we calculated does not match the signature you provided. Check your AWS "
-                        "Secret Access Key and signing method. Consult the service documentation for details.") ==
-        ES_OK)
+    chain_refusal(&frame);
+    if (frame.len > 0)
         bidi_say_frame(b, buf_span(&frame), 0, NULL);
     bidi_finish(b);
 }

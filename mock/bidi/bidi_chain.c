@@ -11,12 +11,12 @@
  * that this one states, and then the client's own chain is whole, and the harm was done on the way. The last sentences
  * say what is left, and no more.
  */
-#include "mock/bidi/bidi_parts.h"
+#include "mock/bidi/bidi_chain.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "protocol/eventstream.h"
+#include "mock/fault/fault_parts.h"
 
 #define SIGNATURE_BYTES ((size_t)(SIGV4_HEX - 1) / 2)
 #define DATE_HEADER   15  /* bytes of ":date", encoded: two lengths and types around a name and eight bytes */
@@ -399,4 +399,13 @@ bool chain_open(struct chain *c, struct sigv4 *sigv4, const struct mock_clock *c
     c->frames++;
     buf_release(&w.headers);
     return good || !c->required;
+}
+
+void chain_refusal(struct buf *out)
+{
+    if (es_encode_error(out, "InvalidSignatureException",
+                        "The request signature we calculated does not match the signature you provided. Check your AWS "
+                        "Secret Access Key and signing method. Consult the service documentation for details.") !=
+        ES_OK)
+        buf_reset(out);
 }

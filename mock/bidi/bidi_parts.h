@@ -1,7 +1,7 @@
 /* bidi_parts.h: what the files behind bidi.h share. Private to mock/bidi/.
  *
  *   bidi.c        frames in, plans out; faults; the journal
- *   bidi_chain.c  the signature of each frame, and why one is wrong
+ *   bidi_chain.c  the signature of each frame, and why one is wrong (bidi_chain.h)
  *   bidi_sonic.c  what Nova Sonic makes of the events
  *   bidi_script.c what a script says in its place
  */
@@ -9,38 +9,10 @@
 #define MOHS_MOCK_BIDI_PARTS_H
 
 #include "mock/bidi/bidi.h"
+#include "mock/bidi/bidi_chain.h"
 #include "mock/fault/fault_parts.h"
 #include "mock/native/native.h"
 #include "mock/time/pace.h"
-
-/* ---- signatures ---- */
-
-#define CHAIN_REMEMBERED 16 /* signatures that a wrong one is compared with */
-
-enum chain_state {
-    CHAIN_UNSIGNED, /* the request was not signed for signed events */
-    CHAIN_STRANGER, /* signed with a key nobody knows: frames are unwrapped, not judged */
-    CHAIN_VERIFIED  /* judged, each of them */
-};
-struct chain {
-    enum chain_state state;
-    bool secret_known; /* the request's signature is right, so the secret is */
-    bool required;     /* what is not signed, or signed wrongly, ends the stream */
-    struct sigv4_chain sigv4;
-    char seed[SIGV4_HEX];
-    char date[SIGV4_DATE];                   /* of the request */
-    char known[CHAIN_REMEMBERED][SIGV4_HEX]; /* of good frames; frame i is at i % CHAIN_REMEMBERED */
-    size_t frames, valid;
-    bool broken, ended; /* ended: by the signed frame that holds nothing */
-    char diagnosis[400];
-    const char *diagnosis_id;
-};
-void chain_init(struct chain *c, const struct visit *v);
-void chain_release(struct chain *c);
-/* Unwrap one frame of the client. True: *inner is the frame inside (empty: the end). False: c->diagnosis says why not.
- * `behind`: what has come behind it, to tell a move from a loss. */
-bool chain_open(struct chain *c, struct sigv4 *sigv4, const struct mock_clock *clock, const struct es_message *m,
-                struct span behind, struct span *inner);
 
 /* ---- Nova Sonic ---- */
 
@@ -90,6 +62,7 @@ void sonic_end(struct bidi *b); /* the client will say no more */
 /* The steps of the script that wait for this event of the client ("start", "end"): true when there is a script of
  * steps at all, and the model is not asked. */
 bool bidi_script_event(struct bidi *b, const char *name);
+bool bidi_script_knows(const char *name); /* may a step wait for it? */
 /* The n-th line of `heard` or `said`; NULL: it is not scripted. */
 const char *bidi_script_line(const struct bidi *b, const char *list, size_t n);
 
@@ -116,6 +89,7 @@ struct bidi {
     struct plan *batch; /* what this event is answered with; NULL: nothing yet */
     size_t batch_events, events;
     uint64_t bytes;
+    double speed; /* of a recorded script */
     bool started, paused, input_over, over;
     bool working; /* within work(): it is not to be entered twice */
     struct timer silence;

@@ -4,13 +4,14 @@
  *   "bidirectional": {"steps": [{"on": "audioInput", "nth": 1, "frames": [...]}, ...]}     every frame
  *
  * A step waits for an event of the client by its name, for the n-th or (without `nth`) for each; "start" is the head of
- * the request, "end" the end of its body. Frames are those of `frames`; an event that leaves out sessionId, promptName
+ * the request, "end" the end of its body. With "end": true the stream is over behind its frames. Frames are those of `frames`; an event that leaves out sessionId, promptName
  * or completionId gets those of the stream.
  */
 #include "mock/bidi/bidi_parts.h"
 
 #include <stdio.h>
 
+#include "mock/record/record.h"
 #include "mock/script/scripted.h"
 
 static const char *const events[] = {"start",     "sessionStart", "promptStart", "contentStart",
@@ -25,25 +26,32 @@ static enum err check_lines(const cJSON *list, const char *where, struct note *n
     return good ? OK : note_set(note, ERR_INVALID, "%s: expected a list of strings", where);
 }
 
+bool bidi_script_knows(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(events); i++)
+        if (strcmp(events[i], name) == 0)
+            return true;
+    return false;
+}
+
 static enum err check_step(const cJSON *step, const char *where, struct note *note)
 {
-    static const char *const known[] = {"on", "nth", "frames"};
+    static const char *const known[] = {"on", "nth", "frames", "end"};
     char at[256];
     enum err e = !cJSON_IsObject(step) ? note_set(note, ERR_INVALID, "%s: expected an object", where)
                                        : json_only_keys(step, known, COUNT_OF(known), where, note);
     if (e != OK)
         return e;
     const cJSON *on = json_item(step, "on"), *nth = json_item(step, "nth"), *frames = json_item(step, "frames");
-    bool found = false;
-    for (size_t i = 0; cJSON_IsString(on) && i < COUNT_OF(events); i++)
-        found = found || strcmp(events[i], on->valuestring) == 0;
-    if (!found) {
+    if (!cJSON_IsString(on) || !bidi_script_knows(on->valuestring)) {
         const char *near = cJSON_IsString(on) ? nearest_word(on->valuestring, events, COUNT_OF(events)) : NULL;
         return note_set(note, ERR_INVALID, "%s/on: expected start, end or the name of an event of the client%s%s",
                         where, near != NULL ? "; did you mean " : "", near != NULL ? near : "");
     }
     if (nth != NULL && !(cJSON_IsNumber(nth) && nth->valuedouble >= 1 && nth->valuedouble <= 1e9))
         return note_set(note, ERR_INVALID, "%s/nth: expected a number from 1", where);
+    if (json_item(step, "end") != NULL && !cJSON_IsBool(json_item(step, "end")))
+        return note_set(note, ERR_INVALID, "%s/end: expected true or false", where);
     if (frames == NULL)
         return note_set(note, ERR_INVALID, "%s/frames: must be given", where);
     (void)snprintf(at, sizeof at, "%s/frames", where);
@@ -103,11 +111,13 @@ static void take_step(struct bidi *b, const cJSON *step)
         fill_ids(b, own);
         if (own == NULL || !scripted_frame(own, &b->rng, &bytes))
             continue;
-        bidi_say_frame(b, buf_span(&bytes), cJSON_IsNumber(after) ? (uint64_t)(after->valuedouble * 1e6) : 0,
+        bidi_say_frame(b, buf_span(&bytes), cJSON_IsNumber(after) ? replay_ns((uint64_t)(after->valuedouble * 1e6), b->speed) : 0,
                        cJSON_IsString(gate) ? gate->valuestring : NULL);
         if (json_item(frame, "exception") != NULL || json_item(frame, "error_code") != NULL)
             bidi_finish(b);
     }
+    if (cJSON_IsTrue(json_item(step, "end")))
+        bidi_finish(b);
 }
 
 bool bidi_script_event(struct bidi *b, const char *name)

@@ -307,7 +307,7 @@ static void add_authority(const struct recorder *r, const struct visit *v, struc
 }
 
 static enum err add_signature(const struct recorder *r, const struct visit *v, struct span host, struct span target,
-                              struct http_headers *out, struct note *note)
+                              struct http_headers *out, struct sigv4_chain *chain, struct note *note)
 {
     struct sigv4_header list[SIGV4_HEADERS_MAX];
     size_t n = 0;
@@ -334,12 +334,15 @@ static enum err add_signature(const struct recorder *r, const struct visit *v, s
         else
             http_headers_set(out, name, value);
     }
+    struct sigv4_scope scope = {span_cut(span_of(made.date), 0, 8), how.region, how.service};
+    if (e == OK && chain != NULL)
+        e = sigv4_chain_init(chain, how.secret, &scope, span_of(made.signature));
     sigv4_signed_release(&made);
     return e;
 }
 
 enum err recorder_sign(const struct recorder *r, const struct visit *v, struct buf *url, struct http_headers *out,
-                       struct note *note)
+                       struct sigv4_chain *chain, struct note *note)
 {
     const struct http_request *q = v->request;
     CLEANUP(buf_release) struct buf host = BUF_INIT(4096);
@@ -356,8 +359,14 @@ enum err recorder_sign(const struct recorder *r, const struct visit *v, struct b
     enum err e = out->failed || buf_error(url) != OK || buf_error(&target) != OK
                      ? note_set(note, ERR_NOMEM, "out of memory")
                      : OK;
-    if (e != OK || r->bearer == NULL)
-        return e != OK ? e : add_signature(r, v, buf_span(&host), buf_span(&target), out, note);
+    if (e == OK && chain != NULL && r->access_key == NULL)
+        e = note_set(note, ERR_INVALID,
+                     "a stream both ways is signed frame by frame, which takes an access key; --record found a bearer "
+                     "key alone");
+    if (e == OK && chain != NULL)
+        http_headers_set(out, "x-amz-content-sha256", SIGV4_STREAMING_EVENTS);
+    if (e != OK || r->bearer == NULL || chain != NULL)
+        return e != OK ? e : add_signature(r, v, buf_span(&host), buf_span(&target), out, chain, note);
     CLEANUP(buf_release) struct buf value = BUF_INIT((size_t)SIGV4_API_KEY_MAX * 2);
     buf_addf(&value, "Bearer %s", r->bearer);
     http_headers_set(out, "Authorization", buf_text(&value));
@@ -437,7 +446,12 @@ enum err replay_speed_read(const char *text, double *out, struct note *note)
     return OK;
 }
 
-static uint64_t paced(uint64_t ns, double speed)
+double replay_speed(const cJSON *reply, double speed)
+{
+    return json_item(reply, "recorded") == NULL ? 1 : speed;
+}
+
+uint64_t replay_ns(uint64_t ns, double speed)
 {
     return ns == PLAN_NEVER ? ns : speed > 0 ? (uint64_t)((double)ns / speed) : 0;
 }
@@ -446,7 +460,7 @@ void replay_pace(const cJSON *reply, double speed, struct plan *plan)
 {
     if (plan == NULL || (speed >= 1 && speed <= 1) || json_item(reply, "recorded") == NULL)
         return;
-    plan->head_after_ns = paced(plan->head_after_ns, speed);
+    plan->head_after_ns = replay_ns(plan->head_after_ns, speed);
     for (size_t i = 0; i < plan->count; i++)
-        plan->pieces[i].after_ns = paced(plan->pieces[i].after_ns, speed);
+        plan->pieces[i].after_ns = replay_ns(plan->pieces[i].after_ns, speed);
 }

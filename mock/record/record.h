@@ -6,6 +6,9 @@
  * (docs/fixtures.md), with the waits that were measured; a file that would hold a credential is not written. Without
  * --record no byte leaves this machine.
  *
+ * A stream both ways goes on as it comes, too (record_bidi.c): each signed frame is judged here, unwrapped, and signed
+ * anew in a chain of our own.
+ *
  * What the mock itself would refuse is for the endpoint to judge, so validation only notes. Scripts still answer first.
  * Fixtures do with --record-misses; then an answer that was recorded answers the next request like it, in the same run
  * already.
@@ -43,5 +46,8 @@ void record_worker_stop(struct worker *w);
 enum err replay_speed_read(const char *text, double *out, struct note *note) MUST_USE;
 /* The waits of a plan that was made from a recorded reply; others stay. */
 void replay_pace(const cJSON *reply, double speed, struct plan *plan);
+/* The same in two steps, for waits that are no plan's yet: the speed that holds for this reply, and a wait at it. */
+double replay_speed(const cJSON *reply, double speed);
+uint64_t replay_ns(uint64_t ns, double speed);
 
 #endif

@@ -220,7 +220,7 @@ static void set_text(cJSON *object, const char *key, struct span bytes)
         (void)json_set_string(object, key, text);
 }
 
-static void set_ms(cJSON *object, const char *key, uint64_t ns)
+void kept_ms(cJSON *object, const char *key, uint64_t ns)
 {
     char literal[40];
     (void)snprintf(literal, sizeof literal, "%llu.%03llu", (unsigned long long)(ns / 1000000),
@@ -275,20 +275,30 @@ static bool name_frame(cJSON *frame, struct span bytes)
     return true;
 }
 
+cJSON *kept_json(struct span bytes)
+{
+    return json_of(bytes, JSON_COMPACT);
+}
+
+cJSON *kept_frame(struct span bytes)
+{
+    cJSON *frame = cJSON_CreateObject();
+    if (!name_frame(frame, bytes)) {
+        CLEANUP(buf_release) struct buf hex = BUF_INIT(BUF_ANY);
+        buf_add_hex(&hex, bytes);
+        (void)json_set_string(frame, "raw_hex", buf_text(&hex));
+    }
+    return frame;
+}
+
 static cJSON *frames_of(const struct recorded *a)
 {
     cJSON *list = cJSON_CreateArray();
     uint64_t before = a->head_at_ns;
     size_t from = 0;
     for (size_t i = 0; i < a->count; i++) {
-        struct span bytes = span_cut(a->body, from, a->pieces[i].end - from);
-        cJSON *frame = cJSON_CreateObject();
-        if (!name_frame(frame, bytes)) {
-            CLEANUP(buf_release) struct buf hex = BUF_INIT(BUF_ANY);
-            buf_add_hex(&hex, bytes);
-            (void)json_set_string(frame, "raw_hex", buf_text(&hex));
-        }
-        set_ms(frame, "after_ms", a->pieces[i].at_ns > before ? a->pieces[i].at_ns - before : 0);
+        cJSON *frame = kept_frame(span_cut(a->body, from, a->pieces[i].end - from));
+        kept_ms(frame, "after_ms", a->pieces[i].at_ns > before ? a->pieces[i].at_ns - before : 0);
         before = a->pieces[i].at_ns > before ? a->pieces[i].at_ns : before;
         from = a->pieces[i].end;
         if (!cJSON_AddItemToArray(list, frame))
@@ -305,10 +315,13 @@ static cJSON *reply_of(const struct recorded *a)
     (void)json_set_string(recorded, "at", at);
     (void)json_set_string(recorded, "from", a->from);
     (void)json_set(reply, "recorded", recorded);
-    set_ms(reply, "latency_ms", a->head_at_ns > a->asked_at_ns ? a->head_at_ns - a->asked_at_ns : 0);
+    kept_ms(reply, "latency_ms", a->head_at_ns > a->asked_at_ns ? a->head_at_ns - a->asked_at_ns : 0);
     if (a->streamed) {
         (void)json_set(reply, "headers", kept_headers(a->headers));
-        (void)json_set(reply, "frames", frames_of(a));
+        if (a->upload != NULL)
+            (void)json_set(reply, "bidirectional", upload_script(a->upload, a));
+        else
+            (void)json_set(reply, "frames", frames_of(a));
     } else {
         (void)json_set(reply, "raw", raw_of(a));
     }

@@ -22,9 +22,9 @@ bool recorder_finds_secret(const struct recorder *r, const struct needles *needl
 
 const char *recorder_ca(const struct recorder *r);
 const char *recorder_directory(const struct recorder *r);
-/* URL and headers of the request that goes on, signed. */
+/* URL and headers of the request that goes on, signed. `chain`: of a stream both ways, begun; otherwise NULL. */
 enum err recorder_sign(const struct recorder *r, const struct visit *v, struct buf *url, struct http_headers *out,
-                       struct note *note) MUST_USE;
+                       struct sigv4_chain *chain, struct note *note) MUST_USE;
 /* Under the lock: how often this run has kept an answer of that name, this one among them. 0: no more files. `reply`:
  * what record_choose() gives from now on; taken. */
 size_t recorder_note(struct recorder *r, const char *name, cJSON *reply);
@@ -56,11 +56,41 @@ struct recorded {
     bool streamed;
     uint64_t asked_at_ns, head_at_ns;
     const char *from; /* the URL */
+    const struct upload *upload; /* of a stream both ways; otherwise NULL */
 };
+/* A frame as an object of `frames`, by name and payload or as hex; a wait; and the tree whose compact text these bytes
+ * are, or NULL. */
+cJSON *kept_frame(struct span bytes);
+void kept_ms(cJSON *object, const char *key, uint64_t ns);
+cJSON *kept_json(struct span bytes);
 /* Write it. False: *why says why not, for the journal. */
 bool keep_answer(struct recorder *r, struct kept *k, const struct recorded *answer, const struct needles *needles,
                  struct note *why);
 /* Whether a header of the endpoint's is given to the client, and kept. */
 bool record_passes_header(const char *name);
+
+
+/* ---- record_bidi.c ---- */
+
+struct call;
+struct upload;
+struct upload_owner {
+    size_t (*pieces)(void *ctx); /* frames of the answer that have come */
+    bool (*full)(void *ctx);     /* too much of the answer waits for the client */
+    /* It cannot go on; `signature`: because the client's frame is signed wrongly. The upload is stopped already, and
+     * must not be freed in here. */
+    void (*refuse)(void *ctx, const char *why, bool signature);
+};
+/* Inside the handler. `ours`: the chain that begins with the request that goes on; taken. */
+struct upload *upload_new(const struct visit *v, const struct sigv4_chain *ours, const struct upload_owner *owner,
+                          void *ctx);
+void upload_free(struct upload *u);
+void upload_begin(struct upload *u, struct call *call);
+void upload_go_on(struct upload *u); /* the connection has taken what there was */
+void upload_stop(struct upload *u);  /* the call is over: what the client still says is dropped */
+size_t upload_frames(const struct upload *u); /* that went on */
+/* `bidirectional` of the reply. */
+cJSON *upload_script(const struct upload *u, const struct recorded *a);
+const char *upload_why_not(const struct upload *u); /* static; NULL: it can be kept */
 
 #endif

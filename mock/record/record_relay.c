@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "mock/admin/metrics.h"
+#include "mock/bidi/bidi_chain.h"
 #include "mock/record/record_parts.h"
 #include "mock/runtime/converse.h"
 #include "mock/surface.h"
@@ -35,6 +36,7 @@ struct relay {
     struct buf url;
     struct kept kept;
     struct needles needles; /* spans into the request */
+    struct upload *upload;  /* of a stream both ways; otherwise NULL */
     /* the answer */
     int status;
     struct http_headers headers;
@@ -49,6 +51,7 @@ static void relay_free(struct relay *r)
 {
     if (r == NULL)
         return;
+    upload_free(r->upload);
     buf_release(&r->url);
     buf_release(&r->body);
     kept_release(&r->kept);
@@ -64,7 +67,10 @@ static void tell(struct relay *r, int status, const char *key, const char *value
     CLEANUP(buf_release) struct buf json = BUF_INIT(BUF_ANY);
     buf_adds(&json, "{\"url\":");
     json_quote(buf_span(&r->url), &json);
-    buf_addf(&json, ",\"status\":%d,\"%s\":", r->status, key);
+    buf_addf(&json, ",\"status\":%d,", r->status);
+    if (r->upload != NULL)
+        buf_addf(&json, "\"frames_sent\":%zu,", upload_frames(r->upload));
+    buf_addf(&json, "\"%s\":", key);
     json_quote(span_of(value), &json);
     buf_addc(&json, '}');
     journal_answered(r->mock->journal, r->entry, status, buf_text(&json));
@@ -81,7 +87,12 @@ static void keep(struct relay *r)
                                     .streamed = r->streamed,
                                     .asked_at_ns = r->asked_at_ns,
                                     .head_at_ns = r->head_at_ns,
-                                    .from = buf_text(&r->url)};
+                                    .from = buf_text(&r->url),
+                                    .upload = r->streamed ? r->upload : NULL};
+    if (r->upload != NULL && upload_why_not(r->upload) != NULL)
+        r->kept.why_not = upload_why_not(r->upload);
+    if (r->upload != NULL && r->streamed && !r->framed)
+        r->kept.why_not = "it is no stream of events";
     if (r->lost)
         r->kept.why_not = "it is too large";
     if (keep_answer(r->recorder, &r->kept, &answer, &r->needles, &why)) {
@@ -133,7 +144,9 @@ static void on_drain(void *ctx)
 {
     struct relay *r = ctx;
     r->full = false;
-    if (r->call != NULL)
+    if (r->upload != NULL)
+        upload_go_on(r->upload);
+    else if (r->call != NULL)
         call_resume(r->call);
 }
 
@@ -199,23 +212,6 @@ static void send_frames(struct relay *r, uint64_t at_ns)
     }
 }
 
-static bool on_data(void *ctx, struct span bytes, uint64_t at_ns)
-{
-    struct relay *r = ctx;
-    if (r->full)
-        return false;
-    if (r->streamed && r->lost && r->sent == r->body.len) { /* only given on */
-        buf_reset(&r->body);
-        r->sent = 0;
-    }
-    if (r->body.len + bytes.n > RECORD_BODY_MAX)
-        r->lost = true;
-    buf_add(&r->body, bytes);
-    if (r->streamed)
-        send_frames(r, at_ns);
-    return true;
-}
-
 static struct plan *whole_plan(struct relay *r)
 {
     struct plan *plan = plan_new(r->status);
@@ -230,16 +226,8 @@ static struct plan *whole_plan(struct relay *r)
     return plan;
 }
 
-static void on_done(void *ctx, const struct client_result *result)
+static void complete(struct relay *r)
 {
-    struct relay *r = ctx;
-    r->call = NULL;
-    if (result->error != OK) {
-        fail(r, result);
-        return;
-    }
-    if (r->streamed && r->sent < r->body.len) /* half a frame */
-        send_piece(r, r->body.len - r->sent, result->ended_at_ns);
     keep(r);
     if (r->streamed) {
         exchange_end(r->exchange, PLAN_END_CLEAN);
@@ -248,6 +236,81 @@ static void on_done(void *ctx, const struct client_result *result)
     r->answered = true;
     metrics_answer(r->worker->metrics, r->operation, r->status, "record");
     exchange_reply(r->exchange, whole_plan(r));
+}
+
+static bool on_data(void *ctx, struct span bytes, uint64_t at_ns)
+{
+    struct relay *r = ctx;
+    if (r->full && r->upload == NULL)
+        return false;
+    if (r->streamed && r->lost && r->sent == r->body.len) { /* only given on */
+        buf_reset(&r->body);
+        r->sent = 0;
+    }
+    if (r->body.len + bytes.n > RECORD_BODY_MAX)
+        r->lost = true;
+    buf_add(&r->body, bytes);
+    if (r->streamed)
+        send_frames(r, at_ns);
+    return true;
+}
+
+static void on_done(void *ctx, const struct client_result *result)
+{
+    struct relay *r = ctx;
+    r->call = NULL;
+    if (r->upload != NULL)
+        upload_stop(r->upload);
+    if (result->error != OK) {
+        fail(r, result);
+        return;
+    }
+    if (r->streamed && r->sent < r->body.len) /* half a frame */
+        send_piece(r, r->body.len - r->sent, result->ended_at_ns);
+    complete(r);
+}
+
+/* ---- the client's half of a stream both ways ---- */
+
+static size_t count_pieces(void *ctx)
+{
+    const struct relay *r = ctx;
+    return r->count;
+}
+
+static bool is_full(void *ctx)
+{
+    const struct relay *r = ctx;
+    return r->full;
+}
+
+/* The call is dropped, and the client told in the stream, or instead of it. */
+static void refuse_upload(void *ctx, const char *why, bool signature)
+{
+    struct relay *r = ctx;
+    CLEANUP(buf_release) struct buf frame = BUF_INIT(BUF_ANY);
+    if (r->call != NULL)
+        call_cancel(r->call);
+    r->call = NULL;
+    tell(r, r->answered ? r->status : 200, "error", why);
+    mock_log(r->mock, "%s: %s", r->operation, why);
+    if (!r->answered) {
+        http_headers_set(&r->headers, "Content-Type", EVENTSTREAM_TYPE);
+        r->status = 200;
+        begin_stream(r);
+    }
+    if (signature)
+        chain_refusal(&frame);
+    else if (es_encode_error(&frame, ERROR_TYPE, why) != ES_OK)
+        buf_reset(&frame);
+    (void)exchange_write(r->exchange, buf_span(&frame));
+    exchange_end(r->exchange, PLAN_END_CLEAN);
+}
+
+static void on_sent(void *ctx)
+{
+    struct relay *r = ctx;
+    upload_go_on(r->upload);
 }
 
 /* ---- birth and death ---- */
@@ -286,6 +349,9 @@ void record_choose(struct visit *v, struct choice *c)
 static enum err send_on(struct relay *r, struct visit *v, struct note *note)
 {
     static const struct client_events events = {on_head, on_data, on_done};
+    static const struct upload_owner owner = {count_pieces, is_full, refuse_upload};
+    bool both_ways = v->request->body_follows;
+    struct sigv4_chain chain;
     struct worker *w = v->worker;
     CLEANUP(http_headers_release) struct http_headers headers;
     CLEANUP(free_ptr) char *method = span_dup(v->request->method);
@@ -296,16 +362,26 @@ static enum err send_on(struct relay *r, struct visit *v, struct note *note)
             return ERR_NOMEM;
         client_trust(w->upstream, recorder_ca(r->recorder));
     }
-    enum err e = method == NULL ? ERR_NOMEM : recorder_sign(r->recorder, v, &r->url, &headers, note);
+    enum err e = method == NULL ? ERR_NOMEM : recorder_sign(r->recorder, v, &r->url, &headers, both_ways ? &chain : NULL, note);
     if (e != OK)
         return e;
+    if (both_ways) {
+        r->upload = upload_new(v, &chain, &owner, r);
+        sigv4_chain_release(&chain);
+        if (r->upload == NULL)
+            return note_set(note, ERR_NOMEM, "out of memory");
+    }
     struct client_request request = {.method = method,
                                      .url = buf_text(&r->url),
                                      .headers = &headers,
                                      .body = v->request->body,
-                                     .idle_timeout_ms = IDLE_MS};
+                                     .idle_timeout_ms = IDLE_MS,
+                                     .streams_up = both_ways,
+                                     .sent = on_sent};
     r->asked_at_ns = now_ns();
     r->call = client_start(w->upstream, &request, &events, r, note);
+    if (r->call != NULL && both_ways)
+        upload_begin(r->upload, r->call);
     return r->call != NULL ? OK : ERR_IO;
 }
 

@@ -25,8 +25,8 @@ only_in() {
   [ -z "$found" ] || complain "$found: $1 has its one home in $2"
 }
 only_in '<microhttpd' 'net/http1\.c'
-only_in '<curl/' 'net/client\.c'
-only_in '<nghttp2/' 'net/http2\.c'
+only_in '<curl/' 'net/client(_h2)?\.[ch]'
+only_in '<nghttp2/' 'net/(http2|client_h2)\.c'
 only_in '<openssl/' 'protocol/(sigv4[a-z_]*|digest)\.[ch]|net/tls(_certificate)?\.c'
 found=$(grep -rlE --include='*.[ch]' '#include <fnmatch' protocol net mock gateway reports harness)
 [ -z "$found" ] || complain "$found: users write one kind of glob, protocol/glob.h"

@@ -4,13 +4,6 @@
 
 #include "mock/time/pace.h"
 
-static char logged[4096];
-static void keep_log(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)snprintf(logged, sizeof logged, "%s", line);
-}
-
 static struct mock *strict_mock(void)
 {
     logged[0] = '\0';
