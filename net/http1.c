@@ -390,7 +390,7 @@ static size_t leave_escapes(void *cls, struct MHD_Connection *mhd, char *text)
 
 /* MHD answers what is no HTTP by itself and asks nobody; all we have of it is the sentence for its log. Of that, what it
  * told the peer between <body> and </body> is passed on, without the tags. Its other sentences are about sockets. */
-static void on_log(void *cls, const char *format, va_list values)
+static PRINTF_LIKE(2, 0) void on_log(void *cls, const char *format, va_list values)
 {
     struct http1 *h = cls;
     const struct server_config *config = &h->worker->server->config;

@@ -193,6 +193,18 @@ static enum err load_entry(const struct price_book *book, const cJSON *row, stru
     return load_figures(row, e, where, note);
 }
 
+/* Every item of a list or object is of one type; an absent one has none. */
+static enum err all_are(const cJSON *list, cJSON_bool (*is)(const cJSON *item), const char *where, const char *what, struct note *note)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!is(item))
+            return note_set(note, ERR_INVALID, "%s: expected %s", where, what);
+    }
+    return OK;
+}
+
 static enum err load_model(const struct price_book *book, const cJSON *row, struct price_model *m, struct note *note)
 {
     cJSON *prices;
@@ -202,6 +214,9 @@ static enum err load_model(const struct price_book *book, const cJSON *row, stru
     if (e != OK)
         return e;
     m->also = json_member(row, "also");
+    e = all_are(m->also, cJSON_IsString, m->id, "other spellings as strings", note);
+    if (e != OK)
+        return e;
     m->entries = calloc((size_t)cJSON_GetArraySize(prices) + 1, sizeof *m->entries);
     if (m->entries == NULL)
         return note_set(note, ERR_NOMEM, "out of memory");
@@ -296,12 +311,29 @@ static enum err index_names(struct price_book *book, struct note *note)
     return e == OK ? index_aliases(book, aliases, note) : e;
 }
 
+static enum err check_rules(const cJSON *rules, struct note *note)
+{
+    cJSON *geographies = NULL, *regions = NULL, *tiers = NULL;
+    enum err e = json_opt_array(rules, "geographies", "", &geographies, note);
+    if (e == OK)
+        e = json_opt_object(rules, "regions", "", &regions, note);
+    if (e == OK)
+        e = json_opt_object(rules, "tiers", "", &tiers, note);
+    if (e == OK)
+        e = all_are(geographies, cJSON_IsString, "/geographies", "strings", note);
+    if (e == OK)
+        e = all_are(regions, cJSON_IsString, "/regions", "geographies as strings", note);
+    return e == OK ? all_are(tiers, cJSON_IsObject, "/tiers", "objects", note) : e;
+}
+
 struct price_book *price_book_parse(struct span models, struct span rules, struct span aliases, struct note *note)
 {
     struct price_book *book = calloc(1, sizeof *book);
     enum err e = book == NULL ? note_set(note, ERR_NOMEM, "out of memory") : OK;
     if (e == OK)
         e = json_parse(rules, JSON_UNIQUE, &book->rules, note);
+    if (e == OK)
+        e = check_rules(book->rules, note);
     if (e == OK)
         e = json_parse(aliases, JSON_UNIQUE, &book->aliases, note);
     if (e == OK)
@@ -504,10 +536,11 @@ static enum err find_date(const char *date, struct price_place *out, struct note
     return OK;
 }
 
-static enum err find_tier(const struct price_book *book, const char *tier, struct price_place *out, struct note *note)
+static enum err find_tier(const struct price_book *book, const char *asked, struct price_place *out, struct note *note)
 {
+    const char *tier = asked == NULL ? "on-demand" : asked; /* which a book need not have */
     const cJSON *rows = json_member(book->rules, "tiers");
-    const cJSON *row = json_member(rows, tier == NULL ? "on-demand" : tier);
+    const cJSON *row = json_member(rows, tier);
     if (row == NULL) {
         const char *nearest = nearest_key(tier, rows);
         return note_set(note, ERR_UNKNOWN, "no price is known for the tier %s%s%s", tier,

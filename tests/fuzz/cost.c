@@ -42,7 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_usage(book, tree);
     for (size_t i = 0; i < COUNT_OF(formats); i++) {
         struct audit found;
-        (void)audit_run(book, formats[i], text, "2026-11-01", &found, NULL);
+        struct note note = {""};
+        if (audit_run(book, formats[i], text, "2026-11-01", &found, &note) != OK && note.text[0] == '\0')
+            abort();
         audit_release(&found);
     }
     return 0;

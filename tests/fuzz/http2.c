@@ -4,7 +4,7 @@
  * A session lives on a socket in a loop, so a whole server is started once and each input is a connection to it. The
  * first byte says how the input begins and what answers it: bit 0, with the preface and an empty frame of settings (a
  * random change would seldom leave them whole); bit 1, the lengths in the frame heads are made to fit; the rest chooses
- * the answer.
+ * the answer. Without the preface the bytes may as well be HTTP/1.1, which the same port speaks: some seeds are.
  */
 #include "net/server.h"
 

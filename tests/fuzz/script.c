@@ -42,7 +42,7 @@ static void play(struct script *s, const cJSON *subject)
     const struct fault_scene scene = {.request_id = "00000000-0000-0000-0000-000000000000", .rng = &rng};
     struct shared *faults = script_faults(s);
     for (int i = 0; i < 4; i++) {
-        struct shared *taken = script_take(s, subject, (enum scripted_use)(size % 3));
+        struct shared *taken = script_take(s, subject, (enum scripted_use)(i % 3));
         const cJSON *reply = json_member(shared_tree(taken), "reply");
         if (reply != NULL && scripted_is_answer(reply))
             say(reply);

@@ -508,6 +508,23 @@ static void damaged_data_is_refused_when_it_is_loaded(void)
     CU_ASSERT_PTR_NULL(price_book_parse(SPAN_LIT("{\"sources\":{},\"models\":[]}"), span_of(rules),
                                         SPAN_LIT("{\"aliases\":[{\"name\":\"x\",\"id\":\"y.z\"}]}"), &note));
     CLAIM(strstr(note.text, "which no model has") != NULL, "%s", note.text);
+    struct price_book *bare = price_book_parse(SPAN_LIT("{\"sources\":{},\"models\":[]}"), SPAN_LIT("{\"tiers\":{}}"), SPAN_LIT("{\"aliases\":[]}"), &note);
+    struct price_place place;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(bare);
+    CU_ASSERT_EQUAL(price_find(bare, &(struct price_query){.model = "a.b"}, &place, &note), ERR_UNKNOWN);
+    CLAIM(strstr(note.text, "the tier on-demand") != NULL, "%s", note.text);
+    price_book_free(bare);
+    static const char *const bad_rules[][2] = {{"{\"geographies\":[\"us\",{\"factor\":\"1\"}]}", "/geographies"},
+                                               {"{\"geographies\":{\"us\":1}}", "geographies"},
+                                               {"{\"regions\":{\"us-east-1\":[]}}", "/regions"},
+                                               {"{\"tiers\":{\"batch\":\"0.5\"}}", "/tiers"}};
+    for (size_t i = 0; i < COUNT_OF(bad_rules); i++) {
+        struct price_book *b = price_book_parse(
+            SPAN_LIT("{\"sources\":{\"s\":{\"what\":\"x\"}},\"models\":[{\"id\":\"a.b\",\"also\":[\"c\"],\"prices\":[{\"scope\":\"global\",\"source\":\"s\"}]}]}"),
+            span_of(bad_rules[i][0]), SPAN_LIT("{\"aliases\":[]}"), &note);
+        CLAIM(b == NULL && strstr(note.text, bad_rules[i][1]) != NULL, "%s: %s", bad_rules[i][0], note.text);
+        price_book_free(b);
+    }
 }
 
 /* A book of one model with an entry of every scope, so that each step of the rule can be told from the next. */
