@@ -249,6 +249,29 @@ const trials = {
     talk.close();
     is("the end", [e.name, e.message, talk.got.length], ["ThrottlingException", "slower", 3]);
   },
+  "every exception of the stream is the SDK's own": async () => {
+    for (const name of ["InternalServerException", "ModelStreamErrorException", "ModelTimeoutException", "ServiceUnavailableException", "ThrottlingException", "ValidationException"]) {
+      const exception = name[0].toLowerCase() + name.slice(1);
+      const more = name === "ModelStreamErrorException" ? { originalStatusCode: 424, originalMessage: "deep down" } : {};
+      const steps = [{ on: "audioInput", nth: 2, frames: [{ chunk: { event: { textOutput: { content: "last" } } } }, { exception, payload: { message: `about ${name}`, ...more } }] }];
+      await admin(env.STRICT_ADMIN, "POST", "/script", { replies: [{ reply: { bidirectional: { steps } } }] });
+      const talk = new Talk().begin(client(env.STRICT));
+      talk.send(...opening(), listening, audio(10), audio(10));
+      const e = await fails(talk.done);
+      talk.close();
+      is(`the end by ${name}`, [e.name, e.message, e instanceof bedrock[name], talk.got.length], [name, `about ${name}`, true, 1]);
+      for (const key of Object.keys(more)) is(key, e[key], more[key]);
+    }
+  },
+  "a script may end the stream before the client does": async () => {
+    const steps = [{ on: "promptStart", end: true, frames: [{ chunk: { event: { textOutput: { content: "bye" } } } }] }];
+    await admin(env.STRICT_ADMIN, "POST", "/script", { replies: [{ reply: { bidirectional: { steps } } }] });
+    const talk = new Talk().begin(client(env.STRICT));
+    talk.send(session, prompt());
+    await talk.done;
+    talk.close();
+    is("the words", talk.got.map((g) => g.content), ["bye"]);
+  },
   "a cut is seen": async () => {
     await admin(env.STRICT_ADMIN, "POST", "/script", { replies: [{ reply: { faults: [{ id: "cut-rst", at_event: 2 }] } }] });
     const talk = new Talk().begin(client(env.STRICT));
