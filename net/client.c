@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "net/client_h2.h"
+#include "net/tls.h"
 
 #define KEPT_CONNECTIONS 1024L
 #define HEAD_MAX         ((size_t)256 * 1024) /* bytes of a response head we keep; curl has its own limit a line */
@@ -599,16 +600,24 @@ static void set_method(CURL *easy, const struct client_request *r)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
+static CURLcode offer_http2(CURL *easy, void *ssl_ctx, void *ctx)
+{
+    (void)easy, (void)ctx;
+    return tls_offer_http2(ssl_ctx) ? CURLE_OK : CURLE_SSL_CONNECT_ERROR;
+}
+
 static void set_options(struct call *call, const struct client_request *r)
 {
     CURL *easy = call->easy;
     curl_easy_setopt(easy, CURLOPT_URL, r->url);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, r->streams_up ? (long)CURL_HTTP_VERSION_2TLS /* offers it by ALPN */
-                                                               : (long)CURL_HTTP_VERSION_1_1);
-    if (r->streams_up)
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (r->streams_up) { /* HTTP/2 is asked for by ourselves: curl would put its own on top of the connection */
         curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+        curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, offer_http2);
+    }
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);

@@ -25,7 +25,7 @@ struct client_request {
     bool fresh_connection;              /* do not reuse a kept one */
     const char *ca_file;                /* as of client_trust(), for this request; NULL: the client's */
     /* `body` is not looked at: it comes by call_send(), while the answer may be under way already. Over a connection of
-     * its own, by HTTP/2: with prior knowledge for http://, over TLS as the peer agrees. data() must take what it gets. */
+     * its own, by HTTP/2: with prior knowledge for http://, offered by ALPN over TLS. data() must take what it gets. */
     bool streams_up;
     void (*sent)(void *ctx); /* of those: all that call_send() was given is on its way. May be NULL; as the events */
 };

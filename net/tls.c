@@ -336,3 +336,11 @@ bool tls_goodbye(struct tls_session *s)
     ERR_clear_error();
     return !full;
 }
+
+/* ---- clients ---- */
+
+bool tls_offer_http2(void *ssl_ctx)
+{
+    static const unsigned char h2[] = {2, 'h', '2'};
+    return SSL_CTX_set_alpn_protos(ssl_ctx, h2, sizeof h2) == 0;
+}

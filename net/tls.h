@@ -48,4 +48,7 @@ ssize_t tls_recv(struct tls_session *s, void *to, size_t n);
 ssize_t tls_send(struct tls_session *s, const void *from, size_t n, bool more_follows);
 bool tls_goodbye(struct tls_session *s); /* close_notify; false: the socket is full, once more later */
 
+/* For a client: let an OpenSSL SSL_CTX (net/client.c gets it from libcurl) offer HTTP/2, and nothing else, by ALPN. */
+bool tls_offer_http2(void *ssl_ctx);
+
 #endif
