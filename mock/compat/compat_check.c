@@ -2,12 +2,15 @@
  *
  * Members are rows of a table; conversations are walked. The sentences have the form that the protocols' own services
  * have (OpenAI: "Missing required parameter: 'x'."; Anthropic: "x: Field required"), since nothing is known of
- * Bedrock's beyond "Extra inputs are not permitted". OpenAI's dialects take members nobody knows, Anthropic's does not.
+ * Bedrock's beyond "Extra inputs are not permitted". OpenAI's dialects take members nobody knows, Anthropic's does not;
+ * what Anthropic's may hold is what Claude's native bodies may (native_body.h).
  */
 #include "mock/compat/compat.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+#include "mock/native/native_body.h"
 
 #define TOOLS_MAX    128
 #define STOPS_MAX    4
@@ -15,7 +18,7 @@
 
 struct walk {
     struct compat_fault *f;
-    bool anthropic, broken;
+    bool broken;
 };
 
 static void fail(struct walk *w, const char *param, const char *code, const char *format, ...) PRINTF_LIKE(4, 5);
@@ -35,16 +38,15 @@ static void fail(struct walk *w, const char *param, const char *code, const char
     buf_adds(&w->f->text, text);
 }
 
-/* "messages[0].role", or "messages.0.role": of a list's member. */
+/* "messages[0].role": of a list's member. */
 struct place {
     char text[128];
 };
 
-static struct place place_of(const struct walk *w, const char *list, size_t i, const char *member)
+static struct place place_of(const char *list, size_t i, const char *member)
 {
     struct place p;
-    (void)snprintf(p.text, sizeof p.text, w->anthropic ? "%.40s.%zu%s%.60s" : "%.40s[%zu]%s%.60s", list, i,
-                   member[0] != '\0' ? "." : "", member);
+    (void)snprintf(p.text, sizeof p.text, "%.40s[%zu]%s%.60s", list, i, member[0] != '\0' ? "." : "", member);
     return p;
 }
 
@@ -59,20 +61,13 @@ static struct place inside(const char *object, const char *member)
 
 static void missing(struct walk *w, const char *param)
 {
-    if (w->anthropic)
-        fail(w, param, NULL, "%s: Field required", param);
-    else
-        fail(w, param, "missing_required_parameter", "Missing required parameter: '%s'.", param);
+    fail(w, param, "missing_required_parameter", "Missing required parameter: '%s'.", param);
 }
 
-/* `openai` and `anthropic`: what the protocols call the type. */
-static void wrong_type(struct walk *w, const char *param, const char *openai, const char *anthropic, const cJSON *got)
+static void wrong_type(struct walk *w, const char *param, const char *wanted, const cJSON *got)
 {
-    if (w->anthropic)
-        fail(w, param, NULL, "%s: Input should be a valid %s", param, anthropic);
-    else
-        fail(w, param, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", param, openai,
-             json_type_name(got));
+    fail(w, param, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", param, wanted,
+         json_type_name(got));
 }
 
 static void wrong_value(struct walk *w, const char *param, const char *got, const char *words)
@@ -81,13 +76,10 @@ static void wrong_value(struct walk *w, const char *param, const char *got, cons
     struct span rest = span_of(words), word;
     while (rest.n > 0) {
         bool last = !span_split(rest, ' ', &word, &rest);
-        buf_adds(&list, list.len == 0 ? "" : !last ? ", " : w->anthropic ? " or " : ", and ");
+        buf_adds(&list, list.len == 0 ? "" : !last ? ", " : ", and ");
         buf_addf(&list, "'%.*s'", (int)word.n, (const char *)word.p);
     }
-    if (w->anthropic)
-        fail(w, param, NULL, "%s: Input should be %s", param, buf_text(&list));
-    else
-        fail(w, param, "invalid_value", "Invalid value: '%.100s'. Supported values are: %s.", got, buf_text(&list));
+    fail(w, param, "invalid_value", "Invalid value: '%.100s'. Supported values are: %s.", got, buf_text(&list));
 }
 
 static bool in_words(const char *words, const char *text)
@@ -107,16 +99,16 @@ enum kind { STRING = 1, NUMBER = 2, INTEGER = 4, BOOLEAN = 8, LIST = 16, OBJECT 
 
 static const struct kind_row {
     unsigned kind;
-    const char *openai, *anthropic;
+    const char *name;
 } kinds[] = {
-    {STRING, "a string", "string"},
-    {NUMBER, "a number", "number"},
-    {INTEGER, "an integer", "integer"},
-    {BOOLEAN, "a boolean", "boolean"},
-    {LIST, "an array", "list"},
-    {OBJECT, "an object", "dictionary"},
-    {STRING | LIST, "one of a string or array", "string or list"},
-    {STRING | OBJECT, "one of a string or object", "string or dictionary"},
+    {STRING, "a string"},
+    {NUMBER, "a number"},
+    {INTEGER, "an integer"},
+    {BOOLEAN, "a boolean"},
+    {LIST, "an array"},
+    {OBJECT, "an object"},
+    {STRING | LIST, "one of a string or array"},
+    {STRING | OBJECT, "one of a string or object"},
 };
 
 struct member {
@@ -142,11 +134,7 @@ static void check_range(struct walk *w, const struct member *m, const char *para
 {
     double least = m->least, most = m->most;
     bool whole = m->kind == INTEGER;
-    if (got < least && w->anthropic)
-        fail(w, param, NULL, "%s: Input should be greater than or equal to %g", param, least);
-    else if (got > most && w->anthropic)
-        fail(w, param, NULL, "%s: Input should be less than or equal to %g", param, most);
-    else if (got < least)
+    if (got < least)
         fail(w, param, whole ? "integer_below_min_value" : "decimal_below_min_value",
              "Invalid '%s': %s below minimum value. Expected a value >= %g, but got %g instead.", param,
              whole ? "integer" : "decimal", least, got);
@@ -167,7 +155,7 @@ static void check_member(struct walk *w, const struct member *m, const cJSON *va
         size_t i = 0;
         while (i + 1 < COUNT_OF(kinds) && kinds[i].kind != m->kind)
             i++;
-        wrong_type(w, param, kinds[i].openai, kinds[i].anthropic, value);
+        wrong_type(w, param, kinds[i].name, value);
     } else if (cJSON_IsNumber(value) && (m->least != 0 || m->most != 0)) {
         check_range(w, m, param, value->valuedouble);
     } else if (cJSON_IsString(value) && m->words != NULL && !in_words(m->words, value->valuestring)) {
@@ -228,22 +216,12 @@ static const struct member response_members[] = {
     {"previous_response_id", STRING, 0, 0, NULL, false},
 };
 
-static const struct member anthropic_members[] = {
-    {"model", STRING, 0, 0, NULL, true},          {"messages", LIST, 0, 0, NULL, true},
-    {"max_tokens", INTEGER, 1, MANY, NULL, true}, /* not of count_tokens */
-    {"system", STRING | LIST, 0, 0, NULL, false}, {"temperature", NUMBER, 0, 1, NULL, false},
-    {"top_p", NUMBER, 0, 1, NULL, false},         {"top_k", INTEGER, 0, MANY, NULL, false},
-    {"stop_sequences", LIST, 0, 0, NULL, false},  {"stream", BOOLEAN, 0, 0, NULL, false},
-    {"tools", LIST, 0, 0, NULL, false},           {"tool_choice", OBJECT, 0, 0, NULL, false},
-    {"thinking", OBJECT, 0, 0, NULL, false},      {"metadata", OBJECT, 0, 0, NULL, false},
-};
-
 /* ---- lists ---- */
 
 static bool is_object(struct walk *w, const cJSON *item, const char *param)
 {
     if (!cJSON_IsObject(item))
-        wrong_type(w, param, "an object", "dictionary", item);
+        wrong_type(w, param, "an object", item);
     return cJSON_IsObject(item);
 }
 
@@ -251,8 +229,8 @@ static void check_chat_message(struct walk *w, const cJSON *m, size_t i)
 {
     static const struct member role = {"role", STRING, 0, 0, "system developer user assistant tool function", true};
     static const struct member content = {"content", STRING | LIST, 0, 0, NULL, false};
-    struct place whole = place_of(w, "messages", i, ""), of_role = place_of(w, "messages", i, "role");
-    struct place of_content = place_of(w, "messages", i, "content"), id = place_of(w, "messages", i, "tool_call_id");
+    struct place whole = place_of("messages", i, ""), of_role = place_of("messages", i, "role");
+    struct place of_content = place_of("messages", i, "content"), id = place_of("messages", i, "tool_call_id");
     if (!is_object(w, m, whole.text))
         return;
     check_member(w, &role, json_member(m, "role"), of_role.text);
@@ -268,29 +246,9 @@ static void check_chat_message(struct walk *w, const cJSON *m, size_t i)
         missing(w, id.text);
 }
 
-static void check_anthropic_message(struct walk *w, const cJSON *m, size_t i)
-{
-    static const struct member role = {"role", STRING, 0, 0, "user assistant", true};
-    static const struct member content = {"content", STRING | LIST, 0, 0, NULL, true};
-    struct place whole = place_of(w, "messages", i, ""), of_role = place_of(w, "messages", i, "role");
-    struct place of_content = place_of(w, "messages", i, "content");
-    const cJSON *block, *given = json_member(m, "content"), *blocks = cJSON_IsArray(given) ? given : NULL;
-    if (!is_object(w, m, whole.text))
-        return;
-    check_member(w, &role, json_member(m, "role"), of_role.text);
-    check_member(w, &content, given, of_content.text);
-    size_t k = 0;
-    cJSON_ArrayForEach(block, blocks)
-    {
-        struct place at = place_of(w, of_content.text, k++, "type");
-        if (json_str(block, "type") == NULL)
-            missing(w, at.text);
-    }
-}
-
 static void check_input_item(struct walk *w, const cJSON *item, size_t i)
 {
-    struct place whole = place_of(w, "input", i, ""), role = place_of(w, "input", i, "role");
+    struct place whole = place_of("input", i, ""), role = place_of("input", i, "role");
     if (!is_object(w, item, whole.text))
         return;
     if (json_str(item, "type") == NULL && json_str(item, "role") == NULL)
@@ -320,8 +278,6 @@ static void check_name(struct walk *w, const char *name, const char *param)
 {
     if (name == NULL)
         missing(w, param);
-    else if (!is_name(name) && w->anthropic)
-        fail(w, param, NULL, "%s: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'", param);
     else if (!is_name(name))
         fail(w, param, "invalid_value",
              "Invalid '%s': string does not match pattern. Expected a string that matches the pattern "
@@ -331,8 +287,8 @@ static void check_name(struct walk *w, const char *name, const char *param)
 
 static void check_chat_tool(struct walk *w, const cJSON *tool, size_t i)
 {
-    struct place whole = place_of(w, "tools", i, ""), type = place_of(w, "tools", i, "type");
-    struct place name = place_of(w, "tools", i, "function.name");
+    struct place whole = place_of("tools", i, ""), type = place_of("tools", i, "type");
+    struct place name = place_of("tools", i, "function.name");
     static const struct member row = {"type", STRING, 0, 0, "function custom", true};
     if (!is_object(w, tool, whole.text))
         return;
@@ -343,8 +299,8 @@ static void check_chat_tool(struct walk *w, const cJSON *tool, size_t i)
 
 static void check_response_tool(struct walk *w, const cJSON *tool, size_t i)
 {
-    struct place whole = place_of(w, "tools", i, ""), type = place_of(w, "tools", i, "type");
-    struct place name = place_of(w, "tools", i, "name");
+    struct place whole = place_of("tools", i, ""), type = place_of("tools", i, "type");
+    struct place name = place_of("tools", i, "name");
     const char *kind = json_str(tool, "type");
     if (!is_object(w, tool, whole.text))
         return;
@@ -352,17 +308,6 @@ static void check_response_tool(struct walk *w, const cJSON *tool, size_t i)
         missing(w, type.text);
     else if (strcmp(kind, "function") == 0)
         check_name(w, json_str(tool, "name"), name.text);
-}
-
-static void check_anthropic_tool(struct walk *w, const cJSON *tool, size_t i)
-{
-    struct place whole = place_of(w, "tools", i, ""), name = place_of(w, "tools", i, "name");
-    struct place schema = place_of(w, "tools", i, "input_schema");
-    if (!is_object(w, tool, whole.text))
-        return;
-    check_name(w, json_str(tool, "name"), name.text);
-    if (json_str(tool, "type") == NULL && json_member(tool, "input_schema") == NULL)
-        missing(w, schema.text);
 }
 
 /* ---- bodies ---- */
@@ -423,25 +368,23 @@ static void check_strangers(struct walk *w, const cJSON *body)
     }
 }
 
+/* Claude's own words: the shapes are those of its native bodies. */
 static void check_messages(struct walk *w, const cJSON *body, bool counts)
 {
-    for (size_t i = 0; i < COUNT_OF(anthropic_members); i++) {
-        const struct member *m = &anthropic_members[i];
-        const cJSON *value = json_member(body, m->name);
-        if (value != NULL || !counts || strcmp(m->name, "max_tokens") != 0)
-            check_member(w, m, value, m->name);
-    }
-    if (cJSON_GetArraySize(json_member(body, "messages")) == 0)
-        fail(w, "messages", NULL, "messages: at least one message is required");
-    check_list(w, json_member(body, "messages"), check_anthropic_message);
-    check_list(w, json_member(body, "tools"), check_anthropic_tool);
+    struct body_check c = BODY_CHECK_INIT(BODY_CLAUDE);
+    body_walk(&c, counts ? &body_claude_compat_count : &body_claude_compat, body);
+    if (c.said.count > 0)
+        fail(w, c.where, NULL, "%s", buf_text(&c.said.first));
+    else if (body_claude_overthinks(body))
+        fail(w, "max_tokens", NULL, "max_tokens: `max_tokens` must be greater than `thinking.budget_tokens`.");
+    body_check_release(&c);
     check_strangers(w, body);
 }
 
 bool compat_check(const struct visit *v, struct compat_fault *f)
 {
     enum compat_dialect d = v->compat != NULL ? v->compat->dialect : COMPAT_MODELS;
-    struct walk w = {f, d == COMPAT_MESSAGES, false};
+    struct walk w = {f, false};
     if (d == COMPAT_MODELS)
         return false;
     if (!v->body_is_json)

@@ -19,6 +19,7 @@
 #define NATIVE_STOPS 5 /* end_turn, max_tokens, stop_sequence, tool_use, content_filtered */
 
 struct native;
+struct body_shape;
 
 struct native_family {
     const char *id;
@@ -31,6 +32,7 @@ struct native_family {
     const char *prompt, *most, *sequences; /* members by JSON pointer, for families that are little more than these */
     const char *stops[NATIVE_STOPS];       /* its words for Converse's stop reasons; NULL: the same word */
     const char *required, *known;          /* members, apart by spaces; known NULL: any other may come */
+    const struct body_shape *body;         /* what the members may be (native_body.h); NULL: not judged */
     const char *think_open, *think_close;  /* what reasoning is wrapped in, inside the text; NULL: it is left out */
     bool embeds; /* what comes out is no text: vectors, an order, images */
     bool draws, claude;

@@ -67,6 +67,14 @@ rule_broken rule_native_image; /* native_image_rules.c */
 rule_broken rule_native_model;
 rule_broken rule_fields_claude;
 rule_broken rule_fields_schema;
+/* native_body_rules.c: deeper than the first members */
+rule_broken rule_native_members;
+rule_broken rule_native_texts;
+rule_broken rule_native_embeds_too_much;
+rule_broken rule_native_starts_otherwise;
+rule_broken rule_native_too_many_tokens;
+rule_broken rule_claude_members;
+rule_broken rule_claude_overthinks;
 rule_broken rule_claude_lacks;
 rule_broken rule_claude_extra;
 rule_broken rule_claude_empty_text;
