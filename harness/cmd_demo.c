@@ -1,8 +1,8 @@
 /* cmd_demo.c: `mohs demo`: everything once, on one screen: every case against the reference gateway, then what it adds.
  *
- * The two parts are runs of this very program, and the screen is made from the result documents that they wrote: the demo
- * shows nothing that a user could not get by the two commands it names. Each part leads a process group of its own, so that
- * Ctrl-C reaches us alone: we pass it on once, the part ends with what it has, and the screen shows that.
+ * The two parts are runs of this very program, and the screen is made from the result documents that they wrote: the
+ * demo shows nothing that a user could not get by the two commands it names. Each part leads a process group of its
+ * own, so that Ctrl-C reaches us alone: we pass it on once, the part ends with what it has, and the screen shows that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,9 +31,12 @@ struct demo_options {
 #define AT(member) offsetof(struct demo_options, member)
 
 static const struct option_row rows[] = {
-    {"output", 'o', "FOLDER", OPTION_STRING, AT(folder), .fallback = "mohs-demo", .help = "Where the report files go; made when it is not there."},
-    {"duration", 'z', "TIME", OPTION_STRING, AT(duration), .fallback = "10s", .help = "Measured time of the benchmark."},
-    {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES, .help = "Progress: a bar on a terminal, lines elsewhere, or nothing."},
+    {"output", 'o', "FOLDER", OPTION_STRING, AT(folder), .fallback = "mohs-demo",
+     .help = "Where the report files go; made when it is not there."},
+    {"duration", 'z', "TIME", OPTION_STRING, AT(duration), .fallback = "10s",
+     .help = "Measured time of the benchmark."},
+    {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES,
+     .help = "Progress: a bar on a terminal, lines elsewhere, or nothing."},
 };
 
 /* One part: the verb that runs it, and the endings of its reports. */
@@ -128,13 +131,15 @@ static void show_added(const cJSON *doc)
     cJSON_ArrayForEach(row, json_member(doc, "paired"))
     {
         const cJSON *q = json_member(row, "quantile"), *diff = json_member(row, "diff");
-        bool wanted = strcmp(json_str(row, "metric"), "e2e") == 0 && q != NULL && (q->valuedouble == 0.5 || q->valuedouble == 0.99);
+        bool wanted = strcmp(json_str(row, "metric"), "e2e") == 0 && q != NULL &&
+                      (q->valuedouble == 0.5 || q->valuedouble == 0.99);
         if (!wanted || diff == NULL)
             continue;
         const cJSON *interval = json_member(row, "ci95");
         (void)printf("%-13s  p%.0f %.0f us", label, 100 * q->valuedouble, diff->valuedouble);
         if (cJSON_GetArraySize(interval) == 2)
-            (void)printf(" (95 %% interval %.0f to %.0f us)", cJSON_GetArrayItem(interval, 0)->valuedouble, cJSON_GetArrayItem(interval, 1)->valuedouble);
+            (void)printf(" (95 %% interval %.0f to %.0f us)", cJSON_GetArrayItem(interval, 0)->valuedouble,
+                         cJSON_GetArrayItem(interval, 1)->valuedouble);
         (void)printf(", 8 connections\n");
         label = "";
     }
@@ -161,7 +166,8 @@ static int run(const void *settings, const struct option_list *operands)
     (void)operands;
     const struct demo_options *o = settings;
     struct note note = {""};
-    struct part parts[] = {{"check", {".json", ".xml", ".md"}, {{0}}, EXIT_INTERNAL}, {"bench", {".json", ".md"}, {{0}}, EXIT_INTERNAL}};
+    struct part parts[] = {{"check", {".json", ".xml", ".md"}, {{0}}, EXIT_INTERNAL},
+                           {"bench", {".json", ".md"}, {{0}}, EXIT_INTERNAL}};
     void (*const show[])(const cJSON *) = {show_conformance, show_added};
     CLEANUP(json_free) cJSON *check = NULL;
     CLEANUP(json_free) cJSON *bench = NULL;
@@ -196,7 +202,8 @@ static int run(const void *settings, const struct option_list *operands)
 const struct verb verb_demo = {
     .name = "demo",
     .summary = "run every case and a short benchmark, and show one screen",
-    .about = "Starts a mock and the reference gateway, runs every case, measures what the gateway adds to a direct line, and writes report\n"
+    .about = "Starts a mock and the reference gateway, runs every case, measures what the gateway adds to a direct "
+             "line, and writes report\n"
              "files. What it shows can be had by mohs check and mohs bench, too.",
     .examples = "mohs demo -z 2s\tEverything once, with a benchmark of two seconds.\n",
     .options = rows,

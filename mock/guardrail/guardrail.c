@@ -140,7 +140,8 @@ static const struct field setting_fields[] = {{"unit_characters", NUMBER, false,
                                               {"apply_units_max", NUMBER, false, NULL, NULL},
                                               {"latency_ms", NUMBER, false, NULL, NULL},
                                               {"async_characters", NUMBER, false, NULL, NULL},
-                                              {"system_prompts", BOOLEAN, false, NULL, NULL}};
+                                              {"system_prompts", BOOLEAN, false, NULL, NULL},
+                                              {"tool_results", BOOLEAN, false, NULL, NULL}};
 static const struct form settings_form = {setting_fields, COUNT_OF(setting_fields)};
 static const struct field file_fields[] = {{"note", TEXT, false, NULL, NULL},
                                            {"settings", OBJECT, false, NULL, &settings_form},
@@ -402,7 +403,8 @@ static void read_settings(const cJSON *tree, struct guardrail_settings *out)
                                        .apply_units_max = setting(s, "apply_units_max", 25),
                                        .latency_ms = setting(s, "latency_ms", 0),
                                        .async_characters = setting(s, "async_characters", 100),
-                                       .system_prompts = cJSON_IsTrue(json_member(s, "system_prompts"))};
+                                       .system_prompts = cJSON_IsTrue(json_member(s, "system_prompts")),
+                                       .tool_results = cJSON_IsTrue(json_member(s, "tool_results"))};
     out->unit_characters += out->unit_characters == 0;
     out->async_characters += out->async_characters == 0;
 }

@@ -31,6 +31,7 @@ struct guardrail_settings {
     uint64_t latency_ms;       /* each assessment takes this long */
     uint64_t async_characters; /* an async stream is looked at whenever so many more have been said */
     bool system_prompts;       /* check system texts that are not in a guardContent */
+    bool tool_results;         /* and what tools answered, where no guardContent says what is checked */
 };
 
 struct guardrail_set;

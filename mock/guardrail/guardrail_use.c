@@ -237,8 +237,24 @@ static void add_guard_content(struct guardrail_use *u, const cJSON *guard)
     add_part(u, item, 0, strlen(item->valuestring), flags);
 }
 
+/* Texts and pictures that a tool gave are what the model reads, and where a page from outside comes in. */
+static void add_result(struct guardrail_use *u, const cJSON *result, bool guarded)
+{
+    const cJSON *block;
+    cJSON_ArrayForEach(block, json_member(result, "content"))
+    {
+        add_text(u, json_member(block, "text"), guarded, false);
+        if (json_member(block, "image") != NULL) {
+            u->images += guarded;
+            u->images_total++;
+        }
+    }
+}
+
 static void add_block(struct guardrail_use *u, const cJSON *block, bool guarded, bool tagged)
 {
+    if (guardrail_set_settings(u->set)->tool_results)
+        add_result(u, json_member(block, "toolResult"), guarded);
     add_text(u, json_member(block, "text"), guarded, tagged);
     if (json_member(block, "guardContent") != NULL)
         add_guard_content(u, json_member(block, "guardContent"));

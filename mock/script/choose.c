@@ -1,8 +1,8 @@
 /* choose.c: scripts first, since a test says them about the next request; then fixtures; then nothing.
  *
- * With --strict, nothing is an error for the operations in which a model speaks: a test that forgot a fixture is told so, and
- * which one came nearest, where the default answer would let it pass. The error has a type that no SDK retries (a 400
- * that is no throttle) and that no code catches by name.
+ * With --strict, nothing is an error for the operations in which a model speaks: a test that forgot a fixture is told
+ * so, and which one came nearest, where the default answer would let it pass. The error has a type that no SDK retries
+ * (a 400 that is no throttle) and that no code catches by name.
  */
 #include "mock/script/choose.h"
 
@@ -42,8 +42,14 @@ void choose_session(struct visit *v)
 static bool a_model_speaks(const struct visit *v)
 {
     static const char *const operations[] = {
-        "Converse",      "ConverseStream",      "InvokeModel",     "InvokeModelWithResponseStream", "InvokeModelWithBidirectionalStream",
-        "StartAsyncInvoke", "RetrieveAndGenerate", "RetrieveAndGenerateStream",
+        "Converse",
+        "ConverseStream",
+        "InvokeModel",
+        "InvokeModelWithResponseStream",
+        "InvokeModelWithBidirectionalStream",
+        "StartAsyncInvoke",
+        "RetrieveAndGenerate",
+        "RetrieveAndGenerateStream",
     };
     for (size_t i = 0; v->operation != NULL && i < COUNT_OF(operations); i++)
         if (strcmp(v->operation, operations[i]) == 0)
@@ -105,7 +111,8 @@ static void fill_in(struct visit *v, const cJSON *subject, uint64_t call, uint64
 
 static enum scripted_use use_of(const struct visit *v)
 {
-    static const char *const numbers[] = {"CountTokens", "MantleCountTokens", "ApplyGuardrail", "InvokeGuardrailChecks"};
+    static const char *const numbers[] = {"CountTokens", "MantleCountTokens", "ApplyGuardrail",
+                                          "InvokeGuardrailChecks"};
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
         if (strcmp(v->operation, numbers[i]) == 0)
             return SCRIPTED_NUMBERS;
@@ -120,7 +127,8 @@ void choose_reply(struct visit *v, struct choice *c)
         c->fixtures = fixtures_now(v->mock->fixtures);
     bool strict = v->mock->config.strict && v->mock->recorder == NULL && a_model_speaks(v);
     bool prepared = c->fixtures != NULL || strict || script_waits(script);
-    uint64_t call = prepared || session_name(v->session) != NULL ? session_count_call(v->session) : 0; /* else nobody asks */
+    uint64_t call =
+        prepared || session_name(v->session) != NULL ? session_count_call(v->session) : 0; /* else nobody asks */
     if (!prepared)
         return;
     CLEANUP(json_free) cJSON *subject = subject_new(v);

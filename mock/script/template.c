@@ -1,7 +1,7 @@
 /* template.c: a table of placeholders, and one walk that finds them.
  *
- * The same scanner serves checking and expanding, so nothing passes the one and fails the other. Strings of the tree are
- * expanded in place in a copy; quoting is the printer's business, later.
+ * The same scanner serves checking and expanding, so nothing passes the one and fails the other. Strings of the tree
+ * are expanded in place in a copy; quoting is the printer's business, later.
  */
 #include "mock/script/template.h"
 
@@ -35,7 +35,8 @@ struct row {
 static enum err check_pointer(const char *argument, const char *where, struct note *note)
 {
     return argument[0] == '/' ? OK
-                              : note_set(note, ERR_INVALID, "%s: expected a JSON pointer into the body, as {{body:/messages/0}}", where);
+                              : note_set(note, ERR_INVALID,
+                                         "%s: expected a JSON pointer into the body, as {{body:/messages/0}}", where);
 }
 
 static enum err check_header(const char *argument, const char *where, struct note *note)
@@ -43,7 +44,8 @@ static enum err check_header(const char *argument, const char *where, struct not
     if (argument[0] == '\0')
         return note_set(note, ERR_INVALID, "%s: expected the name of a header, as {{header:x-id}}", where);
     return secret_header(span_of(argument))
-               ? note_set(note, ERR_INVALID, "%s: the header %.80s carries a credential, which is never repeated", where, argument)
+               ? note_set(note, ERR_INVALID, "%s: the header %.80s carries a credential, which is never repeated",
+                          where, argument)
                : OK;
 }
 
@@ -67,7 +69,8 @@ static enum err check_range(const char *argument, const char *where, struct note
     long long low, high;
     return read_range(argument, &low, &high)
                ? OK
-               : note_set(note, ERR_INVALID, "%s: expected two whole numbers, the smaller first, as {{random:1:6}}", where);
+               : note_set(note, ERR_INVALID, "%s: expected two whole numbers, the smaller first, as {{random:1:6}}",
+                          where);
 }
 
 /* ---- values ---- */
@@ -176,15 +179,27 @@ static bool write_open(const struct template_scene *s, const struct placeholder 
 }
 
 static const struct row rows[] = {
-    {{"body", "/pointer", "what is there in the body: a string as it is, anything else as JSON text"}, true, check_pointer, write_body},
-    {{"json", "/pointer", "the same as JSON text, a string with its quotes: for a raw body that is JSON itself"}, true, check_pointer, write_json},
-    {{"value", "/pointer", "alone in a string: the value itself, be it a number, a list or an object"}, true, check_pointer, NULL},
+    {{"body", "/pointer", "what is there in the body: a string as it is, anything else as JSON text"},
+     true,
+     check_pointer,
+     write_body},
+    {{"json", "/pointer", "the same as JSON text, a string with its quotes: for a raw body that is JSON itself"},
+     true,
+     check_pointer,
+     write_json},
+    {{"value", "/pointer", "alone in a string: the value itself, be it a number, a list or an object"},
+     true,
+     check_pointer,
+     NULL},
     {{"user", "", "text of the last user message that has any"}, false, NULL, write_member},
     {{"system", "", "the system texts"}, false, NULL, write_member},
     {{"turn", "", "number of the user's question, from 1"}, false, NULL, write_member},
     {{"round", "", "rounds of tool results since that question"}, false, NULL, write_member},
     {{"replies", "", "messages of the assistant in the conversation"}, false, NULL, write_member},
-    {{"header", "name", "a header of the request; one that carries a credential is refused"}, true, check_header, write_header},
+    {{"header", "name", "a header of the request; one that carries a credential is refused"},
+     true,
+     check_header,
+     write_header},
     {{"model", "", "the model id, decoded"}, false, NULL, write_member},
     {{"operation", "", "Converse, InvokeModel, …"}, false, NULL, write_member},
     {{"method", "", "POST"}, false, NULL, write_member},
@@ -192,9 +207,15 @@ static const struct row rows[] = {
     {{"session", "", "the session's name; nothing in the main one"}, false, NULL, write_member},
     {{"region", "", "the region that the request was signed for"}, false, NULL, write_region},
     {{"request_id", "", "the id that the answer carries"}, false, NULL, write_request_id},
-    {{"now", "[s|ms]", "the mock's clock, as 2026-01-02T03:04:05Z, or in seconds or milliseconds since 1970"}, false, check_now, write_now},
+    {{"now", "[s|ms]", "the mock's clock, as 2026-01-02T03:04:05Z, or in seconds or milliseconds since 1970"},
+     false,
+     check_now,
+     write_now},
     {{"uuid", "", "a new one, from the seed and the request"}, false, NULL, write_uuid},
-    {{"random", "low:high", "a whole number between the two, from the seed and the request"}, true, check_range, write_random},
+    {{"random", "low:high", "a whole number between the two, from the seed and the request"},
+     true,
+     check_range,
+     write_random},
     {{"call", "", "number of the request in its session"}, false, NULL, write_call},
     {{"nth", "", "the how-many-th answer of this fixture it is, in the session"}, false, NULL, write_call},
     {{"open", "", "two opening braces"}, false, NULL, write_open},
@@ -281,7 +302,8 @@ static enum err check_string(const char *text, const char *where, struct note *n
         if (e != OK)
             return e;
         if (p.row->write == NULL && (before.n > 0 || after.n > 0 || rest.p != (const unsigned char *)text))
-            return note_set(note, ERR_INVALID, "%s: {{value:…}} must be alone in its string; {{body:…}} inserts text", where);
+            return note_set(note, ERR_INVALID, "%s: {{value:…}} must be alone in its string; {{body:…}} inserts text",
+                            where);
         rest = after;
     }
     return OK;

@@ -457,6 +457,34 @@ static void guard_content_says_what_is_checked(void)
     CU_ASSERT_STRING_EQUAL(text_at(r.json, "/stopReason"), "guardrail_intervened");
 }
 
+/* What a tool answered is what the model reads. */
+static void tool_results_are_input_unless_switched_off(void)
+{
+#define CALLED(before, result)                                                                                         \
+    "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}" before "]},{\"role\":\"assistant\",\"content\":["    \
+    "{\"toolUse\":{\"toolUseId\":\"t\",\"name\":\"f\",\"input\":{}}}]},{\"role\":\"user\",\"content\":[{\"toolResult\":{"  \
+    "\"toolUseId\":\"t\",\"content\":[" result "]}}]}],\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"f\","            \
+    "\"inputSchema\":{\"json\":{\"type\":\"object\"}}}}]}," CONFIG "}"
+    static const struct {
+        const char *body, *stop;
+    } rows[] = {
+        {CALLED("", "{\"text\":\"fine\"}"), "end_turn"},
+        {CALLED("", "{\"text\":\"fine\"},{\"text\":\"a stock tip\"}"), "guardrail_intervened"},
+        {CALLED(",{\"guardContent\":{\"text\":{\"text\":\"fine\"}}}", "{\"text\":\"a stock tip\"}"), "end_turn"},
+        {CALLED("", "{\"json\":{\"a\":\"a stock tip\"}}"), "end_turn"},
+    };
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.seed = 1});
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        said(m, "well");
+        CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, rows[i].body);
+        CLAIM(strcmp(text_at(r.json, "/stopReason"), rows[i].stop) == 0, "%zu: %d %s", i, r.status, buf_text(&r.body));
+    }
+    overlay(m, "{\"settings\":{\"tool_results\":false}}");
+    said(m, "well");
+    CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, rows[1].body);
+    CU_ASSERT_STRING_EQUAL(text_at(r.json, "/stopReason"), "end_turn");
+}
+
 static void grounding_reads_the_source_from_the_request(void)
 {
     CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.seed = 1});
@@ -1023,6 +1051,7 @@ int main(void)
         {"the_trace_of_a_mask_is_as_recorded", the_trace_of_a_mask_is_as_recorded},
         {"a_masked_input_is_what_the_model_sees", a_masked_input_is_what_the_model_sees},
         {"full_trace_tells_what_was_not_found", full_trace_tells_what_was_not_found},
+        {"tool results are input unless switched off", tool_results_are_input_unless_switched_off},
         {"guard_content_says_what_is_checked", guard_content_says_what_is_checked},
         {"grounding_reads_the_source_from_the_request", grounding_reads_the_source_from_the_request},
         {"what_is_wrong_with_a_guardrail_is_told", what_is_wrong_with_a_guardrail_is_told},
