@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "protocol/file.h"
+
 enum { LEVEL_FALLBACK, LEVEL_FILE, LEVEL_ENVIRONMENT, LEVEL_LINE };
 enum { LARGEST_CONFIG = 1 << 20, MOST_NAMES = 256 };
 
@@ -253,18 +255,12 @@ static enum err take_environment(struct options *o, struct note *note)
 
 static enum err read_config(struct options *o, const char *name, struct note *note)
 {
-    FILE *f = fopen(name, "rb");
-    if (f == NULL)
-        return note_set(note, ERR_IO, "--config: %s cannot be opened: %s", name, strerror(errno));
-    char part[4096];
-    size_t n;
-    while ((n = fread(part, 1, sizeof part, f)) > 0)
-        buf_add(&o->text, (struct span){(const unsigned char *)part, n});
-    bool bad = ferror(f) != 0;
-    (void)fclose(f);
-    if (bad || buf_error(&o->text) != OK)
-        return note_set(note, ERR_IO, "--config: %s cannot be read, or is larger than 1 MiB", name);
-    enum err e = json_parse(buf_span(&o->text), JSON_UNIQUE, &o->file, note);
+    enum err e = file_read(name, &o->text, note);
+    if (e != OK) {
+        note_prefix(note, "--config");
+        return ERR_IO;
+    }
+    e = json_parse(buf_span(&o->text), JSON_UNIQUE, &o->file, note);
     if (e != OK) {
         note_prefix(note, "--config: %s", name);
         return e;

@@ -1,10 +1,10 @@
 /* suite.c: parse, refuse twins among the members, hold against the schema: one way for every kind of file. */
 #include "harness/suite.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "protocol/data.h"
+#include "protocol/file.h"
 #include "protocol/schema.h"
 
 enum { LARGEST_SUITE_FILE = 16 << 20 };
@@ -44,18 +44,10 @@ enum err suite_load(const char *path, const char *schema, cJSON **out, struct no
 enum err suite_load_file(const char *path, const char *schema, cJSON **out, struct note *note)
 {
     *out = NULL;
-    FILE *f = fopen(path, "rb");
-    if (f == NULL)
-        return note_set(note, ERR_IO, "%s cannot be opened: %s", path, strerror(errno));
     CLEANUP(buf_release) struct buf text = BUF_INIT(LARGEST_SUITE_FILE);
-    char part[8192];
-    size_t n;
-    while ((n = fread(part, 1, sizeof part, f)) > 0)
-        buf_add(&text, (struct span){(const unsigned char *)part, n});
-    bool bad = ferror(f) != 0;
-    (void)fclose(f);
-    if (bad || buf_error(&text) != OK)
-        return note_set(note, ERR_IO, "%s cannot be read, or is larger than 16 MiB", path);
+    enum err e = file_read(path, &text, note);
+    if (e != OK)
+        return e;
     return suite_parse(buf_span(&text), path, schema, out, note);
 }
 

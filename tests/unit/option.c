@@ -110,7 +110,7 @@ static void reads_every_form_of_a_flag(void)
         {"--loud=maybe", "!true or false"},
         {"--no-port", "!not an option"},
         {"-z", "!not an option"},
-        {"--config /nonexistent/x.json", "!cannot be opened"},
+        {"--config /nonexistent/x.json", "!--config: /nonexistent/x.json: No such file"},
     };
     for (size_t i = 0; i < COUNT_OF(table); i++)
         claim_line(table[i][0], table[i][1]);
