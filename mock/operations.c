@@ -24,6 +24,7 @@
 #include "protocol/token.h"
 
 #define SCRATCH_MAX BUF_ANY
+#define NAMES_MAX   256
 
 /* ---- the operations ---- */
 
@@ -74,6 +75,8 @@ static struct plan *answer_converse(struct visit *v, const cJSON *reply)
             guardrail_judges(v, &a);
     }
     bool streamed = v->route.operation->streaming != API_NOT_STREAMING;
+    if (streamed && converse_stream_drops(&a))
+        v->dropped = "a content block for which ConverseStream has no delta: only its contentBlockStop went out";
     struct plan *plan = streamed ? converse_stream_plan(&a, v->request_id) : converse_plan(&a, v->request_id);
     visit_answered(v, &a, plan);
     answer_release(&a);
@@ -106,6 +109,38 @@ const struct operation_row *operation_find(const char *name)
         if (strcmp(mock_agent_rows[i].name, name) == 0)
             return &mock_agent_rows[i];
     return NULL;
+}
+
+static size_t name_operations(const char *names[NAMES_MAX])
+{
+    const struct {
+        const struct operation_row *rows;
+        size_t count;
+    } tables[] = {{table, COUNT_OF(table)},
+                  {mock_control_rows, mock_control_count},
+                  {mock_async_rows, mock_async_count},
+                  {mock_agent_rows, mock_agent_count}};
+    const char *(*const lists[])(size_t) = {sts_operation_name, compat_operation_name};
+    size_t n = 0;
+    for (size_t t = 0; t < COUNT_OF(tables); t++)
+        for (size_t i = 0; i < tables[t].count && n < NAMES_MAX; i++)
+            names[n++] = tables[t].rows[i].name;
+    for (size_t t = 0; t < COUNT_OF(lists); t++)
+        for (size_t i = 0; lists[t](i) != NULL && n < NAMES_MAX; i++)
+            names[n++] = lists[t](i);
+    return n;
+}
+
+bool operation_is_known(const char *name, const char **near)
+{
+    const char *names[NAMES_MAX];
+    size_t n = name_operations(names);
+    *near = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    *near = nearest_word(name, names, n);
+    return false;
 }
 
 /* ---- routing ---- */

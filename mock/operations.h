@@ -18,6 +18,11 @@ struct operation_row {
 
 /* NULL: not served. */
 const struct operation_row *operation_find(const char *name);
+/* Is there an operation of this name, in any of the families? *near: the one that was probably meant, or NULL. */
+bool operation_is_known(const char *name, const char **near);
+/* A family's own rows: the i-th name, NULL behind the last. */
+const char *sts_operation_name(size_t i);
+const char *compat_operation_name(size_t i);
 /* The answer of an operation that is no model's: the tree as it stands, with the operation's status. NULL, or a tree
  * that ran out of memory: 500. The tree stays the caller's. */
 struct plan *operations_json(const struct visit *v, const cJSON *tree);

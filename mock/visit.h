@@ -131,6 +131,7 @@ struct visit {
     bool answered; /* `used` is there */
     size_t events; /* of its plan */
     bool open;     /* counted in mock->open */
+    const char *dropped;       /* what the reply says, and this operation has no form for; NULL: nothing */
     struct cache_trace cached; /* what it wrote into the prompt cache */
 };
 

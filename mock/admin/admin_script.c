@@ -2,6 +2,21 @@
  */
 #include "mock/admin/admin.h"
 
+#include "mock/script/doubt.h"
+
+struct warnings {
+    struct admin_call *call;
+    size_t count;
+};
+
+static void warn(void *ctx, const char *line)
+{
+    struct warnings *w = ctx;
+    buf_adds(&w->call->out, w->count++ == 0 ? ",\"warnings\":[" : ",");
+    json_quote(span_of(line), &w->call->out);
+    mock_log(w->call->mock, "POST /script: %s", line);
+}
+
 static enum err post_script(struct admin_call *c, struct note *note)
 {
     size_t queued = 0;
@@ -9,8 +24,14 @@ static enum err post_script(struct admin_call *c, struct note *note)
     enum err e = admin_session(c, true, &session, note);
     if (e == OK)
         e = script_append(session_script(session), c->body, &queued, note);
-    buf_addf(&c->out, "{\"queued\":%zu}", queued);
-    return e;
+    if (e != OK)
+        return e;
+    struct warnings w = {c, 0};
+    struct doubts doubts = {.say = warn, .ctx = &w};
+    buf_addf(&c->out, "{\"queued\":%zu", queued);
+    doubt_script(&doubts, c->body);
+    buf_adds(&c->out, w.count > 0 ? "]}" : "}");
+    return OK;
 }
 
 static enum err get_faults(struct admin_call *c, struct note *note)

@@ -36,6 +36,11 @@ static const struct compat_row rows[] = {
 };
 // clang-format on
 
+const char *compat_operation_name(size_t i)
+{
+    return i < COUNT_OF(rows) ? rows[i].row.name : NULL;
+}
+
 bool compat_speaks(const struct visit *v)
 {
     return v->compat != NULL && v->row != NULL && v->row->answer == answer_model;

@@ -126,9 +126,8 @@ static struct plan *apply_header(struct visit *v, struct plan *take, const struc
 
 const char *visit_ignores(const struct visit *v)
 {
-    return !v->mock->config.fault_headers && fault_header_of(v).n > 0 ? FAULT_HEADER
-               " is read with --fault-headers only"
-                                                                      : NULL;
+    bool in_vain = !v->mock->config.fault_headers && fault_header_of(v).n > 0;
+    return in_vain ? FAULT_HEADER " is read with --fault-headers only" : v->dropped;
 }
 
 struct plan *visit_faults(struct visit *v, struct plan *take, const struct fault_scene *scene, const char **source)

@@ -251,6 +251,11 @@ static const struct operation_row rows[] = {
     {.name = "GetSessionToken", .answer = get_session_token, .read = read_form},
 };
 
+const char *sts_operation_name(size_t i)
+{
+    return i < COUNT_OF(rows) ? rows[i].name : NULL;
+}
+
 static bool mine(const struct visit *v)
 {
     const struct http_request *r = v->request;

@@ -421,14 +421,30 @@ static void stream_stamps(struct writer *w)
 }
 
 /* image: start {format}, delta {source}; toolResult: start {status,toolUseId,type}, delta with the content. */
+static const struct other_row {
+    const char *member, *start[4], *delta;
+    bool inner; /* the delta is {"image":{"source":...}}, not {"toolResult":[...]} */
+} other_rows[] = {{"image", {"format", NULL}, "source", true},
+                  {"toolResult", {"status", "toolUseId", "type", NULL}, "content", false}};
+
+bool converse_stream_drops(const struct answer *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        size_t k = 0;
+        if (a->blocks[i].kind != BLOCK_OTHER)
+            continue;
+        while (k < COUNT_OF(other_rows) && strcmp(other_rows[k].member, a->blocks[i].raw->string) != 0)
+            k++;
+        if (k == COUNT_OF(other_rows))
+            return true;
+    }
+    return false;
+}
+
 static void stream_other(struct writer *w, const struct block *b)
 {
-    static const struct {
-        const char *member, *start[4], *delta;
-        bool inner; /* the delta is {"image":{"source":...}}, not {"toolResult":[...]} */
-    } rows[] = {{"image", {"format", NULL}, "source", true},
-                {"toolResult", {"status", "toolUseId", "type", NULL}, "content", false}};
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    const struct other_row *rows = other_rows;
+    for (size_t i = 0; i < COUNT_OF(other_rows); i++) {
         if (strcmp(rows[i].member, b->raw->string) != 0)
             continue;
         CLEANUP(buf_release) struct buf start = BUF_INIT(BUF_ANY);

@@ -29,4 +29,7 @@ struct plan *converse_stream_plan(struct answer *a, const char *request_id);
  * stamp of the piece and seals the frames anew; a frame whose CRC was broken on purpose stays broken. */
 void converse_stamp_before_send(void *ctx, struct plan *plan, size_t i, uint64_t now_ns);
 
+/* Some block of it has no form in a stream (document, cachePoint, …), which then has its contentBlockStop alone. */
+bool converse_stream_drops(const struct answer *a);
+
 #endif

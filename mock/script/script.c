@@ -114,24 +114,6 @@ static enum err read_times(const cJSON *item, const char *where, int64_t *times,
     return OK;
 }
 
-static enum err known_members(const cJSON *object, const char *const *known, size_t n, const char *where,
-                              struct note *note)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, object)
-    {
-        bool found = false;
-        for (size_t i = 0; i < n; i++)
-            found = found || strcmp(known[i], item->string) == 0;
-        if (found)
-            continue;
-        const char *near = nearest_word(item->string, known, n);
-        return note_set(note, ERR_INVALID, "%s/%s: no such member%s%s", where, item->string,
-                        near != NULL ? "; did you mean " : "", near != NULL ? near : "");
-    }
-    return OK;
-}
-
 static enum err check_item(const cJSON *item, size_t i, int64_t *times, struct note *note)
 {
     static const char *const known[] = {"match", "times", "reply"};
@@ -139,7 +121,7 @@ static enum err check_item(const cJSON *item, size_t i, int64_t *times, struct n
     (void)snprintf(where, sizeof where, "/replies/%zu", i);
     if (!cJSON_IsObject(item))
         return note_set(note, ERR_INVALID, "%s: expected an object", where);
-    enum err e = known_members(item, known, COUNT_OF(known), where, note);
+    enum err e = json_only_keys(item, known, COUNT_OF(known), where, note);
     if (e == OK)
         e = read_times(item, where, times, note);
     (void)snprintf(inner, sizeof inner, "%s/match", where);
@@ -210,7 +192,7 @@ enum err script_append(struct script *s, const cJSON *body, size_t *queued, stru
     if (!cJSON_IsObject(body) || (replies != NULL && !cJSON_IsArray(replies)))
         return note_set(note, ERR_INVALID, "%s: expected %s", cJSON_IsObject(body) ? "/replies" : "/",
                         cJSON_IsObject(body) ? "a list" : "an object");
-    enum err e = known_members(body, known, COUNT_OF(known), "", note);
+    enum err e = json_only_keys(body, known, COUNT_OF(known), "", note);
     if (e == OK)
         e = check_canaries(canaries, note);
     struct queued *first = NULL;
@@ -246,7 +228,7 @@ enum err script_set_faults(struct script *s, const cJSON *body, struct note *not
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(body, "faults");
     if (!cJSON_IsArray(list))
         return note_set(note, ERR_INVALID, "/faults: expected a list");
-    enum err e = known_members(body, known, COUNT_OF(known), "", note);
+    enum err e = json_only_keys(body, known, COUNT_OF(known), "", note);
     if (e == OK)
         e = faults_check_matching(list, "/faults", note);
     struct shared *new = NULL, *old;
@@ -336,7 +318,7 @@ static struct shared *use_up(struct script *s, struct queued **at)
 static bool is_for(const cJSON *item, const cJSON *subject, enum scripted_use use)
 {
     const cJSON *m = cJSON_GetObjectItemCaseSensitive(item, "match");
-    return scripted_takes(use, m, json_item(item, "reply")) && subject_matches(m, NULL, subject);
+    return scripted_takes(use, m, json_item(item, "reply"), subject) && subject_matches(m, NULL, subject);
 }
 
 struct shared *script_take(struct script *s, const cJSON *subject, enum scripted_use use)

@@ -158,11 +158,8 @@ static enum err check_members(const cJSON *object, const struct member_row *rows
         size_t i = 0;
         while (i < n && strcmp(rows[i].key, item->string) != 0)
             i++;
-        if (i == n) {
-            const char *near = nearest_word(item->string, known, n);
-            return note_set(note, ERR_INVALID, "%s/%s: no such member%s%s", where, item->string,
-                            near != NULL ? "; did you mean " : "", near != NULL ? near : "");
-        }
+        if (i == n)
+            return json_only_keys(object, known, n, where, note);
         char at[256];
         (void)snprintf(at, sizeof at, "%s/%s", where, item->string);
         enum err e = rows[i].check(item, at, note);
@@ -264,9 +261,18 @@ static enum err check_gates(const cJSON *item, const char *where, struct note *n
     return check_each(item, check_gate, where, note);
 }
 
+/* TokenUsage of the API model. */
+static enum err check_usage(const cJSON *item, const char *where, struct note *note)
+{
+    static const char *const known[] = {"inputTokens",          "outputTokens",          "totalTokens",
+                                        "cacheReadInputTokens", "cacheWriteInputTokens", "cacheDetails"};
+    enum err e = check_object(item, where, note);
+    return e == OK ? json_only_keys(item, known, COUNT_OF(known), where, note) : e;
+}
+
 static const struct member_row reply_rows[] = {
     {"text", check_text},      {"content", check_content},  {"error", check_error},   {"raw", check_raw},
-    {"frames", check_frames},  {"stop_reason", check_line}, {"usage", check_object},  {"metrics", check_object},
+    {"frames", check_frames},  {"stop_reason", check_line}, {"usage", check_usage},   {"metrics", check_object},
     {"extra", check_object},   {"latency_ms", pace_check},  {"ttft_ms", pace_check},  {"itl_ms", pace_check},
     {"head_gate", check_line}, {"gates", check_gates},      {"faults", faults_check},
     {"template", check_bool},  {"headers", check_headers},  {"recorded", check_object},
@@ -291,8 +297,10 @@ enum err scripted_check(const cJSON *reply, const char *where, struct note *note
     size_t given = 0;
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         given += member(reply, kinds[i]) != NULL;
-    if (e == OK && given > 1)
-        e = note_set(note, ERR_INVALID, "%s: at most one of text, content, error, raw, frames", where);
+    if (e == OK && (given > 1 || (member(reply, "bidirectional") != NULL && !scripted_is_answer(reply))))
+        e = note_set(note, ERR_INVALID,
+                     "%s: at most one of text, content, error, raw, frames; bidirectional goes with the first two only",
+                     where);
     return e == OK && cJSON_IsTrue(member(reply, "template")) ? template_check(reply, where, note) : e;
 }
 
@@ -303,9 +311,13 @@ bool scripted_is_answer(const cJSON *reply)
     return member(reply, "error") == NULL && member(reply, "raw") == NULL && member(reply, "frames") == NULL;
 }
 
-bool scripted_takes(enum scripted_use use, const cJSON *match, const cJSON *reply)
+bool scripted_takes(enum scripted_use use, const cJSON *match, const cJSON *reply, const cJSON *subject)
 {
-    if (use == SCRIPTED_ALL || !scripted_is_answer(reply) || json_item(match, "operation") != NULL)
+    if (json_item(match, "operation") != NULL)
+        return true;
+    if (member(reply, "frames") != NULL && cJSON_IsFalse(json_item(subject, "stream")))
+        return false; /* an event stream breaks a client that waits for JSON */
+    if (use == SCRIPTED_ALL || !scripted_is_answer(reply))
         return true;
     return use == SCRIPTED_NUMBERS && member(reply, "text") == NULL && member(reply, "content") == NULL;
 }

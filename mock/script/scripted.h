@@ -26,8 +26,8 @@ enum scripted_use {
     SCRIPTED_ERRORS   /* error, raw and frames */
 };
 /* The operation takes this reply of a script or a fixture: it has a use for it, or the match names its operation (as a
- * member; what $or and its like hide is not looked for). */
-bool scripted_takes(enum scripted_use use, const cJSON *match, const cJSON *reply);
+ * member; what $or and its like hide is not looked for). Frames are for requests (mock/script/subject.h) that want a stream. */
+bool scripted_takes(enum scripted_use use, const cJSON *match, const cJSON *reply, const cJSON *subject);
 /* Put the reply's blocks and overrides into an answer. `a` comes with input tokens and timing; false when the reply has
  * no blocks of its own and the default answer is to be made. `a` borrows from `reply`. */
 bool scripted_answer(const cJSON *reply, struct answer *a);

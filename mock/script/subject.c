@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "mock/visit.h"
+#include "mock/operations.h"
 #include "protocol/glob.h"
 #include "protocol/secret.h"
 
@@ -255,6 +255,23 @@ static enum err check_at(const cJSON *at, const char *where, struct note *note)
     return OK;
 }
 
+/* An operation that nobody has would never be asked for, and the reply would wait for ever. */
+static enum err check_operation(const cJSON *m, const char *where, struct note *note)
+{
+    const cJSON *item, *list = cJSON_IsObject(m) ? json_item(m, "$in") : NULL;
+    const char *near;
+    cJSON_ArrayForEach(item, list)
+    {
+        enum err e = check_operation(item, where, note);
+        if (e != OK)
+            return e;
+    }
+    if (!cJSON_IsString(m) || glob_is(m->valuestring) || operation_is_known(m->valuestring, &near))
+        return OK;
+    return note_set(note, ERR_INVALID, "%s: there is no operation \"%.80s\"%s%s%s", where, m->valuestring,
+                    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
+}
+
 static enum err check_names(const cJSON *match, const char *const *more, const char *where, struct note *note)
 {
     const char *names[COUNT_OF(known) + 8];
@@ -284,6 +301,8 @@ enum err subject_check(const cJSON *match, const char *const *more, const char *
         if (e == OK)
             e = strcmp(item->string, "at") == 0 ? check_at(item, buf_text(&inside), note)
                                                 : match_validate(item, buf_text(&inside), note);
+        if (e == OK && strcmp(item->string, "operation") == 0)
+            e = check_operation(item, buf_text(&inside), note);
     }
     return e;
 }

@@ -309,6 +309,16 @@ static enum err check_string(const char *text, const char *where, struct note *n
     return OK;
 }
 
+bool template_has_placeholder(const char *text)
+{
+    struct span rest = span_of(text), before, inside;
+    struct placeholder p;
+    while (next_placeholder(rest, &before, &inside, &rest) && inside.n != SIZE_MAX)
+        if (read_placeholder(inside, "", &p, NULL) == OK)
+            return true;
+    return false;
+}
+
 enum err template_check(const cJSON *item, const char *where, struct note *note)
 {
     if (cJSON_IsString(item))

@@ -29,6 +29,9 @@ enum err template_check(const cJSON *reply, const char *where, struct note *note
 /* A copy of a checked reply with everything inserted; the caller's. ERR_LIMIT: a string grew too long. */
 enum err template_expand(const cJSON *reply, const struct template_scene *scene, cJSON **out, struct note *note) MUST_USE;
 
+/* Some {{…}} of the text would be one, were the reply a template. */
+bool template_has_placeholder(const char *text);
+
 struct template_row {
     const char *name, *argument; /* "" for none; "[x]" may be left out */
     const char *does;

@@ -50,7 +50,7 @@ stop
 # ---- a start with a mistake ----
 echo '{"fixtures":[{"reply":{"txt":"x"}}]}' > broken.json
 "$MOHS" mock --port 0 --admin-port 0 --fixtures broken.json 2> err; is $? 2 "exit with a broken file"
-is "$(cat err)" 'mohs mock: broken.json:1: /fixtures/0/reply/txt: no such member; did you mean text' "its sentence"
+is "$(cat err)" 'mohs mock: broken.json:1: /fixtures/0/reply/txt: nobody knows this key; did you mean "text"?' "its sentence"
 "$MOHS" mock --port 0 --admin-port 0 --fixtures nowhere 2> err; is $? 2 "exit without a file"
 is "$(cat err)" '*nowhere: No such file*' "its sentence"
 

@@ -368,7 +368,7 @@ static void refuses_scripts_with_mistakes_and_changes_nothing(void)
         {"{", "line 1"},
         {"[]", "/: expected an object"},
         {"{\"replies\":[{\"reply\":{\"text\":\"good\"}},{\"reply\":{\"txt\":\"x\"}}]}",
-         "/replies/1/reply/txt: no such member; did you mean text"},
+         "/replies/1/reply/txt: nobody knows this key; did you mean \"text\"?"},
         {"{\"replies\":[{}]}", "/replies/0/reply: must be given"},
         {"{\"replies\":[{\"reply\":{\"text\":\"a\",\"raw\":{}}}]}", "/replies/0/reply: at most one of"},
         {"{\"replies\":[{\"times\":0,\"reply\":{}}]}", "/replies/0/times: expected"},

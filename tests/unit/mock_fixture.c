@@ -452,7 +452,7 @@ static void a_mistake_is_told_with_file_line_pointer_and_hint(void)
         const char *text, *words;
     } rows[] = {
         {"{\n \"fixtures\": [\n  { \"reply\": {},\n    \"match\": { \"modle\": \"x\" } }\n ]\n}", "a.json:4: /fixtures/0/match/modle: nobody knows"},
-        {"{\"fixtures\":[{\"reply\":{}},\n{\"reply\":{\"txt\":\"x\"}}]}", "a.json:2: /fixtures/1/reply/txt: no such member; did you mean text"},
+        {"{\"fixtures\":[{\"reply\":{}},\n{\"reply\":{\"txt\":\"x\"}}]}", "a.json:2: /fixtures/1/reply/txt: nobody knows this key; did you mean \"text\"?"},
         {"{\"fixtures\":\n[{}]}", "a.json:2: /fixtures/0: expected a reply, or a sequence of them"},
         {"{\"fixtures\":[{\"reply\":{},\"sequence\":[{}]}]}", "not both"},
         {"{\"fixtures\":[{\"sequence\":[]}]}", "/fixtures/0/sequence: expected a list of replies"},

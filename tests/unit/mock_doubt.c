@@ -1,0 +1,175 @@
+/* What a test says and hardly means: refused where it cannot be meant, told where it can. */
+#include "mock_rig.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+struct heard {
+    pthread_mutex_t lock;
+    struct buf lines;
+};
+
+static void listen_to(void *ctx, const char *line)
+{
+    struct heard *h = ctx;
+    (void)pthread_mutex_lock(&h->lock);
+    buf_addf(&h->lines, "%s\n", line);
+    (void)pthread_mutex_unlock(&h->lock);
+}
+
+static bool heard(struct heard *h, const char *words)
+{
+    (void)pthread_mutex_lock(&h->lock);
+    bool found = span_find(buf_span(&h->lines), words) != NULL;
+    (void)pthread_mutex_unlock(&h->lock);
+    return found;
+}
+
+static void a_slip_in_a_reply_is_refused_with_the_nearest_name(void)
+{
+    static const struct {
+        const char *item, *message;
+    } bad[] = {
+        {"{\"reply\":{\"text\":\"a\",\"usage\":{\"inputtokens\":1}}}",
+         "/replies/0/reply/usage/inputtokens: nobody knows this key; did you mean \"inputTokens\"?"},
+        {"{\"match\":{\"operation\":\"Convers\"},\"reply\":{}}",
+         "/replies/0/match/operation: there is no operation \"Convers\"; did you mean \"Converse\"?"},
+        {"{\"match\":{\"operation\":{\"$in\":[\"Converse\",\"ConversStream\"]}},\"reply\":{}}",
+         "there is no operation \"ConversStream\"; did you mean \"ConverseStream\"?"},
+        {"{\"reply\":{\"error\":{\"type\":\"ConflictException\"},\"bidirectional\":{\"said\":[\"b\"]}}}",
+         "at most one of text, content, error, raw, frames; bidirectional goes with the first two only"},
+        {"{\"reply\":{\"txt\":\"a\"}}", "/replies/0/reply/txt: nobody knows this key; did you mean \"text\"?"},
+        {"{\"relpy\":{}}", "/replies/0/relpy: nobody knows this key; did you mean \"reply\"?"},
+    };
+    static const char *const good[] = {"Converse", "MantleMessages", "ListFoundationModels", "Rerank", "Conv*",
+                                       "StartAsyncInvoke", "GetCallerIdentity"};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){0});
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+        buf_addf(&body, "{\"replies\":[%s]}", bad[i].item);
+        CLEANUP(reply_release) struct reply r = admin(m, "POST", "/script", buf_text(&body));
+        CLAIM(r.status == 400 && strstr(text_at(r.json, "/message"), bad[i].message) != NULL, "%s: %d %s", bad[i].item,
+              r.status, buf_text(&r.body));
+    }
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+        buf_addf(&body, "{\"replies\":[{\"match\":{\"operation\":\"%s\"},\"reply\":{}}]}", good[i]);
+        CLEANUP(reply_release) struct reply r = admin(m, "POST", "/script", buf_text(&body));
+        CLAIM(r.status == 200, "%s: %d %s", good[i], r.status, buf_text(&r.body));
+    }
+}
+
+static const struct {
+    const char *reply, *warning; /* NULL: none */
+} doubtful[] = {
+    {"{\"text\":\"a\",\"stop_reason\":\"endturn\"}",
+     "/stop_reason: Bedrock has no stop reason \"endturn\"; it goes out as it is; did you mean \"end_turn\"?"},
+    {"{\"error\":{\"type\":\"throttlingException\"}}",
+     "/error/type: Bedrock has no error type \"throttlingException\"; it goes out as it is; did you mean \"ThrottlingException\"?"},
+    {"{\"content\":[{\"text\":\"a\"},{\"foo\":1}]}", "/content/1: Bedrock has no content block \"foo\"; it goes out as it is"},
+    {"{\"frames\":[{\"event\":\"messageStart\"},{\"exception\":\"ThrottlingException\"}]}",
+     "/frames/1/exception: Bedrock has no exception \"ThrottlingException\"; it goes out as it is; did you mean \"throttlingException\"?"},
+    {"{\"frames\":[{\"event\":\"messageStrat\"}]}", "did you mean \"messageStart\"?"},
+    {"{\"error\":{\"type\":\"ThrottlingException\"},\"extra\":{\"a\":1}}", "/extra: belongs to an answer; beside error it is dropped"},
+    {"{\"text\":\"hi {{user}}\"}",
+     "/text: holds a {{placeholder}}, which goes out as it is: the reply has no \"template\":true"},
+    {"{\"text\":\"hi {{user}}\",\"template\":true}", NULL},
+    {"{\"text\":\"{{mustache}} and {{ braces\"}", NULL},
+    {"{\"text\":\"a\",\"stop_reason\":\"max_tokens\",\"usage\":{\"outputTokens\":3}}", NULL},
+    {"{\"error\":{\"type\":\"ModelErrorException\",\"status\":424}}", NULL},
+    {"{\"frames\":[{\"event\":\"chunk\"},{\"exception\":\"accessDeniedException\"}]}", NULL},
+};
+
+static void an_odd_reply_is_taken_and_told(void)
+{
+    struct heard log = {PTHREAD_MUTEX_INITIALIZER, BUF_INIT(BUF_ANY)};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.log = listen_to, .log_ctx = &log});
+    for (size_t i = 0; i < COUNT_OF(doubtful); i++) {
+        CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+        buf_addf(&body, "{\"replies\":[{\"reply\":{}},{\"reply\":%s}]}", doubtful[i].reply);
+        CLEANUP(reply_release) struct reply r = admin(m, "POST", "/script", buf_text(&body));
+        const char *said = text_at(r.json, "/warnings/0");
+        CLAIM(r.status == 200 && number_at(r.json, "/queued") == 2 * (double)(i + 1), "%s", buf_text(&r.body));
+        CLAIM(doubtful[i].warning == NULL ? json_at(r.json, "/warnings") == NULL
+                                          : strncmp(said, "/replies/1/reply", 16) == 0 &&
+                                                strstr(said, doubtful[i].warning) != NULL && heard(&log, said),
+              "%s: %s", doubtful[i].reply, buf_text(&r.body));
+    }
+    rig_stop(&m);
+    m = NULL;
+    buf_release(&log.lines);
+}
+
+static void an_odd_fixture_is_told_in_the_log(void)
+{
+    char name[] = "/tmp/mohs-doubt-XXXXXX", want[256];
+    int fd = mkstemp(name);
+    static const char text[] = "{\"fixtures\":[\n{\"reply\":{\"text\":\"a\"}},\n"
+                               "{\"sequence\":[{},\n{\"text\":\"hi\",\"stop_reason\":\"endturn\"}]}]}";
+    CU_ASSERT_FATAL(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)(sizeof text - 1));
+    (void)close(fd);
+    struct heard log = {PTHREAD_MUTEX_INITIALIZER, BUF_INIT(BUF_ANY)};
+    const char *files[] = {name, NULL};
+    CLEANUP(rig_stop) struct mock *m =
+        rig_start(&(struct mock_config){.log = listen_to, .log_ctx = &log, .fixtures = files, .fixture_count = 1});
+    (void)snprintf(want, sizeof want, "%s:4: /fixtures/1/sequence/1/stop_reason: Bedrock has no stop reason", name);
+    CLAIM(heard(&log, want), "%s", buf_text(&log.lines));
+    (void)unlink(name);
+    rig_stop(&m);
+    m = NULL;
+    buf_release(&log.lines);
+}
+
+static void frames_are_for_calls_that_stream(void)
+{
+    static const char frames[] = "{\"replies\":[{\"times\":\"always\",\"reply\":{\"frames\":[{\"event\":\"messageStart\","
+                                 "\"payload\":{\"role\":\"assistant\"}}]}}]}";
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){0});
+    script(m, frames);
+    CLEANUP(reply_release) struct reply unary = ask(m, CONVERSE, HELLO), stream = ask(m, STREAM, HELLO);
+    CU_ASSERT_STRING_EQUAL(header(&unary, "Content-Type"), "application/json");
+    CU_ASSERT(json_at(unary.json, "/output/message") != NULL);
+    CU_ASSERT_STRING_EQUAL(header(&stream, "Content-Type"), "application/vnd.amazon.eventstream");
+    CLEANUP(reply_release) struct reply reset = admin(m, "POST", "/reset", "{}");
+    CU_ASSERT_EQUAL(reset.status, 200);
+    script(m, "{\"replies\":[{\"match\":{\"operation\":\"Converse\"},\"reply\":{\"frames\":[{\"event\":\"messageStart\"}]}}]}");
+    CLEANUP(reply_release) struct reply meant = ask(m, CONVERSE, HELLO);
+    CU_ASSERT_STRING_EQUAL(header(&meant, "Content-Type"), "application/vnd.amazon.eventstream");
+}
+
+static void a_block_without_a_delta_is_told_in_the_journal(void)
+{
+    static const struct {
+        const char *block;
+        bool dropped;
+    } blocks[] = {{"{\"document\":{\"name\":\"d\",\"format\":\"txt\",\"source\":{\"text\":\"x\"}}}", true},
+                  {"{\"cachePoint\":{\"type\":\"default\"}}", true},
+                  {"{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"AAAA\"}}}", false},
+                  {"{\"text\":\"a\"}", false}};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){0});
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+        char path[64];
+        buf_addf(&body, "{\"replies\":[{\"times\":2,\"reply\":{\"content\":[%s]}}]}", blocks[i].block);
+        script(m, buf_text(&body));
+        CLEANUP(reply_release) struct reply unary = ask(m, CONVERSE, HELLO), stream = ask(m, STREAM, HELLO);
+        (void)snprintf(path, sizeof path, "/journal?since=%zu", 2 * i);
+        CLEANUP(reply_release) struct reply journal = admin(m, "GET", path, "");
+        CLAIM(json_at(journal.json, "/entries/0/reply/ignored") == NULL, "%s: unary", blocks[i].block);
+        CLAIM((strstr(text_at(journal.json, "/entries/1/reply/ignored"), "no delta") != NULL) == blocks[i].dropped,
+              "%s: %s", blocks[i].block, buf_text(&journal.body));
+    }
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        {"a slip in a reply is refused with the nearest name", a_slip_in_a_reply_is_refused_with_the_nearest_name},
+        {"an odd reply is taken and told", an_odd_reply_is_taken_and_told},
+        {"an odd fixture is told in the log", an_odd_fixture_is_told_in_the_log},
+        {"frames are for calls that stream", frames_are_for_calls_that_stream},
+        {"a block without a delta is told in the journal", a_block_without_a_delta_is_told_in_the_journal},
+        CU_TEST_INFO_NULL,
+    };
+    return unit_main("mock_doubt", tests);
+}
