@@ -54,7 +54,7 @@ replay() {
   local name=${1##*/replay_} folder
   folder=$(mktemp -d) || exit 1
   seeds "$name" "$folder"
-  "$1" -runs="${RUNS:-1000}" -seconds="${SECONDS_EACH:-3}" -found="${BUILD:-.}/fuzz-$name.found" "$folder"/* < /dev/null
+  "$1" -runs="${RUNS:-1000}" -seconds="${SECONDS_EACH:-3}" -found="${BUILD:-build}/fuzz-$name.found" "$folder"/* < /dev/null
   local code=$?
   rm -rf "$folder"
   exit $code
