@@ -57,8 +57,10 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
             memmove(data + any(size - n + 1), data + at, n);
         return size;
     default:
-        if (size > 0)
-            data[at] = any(2) == 0 ? edges[any(sizeof edges)] : (uint8_t)(data[at] ^ 1u << any(8));
+        if (size > 0 && any(2) == 0)
+            data[at] = edges[any(sizeof edges)];
+        else if (size > 0)
+            data[at] ^= (uint8_t)(1u << any(8));
         return size;
     }
 }
