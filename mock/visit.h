@@ -171,6 +171,8 @@ void visit_validate(struct visit *v);
 /* Parts of it: v->model of an id; what the catalogue says against v->model; and the end: does the mode refuse? */
 struct model_ref visit_model(const struct visit *v, const char *id);
 void visit_check_model(struct visit *v);
+/* This text of errors.json, about v's model, is the refusal of that layer unless somebody spoke before. */
+void visit_refuse_model(struct visit *v, enum refusal_layer layer, const char *id);
 void visit_settle(struct visit *v);
 
 /* default_answer.c: what the model says when nobody scripted it. */

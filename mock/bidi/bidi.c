@@ -90,9 +90,6 @@ static struct plan *say_no(const struct visit *v, const char *type, const char *
 
 struct plan *bidi_answer(struct visit *v, const cJSON *reply)
 {
-    enum mock_auth auth = v->mock->config.auth;
-    if (v->verdict.form == SIGV4_FORM_BEARER && auth != MOCK_AUTH_NONE)
-        return say_no(v, "AccessDeniedException", "API keys cannot be used with InvokeModelWithBidirectionalStream.");
     if (v->model.row != NULL && v->model.row->id[0] != '\0' && strstr(v->model.row->id, "sonic") == NULL)
         return say_no(v, "ValidationException", "The model does not support bidirectional streaming.");
     struct plan *plan = plan_new(200);

@@ -6,6 +6,8 @@
  */
 #include "mock/surface.h"
 
+#include <stdio.h>
+
 #define DIAGNOSES_A_SECOND 50
 
 /* Clients for the Messages API send their key in x-api-key: it is a bearer key all the same. */
@@ -92,13 +94,32 @@ static void say(struct visit *v, const char *type, const char *body_key, struct 
     v->refusal.capital_message = strcmp(body_key, "Message") == 0;
 }
 
+/* Operations that know signatures alone: the API model of bedrock-agent-runtime names no other scheme, and the user guide
+ * says so of the stream both ways. */
+static bool takes_no_keys(const struct visit *v)
+{
+    const struct api_operation *o = v->route.operation;
+    return o != NULL && (strcmp(o->service, "bedrock-agent-runtime") == 0 ||
+                         strcmp(o->name, "InvokeModelWithBidirectionalStream") == 0);
+}
+
+/* Our own words: that these operations refuse API keys is documented, what they say is not. */
+static void barred(struct visit *v)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text, "API keys cannot be used with %s.", v->operation);
+    say(v, "AccessDeniedException", "Message", span_of(text));
+}
+
 /* Before the diagnosis, which works in the memory where the canonical request stands. */
 static void refuse(struct visit *v)
 {
     const struct mock_config *c = &v->mock->config;
     CLEANUP(sigv4_refusal_release) struct sigv4_refusal r = SIGV4_REFUSAL_INIT;
     v->refuse = true;
-    if (v->verdict.reason == SIGV4_OK) /* a good signature where only bearer keys are taken */
+    if (v->verdict.form == SIGV4_FORM_BEARER && takes_no_keys(v))
+        barred(v);
+    else if (v->verdict.reason == SIGV4_OK) /* a good signature where only bearer keys are taken */
         say(v, "AccessDeniedException", "Message",
             SPAN_LIT("Authentication failed: Please make sure your API Key is valid."));
     else if (v->verdict.reason == SIGV4_MISSING_AUTH && c->no_auth_is_token)
@@ -117,6 +138,8 @@ static void say_why(const struct visit *v, struct buf *out)
     const struct sigv4_verdict *d = &v->verdict;
     if (v->has_diagnosis)
         buf_adds(out, v->diagnosis.sentence);
+    else if (d->form == SIGV4_FORM_BEARER && takes_no_keys(v))
+        buf_adds(out, "this operation takes signed requests only, whatever the key");
     else if (d->reason == SIGV4_MISSING_AUTH)
         buf_adds(out, "the request is not signed and has no API key; --auth none answers it all the same");
     else if (d->reason == SIGV4_UNKNOWN_KEY)
@@ -139,15 +162,17 @@ static void log_refusal(const struct visit *v)
     say_why(v, &why);
     mock_log(v->mock, "%.*s %.*s refused: %s: %s", (int)v->request->method.n, (const char *)v->request->method.p,
              (int)(v->request->path.n < 300 ? v->request->path.n : 300), (const char *)v->request->path.p,
-             v->verdict.reason == SIGV4_OK ? "no-api-key" : sigv4_reason_name(v->verdict.reason), buf_text(&why));
+             v->verdict.reason == SIGV4_OK ? (v->verdict.form == SIGV4_FORM_BEARER ? "api-key" : "no-api-key") : sigv4_reason_name(v->verdict.reason), buf_text(&why));
 }
 
 static bool mode_lets_in(const struct visit *v)
 {
     enum mock_auth auth = v->mock->config.auth;
     const char *anonymous = v->surface->anonymous;
-    if (auth == MOCK_AUTH_BEARER && v->surface == &sts_surface) /* API keys are Bedrock's alone */
+    if (auth == MOCK_AUTH_BEARER && (v->surface == &sts_surface || takes_no_keys(v))) /* API keys are not for all */
         auth = MOCK_AUTH_STRICT;
+    if (auth != MOCK_AUTH_NONE && v->verdict.form == SIGV4_FORM_BEARER && takes_no_keys(v))
+        return false;
     bool unsigned_too = anonymous != NULL && v->operation != NULL && strcmp(anonymous, v->operation) == 0;
     return unsigned_too || !mode_refuses(auth, &v->verdict);
 }

@@ -148,12 +148,8 @@ static void check_grant(struct visit *v)
     const char *because = policy_ungranted(v->mock->policy, model), *dot = strchr(model, '.');
     if (because == NULL && dot != NULL && models_resolve(v->mock->models, model, false).kind == MODEL_ID_PROFILE)
         because = policy_ungranted(v->mock->policy, dot + 1);
-    const struct api_text *row = because == NULL ? NULL : api_text(v->mock->api, because);
-    if (row == NULL)
-        return;
-    refusal_set(&v->refusal, REFUSAL_POLICY, row->type, "%s", "");
-    buf_reset(&v->refusal.text);
-    api_text_format(row, &v->refusal.text, "2|5", "2", "15|30", "30", NULL);
+    if (because != NULL)
+        visit_refuse_model(v, REFUSAL_POLICY, because);
 }
 
 void visit_authorize(struct visit *v)

@@ -83,7 +83,8 @@ struct native {
     uint64_t cache_write_hour;                 /* of cache_write */
     bool has_cache;
     uint64_t created_s;
-    char id[2][UUID_SIZE]; /* of the answer; from its seed */
+    char id[3][UUID_SIZE];  /* of the answer; from its seed */
+    char digits[UUID_SIZE]; /* the first, without its dashes */
     struct buf json;       /* the object being written */
     /* Streams only: an object waits until the next one comes, since the last has one member more. */
     struct plan *plan;

@@ -99,7 +99,8 @@ static const char *or_empty(const char *text)
 
 static void command_r(const struct native *n, struct span text, bool history, struct buf *out)
 {
-    native_print(out, "{'response_id':%q,'text':%t,'generation_id':%q,'chat_history':[", n->id[0], text, n->id[1]);
+    native_print(out, "{'response_id':'%s/%s','text':%t,'generation_id':%q,'chat_history':[", n->id[0], n->id[2], text,
+                 n->id[1]);
     if (history)
         native_print(out, "{'role':'USER','message':%q}", or_empty(json_str(n->body, "message")));
     native_print(out, "],'finish_reason':%q}", native_stop(n));
@@ -229,7 +230,7 @@ void write_mistral_chat(struct native *n, struct buf *out)
 
 void write_jamba(struct native *n, struct buf *out)
 {
-    native_print(out, "{'id':'chat-%s','choices':[{'index':0,'message':", n->id[0]);
+    native_print(out, "{'id':'chat-%s','choices':[{'index':0,'message':", n->digits);
     write_message(n, out);
     native_print(out, ",'finish_reason':%q}],", native_stop(n));
     write_totals(n, out);
@@ -256,7 +257,7 @@ static void chunk_begin(struct native *n)
         native_print(&n->json, "{'id':'chatcmpl-%s','object':'chat.completion.chunk','created':%n,'model':%q,",
                      n->id[0], n->created_s, n->model_id);
     else if (n->family->write == write_jamba)
-        native_print(&n->json, "{'id':'chat-%s',", n->id[0]);
+        native_print(&n->json, "{'id':'chat-%s',", n->digits);
     else
         buf_addc(&n->json, '{');
     native_print(&n->json, "'choices':[{'index':0,%s:{",

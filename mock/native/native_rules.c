@@ -237,6 +237,12 @@ bool rule_claude_tool_results(const struct visit *v, struct finding *f)
     return false;
 }
 
+bool rule_cannot_count(const struct visit *v, struct finding *f)
+{
+    (void)f;
+    return v->model.row != NULL && v->model.row->id[0] != '\0' && !v->model.row->converses;
+}
+
 bool rule_count_profile(const struct visit *v, struct finding *f)
 {
     (void)f;

@@ -16,6 +16,8 @@
 #include "protocol/probe.h"
 #include "protocol/token.h"
 
+#define CHUNK_TEXT_MAX 150000
+
 #define DELTA_STEPS_MAX ((size_t)1 << 20)
 #define MS              1000000u
 
@@ -92,6 +94,14 @@ const char *native_tool_id(const struct native *n, const struct block *b, const 
     return out;
 }
 
+static void uuid_digits(const char *uuid, char *out)
+{
+    for (; *uuid != '\0'; uuid++)
+        if (*uuid != '-')
+            *out++ = *uuid;
+    *out = '\0';
+}
+
 /* ---- pieces ---- */
 
 static void write_stamp(const struct answer *a, enum probe_kind kind, uint32_t seq, uint32_t total,
@@ -110,6 +120,24 @@ static void stamp_pieces(struct native *n, const struct block *b, native_piece *
     }
 }
 
+/* A chunk's object is of at most 1,000,000 bytes by the API model, and a byte of text may take six there (\u0001). */
+static struct span next_cut(const struct native *n, struct span *rest)
+{
+    size_t most = n->wire == NATIVE_CHUNKS && rest->n > CHUNK_TEXT_MAX ? CHUNK_TEXT_MAX : rest->n;
+    while (most < rest->n && most > 0 && (rest->p[most] & 0xc0) == 0x80)
+        most--;
+    struct span head = span_cut(*rest, 0, most > 0 ? most : rest->n);
+    *rest = span_from(*rest, head.n);
+    return head;
+}
+
+static void cut_piece(struct native *n, const struct block *b, struct span text, native_piece *piece)
+{
+    do
+        piece(n, b, next_cut(n, &text));
+    while (text.n > 0 && !n->plan->failed);
+}
+
 void native_pieces(struct native *n, const struct block *b, const char *text, native_piece *piece)
 {
     if (b->kind == BLOCK_STAMPS) {
@@ -118,14 +146,14 @@ void native_pieces(struct native *n, const struct block *b, const char *text, na
     }
     if (b->deltas != NULL) {
         const cJSON *item;
-        cJSON_ArrayForEach(item, b->deltas) piece(n, b, span_of(item->valuestring));
+        cJSON_ArrayForEach(item, b->deltas) cut_piece(n, b, span_of(item->valuestring), piece);
         return;
     }
     struct span all = span_of(text);
     size_t at = 0, steps = 0;
     do {
         size_t size = ++steps < DELTA_STEPS_MAX ? token_next(all, at) : all.n - at;
-        piece(n, b, span_cut(all, at, size));
+        cut_piece(n, b, span_cut(all, at, size), piece);
         at += size;
     } while (at < all.n && !n->plan->failed);
 }
@@ -199,7 +227,8 @@ void native_text_pieces(struct native *n, native_text_piece *piece)
             next_text_piece(n, span_of(f->think_close), piece);
         if (b->kind == BLOCK_TOOL_USE && f->read != read_chat) {
             call_text(b, &call);
-            next_text_piece(n, buf_span(&call), piece);
+            for (struct span rest = buf_span(&call); rest.n > 0;)
+                next_text_piece(n, next_cut(n, &rest), piece);
         }
     }
     if (!n->piece_waits)
@@ -444,6 +473,7 @@ static void begin(struct native *n, bool streamed)
     struct rng ids = {n->a->rng.state ^ 0x5bd1e995u};
     for (size_t i = 0; i < COUNT_OF(n->id); i++)
         rng_uuid(&ids, n->id[i]);
+    uuid_digits(n->id[0], n->digits);
     struct buf *all[] = {&n->json, &n->held, &n->scratch, &n->frame, &n->piece};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         buf_init(all[i], BUF_ANY);
@@ -484,7 +514,8 @@ static void write_unary(struct native *n, struct plan *plan)
     if (n->wire != NATIVE_CHUNKS)
         return;
     number_header(plan, "X-Amzn-Bedrock-Invocation-Latency", n->whole_ms);
-    number_header(plan, "X-Amzn-Bedrock-Input-Token-Count", n->in);
+    if (!n->family->draws) /* nobody saw what comes with images */
+        number_header(plan, "X-Amzn-Bedrock-Input-Token-Count", n->in);
     if (n->family->embeds)
         return;
     number_header(plan, "X-Amzn-Bedrock-Output-Token-Count", n->out);

@@ -31,6 +31,8 @@ typedef bool rule_broken(const struct visit *v, struct finding *f);
 rule_broken rule_needs_profile;
 rule_broken rule_cannot_stream;
 rule_broken rule_cannot_converse;
+rule_broken rule_cannot_invoke;
+rule_broken rule_cannot_count;
 rule_broken rule_prompt_has_field;
 rule_broken rule_starts_otherwise;
 rule_broken rule_does_not_alternate;

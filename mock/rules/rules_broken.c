@@ -131,6 +131,19 @@ bool rule_cannot_converse(const struct visit *v, struct finding *f)
     return is_known(v) && !v->model.row->converses;
 }
 
+/* Films take a while and speech goes both ways: StartAsyncInvoke and the bidirectional stream are for these. */
+bool rule_cannot_invoke(const struct visit *v, struct finding *f)
+{
+    const cJSON *word, *output = is_known(v) ? json_member(v->model.row->row, "output") : NULL;
+    (void)f;
+    cJSON_ArrayForEach(word, output)
+    {
+        if (strcmp(word->valuestring, "VIDEO") == 0 || strcmp(word->valuestring, "SPEECH") == 0)
+            return true;
+    }
+    return false;
+}
+
 bool rule_prompt_has_field(const struct visit *v, struct finding *f)
 {
     static const char *const fields[] = {"inferenceConfig", "system", "toolConfig", "additionalModelRequestFields"};
@@ -469,11 +482,14 @@ bool rule_has_document_alone(const struct visit *v, struct finding *f)
 
 bool rule_too_many_images(const struct visit *v, struct finding *f)
 {
-    (void)f;
     size_t n = 0;
     const cJSON *m;
     cJSON_ArrayForEach(m, messages(v)) n += count_of(m, "image");
-    return is_known(v) && v->model.row->claude && n > IMAGES_MAX;
+    if (!is_known(v) || n <= IMAGES_MAX)
+        return false;
+    if (!v->model.row->claude)
+        buf_addf(&f->whole, "The number of images in the messages exceeds the maximum of %d.", IMAGES_MAX);
+    return true;
 }
 
 static size_t points_in(const cJSON *list)

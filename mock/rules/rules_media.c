@@ -1,9 +1,9 @@
 /* rules_media.c: the rules of pictures, documents, and of what tools are given and send.
  *
  * The API reference limits them for Converse: 20 images of 3.75 MB and 8000 by 8000 pixels, 5 documents of 4.5 MB, in
- * messages of the user only (Message, ContentBlock). What is said about it is the adapter's of the model, and known for
- * Claude alone; so rules of other models, and those that rest on one weak report, are off (fixtures/api/errors.json has
- * the sources). 3.75 MB is 5 MiB of base64, and that is what was seen to be measured.
+ * messages of the user only (Message, ContentBlock). That holds for every model that Converse asks; what is said about it
+ * is the adapter's of the model and known for Claude alone, the others have words of ours. Rules that rest on one weak
+ * report are off (fixtures/api/errors.json has the sources). 3.75 MB is 5 MiB of base64, and that is what was seen to be measured.
  *
  * Media stand in messages and in the results of tools; *f counts the place of the block of the message. As everywhere
  * in the rules, bodies may be of any form.
@@ -133,7 +133,11 @@ static bool image_too_large(const struct visit *v, const struct media *m, struct
 
 bool rule_has_image_too_large(const struct visit *v, struct finding *f)
 {
-    return is_claude(v) && any_media(v, f, image_too_large);
+    if (!is_known(v) || !any_media(v, f, image_too_large))
+        return false;
+    if (!is_claude(v))
+        buf_adds(&f->whole, "The maximum image size is 3.75 MB.");
+    return true;
 }
 
 static bool is_larger(const char *base64, uint32_t most)
@@ -152,7 +156,11 @@ static bool image_too_wide(const struct visit *v, const struct media *m, struct 
 
 bool rule_has_image_too_wide(const struct visit *v, struct finding *f)
 {
-    return is_claude(v) && any_media(v, f, image_too_wide);
+    if (!is_known(v) || !any_media(v, f, image_too_wide))
+        return false;
+    if (!is_claude(v))
+        buf_adds(&f->whole, "The maximum image width and height is 8000 pixels.");
+    return true;
 }
 
 static bool image_not_small(const struct visit *v, const struct media *m, struct finding *f)

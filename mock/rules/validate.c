@@ -89,19 +89,26 @@ struct model_ref visit_model(const struct visit *v, const char *id)
     return ref;
 }
 
+void visit_refuse_model(struct visit *v, enum refusal_layer layer, const char *id)
+{
+    const struct api_text *row;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(REFUSAL_TEXT_MAX);
+    if (api_error_text(v->mock->api, id, &row, &text, "model_id", v->model_id, "2|5", "2", "15|30", "30", NULL) != OK)
+        return;
+    bool first = v->refusal.layer == REFUSAL_NONE;
+    refusal_set(&v->refusal, layer, row->type, "%s", buf_text(&text));
+    if (first)
+        v->refusal.capital_message = row->body_key != NULL && strcmp(row->body_key, "Message") == 0;
+}
+
 /* The catalogue says that nobody gets an answer from this model. */
 static void refuse_model(struct visit *v)
 {
     const struct model *m = v->model.row;
     bool alive = models_alive(v->mock->models, m, clock_ms(&v->mock->clock));
     const char *id = m->refuse != NULL ? m->refuse : alive ? NULL : "model-eol";
-    const struct api_text *row;
-    CLEANUP(buf_release) struct buf text = BUF_INIT(REFUSAL_TEXT_MAX);
-    if (id == NULL ||
-        api_error_text(v->mock->api, id, &row, &text, "model_id", v->model_id, "15|30", "30", NULL) != OK)
-        return;
-    refusal_set(&v->refusal, REFUSAL_MODEL, row->type, "%s", buf_text(&text));
-    v->refusal.capital_message = row->body_key != NULL && strcmp(row->body_key, "Message") == 0;
+    if (id != NULL)
+        visit_refuse_model(v, REFUSAL_MODEL, id);
 }
 
 /* A profile is called from the Regions it sends requests to. */

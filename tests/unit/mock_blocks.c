@@ -301,7 +301,7 @@ static void pictures_have_at_most_8000_pixels_a_side(void)
         {CONVERSE, "jpeg", 8001, 1, false, "image-pixels"},
         {CONVERSE, "png", 8001, 1, true, "image-pixels"},
         {CONVERSE, "png", 8000, 1, true, NULL},
-        {NOVA, "png", 8001, 8001, false, NULL},
+        {NOVA, "png", 8001, 8001, false, "image-pixels"},
         {ANY, "png", 8001, 8001, false, NULL},
     };
     struct mock_config config = {0};
@@ -330,7 +330,7 @@ static void media_have_at_most_so_many_bytes(void)
     } rows[] = {
         {CONVERSE, "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"", "\"}}}", 1310720, "", NULL},
         {CONVERSE, "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"", "\"}}}", 1310720, "AA==", "image-size"},
-        {NOVA, "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"", "\"}}}", 1310720, "AA==", NULL},
+        {NOVA, "{\"image\":{\"format\":\"png\",\"source\":{\"bytes\":\"", "\"}}}", 1310720, "AA==", "image-size"},
         {ANY, "{\"document\":{\"format\":\"csv\",\"name\":\"a\",\"source\":{\"bytes\":\"", "\"}}}", 1572864, "", NULL},
         {CONVERSE, "{\"document\":{\"format\":\"csv\",\"name\":\"a\",\"source\":{\"bytes\":\"", "\"}}}", 1572864, "",
          "context-claude"}, /* small enough, and still too much to read: so it was seen */
@@ -363,7 +363,7 @@ static void media_are_counted(void)
         size_t images, documents;
         const char *rule;
     } rows[] = {{CONVERSE, 20, 5, NULL},        {CONVERSE, 21, 0, "images"}, {CONVERSE, 0, 6, "document-count"},
-                {NOVA, 0, 6, "document-count"}, {NOVA, 21, 5, NULL},         {ANY, 21, 0, NULL}};
+                {NOVA, 0, 6, "document-count"}, {NOVA, 21, 5, "images"},         {ANY, 21, 0, NULL}};
     struct mock_config config = {0};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

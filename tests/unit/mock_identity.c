@@ -407,6 +407,33 @@ static void a_mismatch_can_be_told_at_length_and_is_not_logged(void)
           heard.text);
 }
 
+/* The API model of bedrock-agent-runtime names signatures alone (mock_bidi.c has the stream both ways). */
+static void some_operations_take_no_api_keys(void)
+{
+    static const char *const paths[] = {"/rerank", "/retrieveAndGenerate", "/retrieveAndGenerateStream",
+                                        "/knowledgebases/ABCDEFGHIJ/retrieve"};
+    static const char *const bearers[] = {"ABSK-of-a-test"};
+    static const struct key bearer = {"ABSK-of-a-test", NULL, NULL, "bedrock", "us-east-1", true, 0};
+    static const enum mock_auth modes[] = {MOCK_AUTH_STRICT, MOCK_AUTH_LENIENT, MOCK_AUTH_BEARER};
+    for (size_t k = 0; k < COUNT_OF(modes); k++) {
+        struct mock_config config = {.auth = modes[k], .bearer_keys = bearers, .bearer_key_count = 1};
+        CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+        for (size_t i = 0; i < COUNT_OF(paths); i++) {
+            CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", paths[i], "{}", NULL, &bearer);
+            CLAIM(r.status == 403 && strncmp(text_at(r.json, "/Message"), "API keys cannot be used with ", 29) == 0 &&
+                      strncmp(header(&r, "x-amzn-ErrorType"), "AccessDeniedException", 21) == 0,
+                  "%s: %d %s", paths[i], r.status, buf_text(&r.body));
+        }
+        CLEANUP(reply_release) struct reply good = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &bearer);
+        CLEANUP(reply_release) struct reply signed_ = ask(m, "/rerank", "{}");
+        CLAIM(good.status == 200 && signed_.status == 400, "%d %d %s", good.status, signed_.status,
+              buf_text(&signed_.body));
+    }
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.auth = MOCK_AUTH_NONE});
+    CLEANUP(reply_release) struct reply open = fetch(mock_port(m), "POST", "/rerank", "{}", NULL, &bearer);
+    CLAIM(open.status == 400, "%d %s", open.status, buf_text(&open.body));
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -424,6 +451,7 @@ int main(void)
         {"the skew is a switch", the_skew_is_a_switch},
         {"unsigned payloads are taken unless told otherwise", unsigned_payloads_are_taken_unless_told_otherwise},
         {"a mismatch can be told at length, and is not logged", a_mismatch_can_be_told_at_length_and_is_not_logged},
+        {"some operations take no API keys", some_operations_take_no_api_keys},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_identity", tests);

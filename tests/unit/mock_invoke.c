@@ -70,7 +70,7 @@ static bool is_picture(const cJSON *got, const char *starts, unsigned width, uns
            h == height;
 }
 
-/* <uuid>, <number>, <prefix+uuid>, <prefix+22>, <1024 numbers>, <png 512x512>, <jpeg 512x512>: a made-up value of that
+/* <uuid>, <number>, <uuid/uuid>, <prefix+uuid>, <prefix+22>, <1024 numbers>, <png 512x512>, <jpeg 512x512>: a made-up value of that
  * form. */
 static bool has_form(const char *form, const cJSON *got)
 {
@@ -88,6 +88,12 @@ static bool has_form(const char *form, const cJSON *got)
     if (!cJSON_IsString(got) || strncmp(got->valuestring, form + 1, prefix) != 0)
         return false;
     const char *tail = got->valuestring + prefix;
+    if (strcmp(form, "<uuid/uuid>") == 0) {
+        char first[37];
+        (void)snprintf(first, sizeof first, "%s", got->valuestring);
+        return is_uuid(first) && strlen(got->valuestring) == 73 && got->valuestring[36] == '/' &&
+               is_uuid(got->valuestring + 37);
+    }
     if (strcmp(rest, "uuid>") == 0)
         return is_uuid(tail);
     size_t n = (size_t)strtoul(rest, NULL, 10), i = 0;
@@ -160,7 +166,9 @@ static void check_made(struct mock *m, const cJSON *row)
     CLEANUP(reply_release) struct reply r = invoke(m, model, "invoke", request);
     CLAIM(r.status == 200 && same(json_at(row, "/response"), r.json, &where), "%s: %s differs in %.300s", model,
           buf_text(&where), buf_text(&r.body));
-    CLAIM(strtod(header(&r, "X-Amzn-Bedrock-Input-Token-Count"), NULL) == number_at(row, "/tokens") &&
+    const char *count = header(&r, "X-Amzn-Bedrock-Input-Token-Count");
+    bool draws = native_find(model, json_at(row, "/request"))->draws; /* nobody saw their headers */
+    CLAIM((draws ? count[0] == '\0' : strtod(count, NULL) == number_at(row, "/tokens")) &&
               header(&r, "X-Amzn-Bedrock-Output-Token-Count")[0] == '\0' &&
               strcmp(header(&r, "X-Amzn-Bedrock-Invocation-Latency"), "1") == 0,
           "%s: the headers count otherwise", model);

@@ -400,6 +400,80 @@ static void titan_embeds_no_more_than_its_context(void)
     }
 }
 
+static void models_are_asked_what_they_are_for(void)
+{
+#define NOT_THIS "This action doesn't support the model that you provided. Try again with a supported text or chat model."
+#define NO_COUNT "The provided model doesn't support counting tokens."
+    static const struct {
+        const char *path, *body, *text; /* text NULL: it answers */
+    } rows[] = {
+        {"/model/luma.ray-v2%3A0/invoke", "{\"prompt\":\"a cat\"}", NOT_THIS},
+        {"/model/amazon.nova-reel-v1%3A1/invoke", "{\"taskType\":\"TEXT_VIDEO\"}", NOT_THIS},
+        {"/model/amazon.nova-sonic-v1%3A0/invoke", "{\"messages\":[]}", NOT_THIS},
+        {"/model/amazon.nova-2-sonic-v1%3A0/invoke-with-response-stream", "{}", NOT_THIS},
+        {"/model/twelvelabs.marengo-embed-2-7-v1%3A0/invoke", "{\"inputType\":\"text\",\"inputText\":\"a\"}", NULL},
+        {"/model/twelvelabs.pegasus-1-2-v1%3A0/invoke", "{\"inputPrompt\":\"a\",\"mediaSource\":{}}", NULL},
+        {"/model/amazon.titan-embed-text-v2%3A0/count-tokens",
+         "{\"input\":{\"invokeModel\":{\"body\":\"eyJpbnB1dFRleHQiOiJhIn0=\"}}}", NO_COUNT},
+        {"/model/cohere.embed-english-v3/count-tokens",
+         "{\"input\":{\"converse\":{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}]}}}", NO_COUNT},
+        {"/model/cohere.rerank-v3-5%3A0/count-tokens", "{\"input\":{\"converse\":{\"messages\":[]}}}", NO_COUNT},
+        {"/model/" HAIKU "/count-tokens",
+         "{\"input\":{\"converse\":{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}]}}}", NULL},
+    };
+    for (int lenient = 0; lenient < 2; lenient++) {
+        struct mock_config config = {.seed = 1,
+                                     .validation = lenient ? MOCK_VALIDATION_LENIENT : MOCK_VALIDATION_STRICT};
+        CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+            CLEANUP(reply_release) struct reply r = ask(m, rows[i].path, rows[i].body);
+            const char *text = lenient || rows[i].text == NULL ? "" : rows[i].text;
+            CLAIM(r.status == (text[0] != '\0' ? 400 : 200) && strcmp(text_at(r.json, "/message"), text) == 0,
+                  "%s %s: %d %s", rows[i].path, rows[i].body, r.status, buf_text(&r.body));
+        }
+    }
+}
+
+/* BlobStream of the API model: a chunk is of at most 1,000,000 bytes. */
+static void no_chunk_is_larger_than_a_megabyte(void)
+{
+    static const struct {
+        const char *path, *body;
+    } rows[] = {
+        {"/model/" HAIKU "/invoke-with-response-stream",
+         "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":64,\"messages\":[{\"role\":\"user\",\"content\":"
+         "\"hi\"}]}"},
+        {"/model/meta.llama3-8b-instruct-v1%3A0/invoke-with-response-stream", "{\"prompt\":\"hi\"}"},
+        {"/model/amazon.nova-lite-v1%3A0/invoke-with-response-stream",
+         "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}]}"},
+    };
+    struct mock_config config = {.seed = 1};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(buf_release) struct buf reply = BUF_INIT(BUF_ANY);
+        buf_adds(&reply, "{\"replies\":[{\"reply\":{\"content\":[{\"text\":\"x\",\"$deltas\":[\"");
+        for (size_t k = 0; k < 400000; k++)
+            buf_adds(&reply, "\\u0001\xc3\xbc");
+        buf_adds(&reply, "\"]}]}}]}");
+        script(m, buf_text(&reply));
+        CLEANUP(reply_release) struct reply r = ask(m, rows[i].path, rows[i].body);
+        enum es_error end;
+        CLEANUP(json_free) cJSON *events = events_of(&r.body, &end);
+        const cJSON *e;
+        size_t said = 0, most = 0;
+        cJSON_ArrayForEach(e, events)
+        {
+            CLEANUP(buf_release) struct buf object = BUF_INIT(BUF_ANY);
+            CLAIM(buf_add_unbase64(&object, span_of(text_at(e, "/payload/bytes"))) == OK, "no base64");
+            most = object.len > most ? object.len : most;
+            for (const char *p = buf_text(&object); (p = strstr(p, "\xc3\xbc")) != NULL; p += 2)
+                said++;
+        }
+        CLAIM(r.status == 200 && end == ES_OK && most <= 1000000 && said == 400000, "%s: %d, end %d, %zu bytes, %zu said",
+              rows[i].path, r.status, (int)end, most, said);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -409,6 +483,8 @@ int main(void)
         {"each rule has its switch", each_rule_has_its_switch},
         {"bodies to be counted are judged alike", bodies_to_be_counted_are_judged_alike},
         {"Titan embeds no more than its context", titan_embeds_no_more_than_its_context},
+        {"models are asked what they are for", models_are_asked_what_they_are_for},
+        {"no chunk is larger than a megabyte", no_chunk_is_larger_than_a_megabyte},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_native_body", tests);

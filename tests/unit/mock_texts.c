@@ -365,11 +365,54 @@ static void the_rules_that_are_off_say_nothing(void)
     CLAIM(n > 10, "%zu rows", n);
 }
 
+/* The catalogue's `refuse` and the policy's `ungranted` say texts that other requests say, too. */
+static void no_text_leaves_with_a_placeholder(void)
+{
+    CLEANUP(json_free) cJSON *fixture = load("fixtures/api/errors.json");
+    const cJSON *row;
+    size_t asked = 0;
+    cJSON_ArrayForEach(row, json_member(fixture, "errors"))
+    {
+        const char *layer = json_str(row, "layer"), *id = json_str(row, "id");
+        if (strcmp(layer, "access") != 0 && strcmp(layer, "model-resolution") != 0)
+            continue;
+        char overlay[256], file[32];
+        (void)snprintf(overlay, sizeof overlay,
+                       "{\"models\":[{\"id\":\"anthropic.claude-3-haiku-20240307-v1:0\",\"refuse\":\"%s\"}]}", id);
+        CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.models_overlay = overlay});
+        CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, HELLO);
+        CLAIM(r.status >= 400 && r.body.len > 0 && strchr(text_at(r.json, "/message"), '{') == NULL, "refuse %s: %d %s",
+              id, r.status, buf_text(&r.body));
+        CLEANUP(json_free) cJSON *policy = NULL;
+        CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+        buf_addf(&text,
+                 "{\"statements\":[{\"effect\":\"Allow\",\"principals\":[\"*\"],\"actions\":[\"*\"],\"resources\":"
+                 "[\"*\"]}],\"ungranted\":[{\"models\":[\"anthropic.*\"],\"because\":\"%s\"}]}",
+                 id);
+        if (json_parse(buf_span(&text), JSON_COMPACT, &policy, NULL) != OK)
+            abort();
+        policy_to_file(policy, file);
+        struct mock *p = NULL;
+        struct note note = {""};
+        if (mock_start(&(struct mock_config){.auth = MOCK_AUTH_STRICT, .policy_file = file}, &p, &note) == OK) {
+            CLEANUP(reply_release) struct reply u = ask(p, CONVERSE, HELLO);
+            CLAIM(u.status >= 400 && text_at(u.json, "/message")[0] != '\0' &&
+                      strchr(text_at(u.json, "/message"), '{') == NULL,
+                  "ungranted %s: %d %s", id, u.status, buf_text(&u.body));
+            asked++;
+        }
+        mock_stop(p);
+        (void)unlink(file);
+    }
+    CLAIM(asked >= 6, "policies of %zu reasons were asked", asked);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
         {"every text is said, or has a reason", every_text_is_said_or_has_a_reason},
         {"the rules that are off say nothing", the_rules_that_are_off_say_nothing},
+        {"no text leaves with a placeholder", no_text_leaves_with_a_placeholder},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_texts", tests);

@@ -401,7 +401,8 @@ static void embeddings_have_one_count(void)
     } texts[] = {{"amazon.titan-embed-text-v1", "{\"inputText\":\"one two three\"}", 3},
                  {"amazon.titan-embed-text-v2:0", "{\"inputText\":\"one two three\"}", 3},
                  {"cohere.embed-english-v3", "{\"texts\":[\"one two\",\"three\"],\"input_type\":\"search_query\"}", 3}};
-    struct mock_config config = {.auth = MOCK_AUTH_NONE};
+    static const char *const off[] = {"count-model", NULL}; /* or CountTokens does not take them */
+    struct mock_config config = {.auth = MOCK_AUTH_NONE, .rules_off = off};
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     CLEANUP(reply_release)
     struct reply q =
