@@ -21,7 +21,7 @@
 enum { KEYS_MAX = 64, OVERLAY_MAX = 16 << 20, QUOTA_FILE_MAX = 1 << 20, SKEW_MAX_S = 7 * 86400 };
 
 struct mock_options {
-    const char *host, *auth, *validation, *models, *region, *admin_port, *guardrails, *knowledge;
+    const char *host, *admin_host, *auth, *validation, *models, *region, *admin_port, *guardrails, *knowledge;
     const char *clock_offset, *policy, *mismatch, *missing_auth;
     int64_t skew_ns;
     bool signed_payload;
@@ -36,7 +36,7 @@ struct mock_options {
     const char *record, *record_to, *record_profile, *record_region, *record_ca, *replay_speed;
     bool record_misses;
     struct option_list fixtures;
-    bool watch, strict;
+    bool watch, strict, dry_run;
 };
 
 #define AT(member) offsetof(struct mock_options, member)
@@ -109,6 +109,9 @@ static const struct option_row rows[] = {
     {"watch", 'w', NULL, OPTION_FLAG, AT(watch),
      .help = "Load the fixtures again when a file changes. One with a mistake changes nothing, and the log says where "
              "it is."},
+    {"dry-run", 'n', NULL, OPTION_FLAG, AT(dry_run),
+     .help = "Read and check the fixtures and all other files and settings, say what is wrong with them, and end: 0 when they "
+             "are good, 2 when not."},
     {"strict", 0, NULL, OPTION_FLAG, AT(strict),
      .help =
          "A call of a model that neither a script nor a fixture answers is an error, MohsFixtureMiss, which names the "
@@ -184,6 +187,9 @@ static const struct option_row rows[] = {
     OPTION_GROUP("Journal and admin API"),
     {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), .fallback = "64M",
      .help = "Room for the journal; 0 switches it off."},
+    {"admin-host", 0, "ADDRESS", OPTION_STRING, AT(admin_host), .fallback = "127.0.0.1",
+     .help = "Address of the admin API, which has one of its own because its journal holds prompts. In a container it needs "
+             "0.0.0.0, as --host does, and --admin-token."},
     {"admin-port", 0, "PORT", OPTION_STRING, AT(admin_port), .fallback = "next",
      .help = "Port of the admin API; next is the one after --port, 0 takes any free one, off has none."},
     {"admin-token", 0, "TOKEN", OPTION_STRING, AT(admin_token),
@@ -281,6 +287,8 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
     static char prefix[] = "mohs mock";
     *config = (struct mock_config){
         .host = o->host,
+        .admin_host = o->admin_host,
+        .dry_run = o->dry_run,
         .port = (uint16_t)o->port,
         .workers = (unsigned)o->workers,
         .auth = (enum mock_auth)choice(o->auth, "lenient|strict|none|bearer"),
@@ -325,6 +333,8 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         e = take_keys(&o->keys, keys, note);
     if (e == OK && (o->skew_ns < 1000000000 || o->skew_ns / 1000000000 > SKEW_MAX_S))
         e = note_set(note, ERR_INVALID, "--skew: expected at least a second and at most a week");
+    if (e == OK && o->watch && o->fixtures.count == 0 && !o->record_misses)
+        e = note_set(note, ERR_INVALID, "--watch belongs to --fixtures, and there are none");
     if (e == OK)
         e = take_principals(&o->principals, keys, note);
     if (e == OK && o->clock_offset != NULL &&
@@ -416,15 +426,25 @@ static enum err read_record(const struct mock_options *o, struct found_credentia
 static enum err announce(const struct mock_options *o, const struct identity *identity, const struct mock *mock,
                          struct note *note)
 {
+    if (o->strict && o->fixtures.count == 0 && !o->record_misses)
+        (void)fprintf(stderr, "mohs mock: --strict without --fixtures: a call of a model that POST /script does not answer is an "
+                              "error\n");
     const char *scheme = identity_scheme(identity);
     if (identity->ca_file[0] != '\0')
         (void)fprintf(stderr, "mohs mock: the CA to trust is %s\n", identity->ca_file);
     if (mock_admin_port(mock) != 0)
         (void)fprintf(stderr, "mohs mock: listening on %s://%s:%u, admin on http://%s:%u\n", scheme, o->host,
-                      mock_port(mock), o->host, mock_admin_port(mock));
+                      mock_port(mock), o->admin_host, mock_admin_port(mock));
     else
         (void)fprintf(stderr, "mohs mock: listening on %s://%s:%u, no admin API\n", scheme, o->host, mock_port(mock));
     return serve_ready(o->ready_fd, mock_port(mock), mock_admin_port(mock), note);
+}
+
+static void report_dry_run(const struct mock *mock)
+{
+    struct mock_fixtures f = mock_fixtures(mock);
+    (void)printf("%zu fixture%s of %zu file%s good, %zu warning%s\n", f.fixtures, f.fixtures == 1 ? "" : "s", f.files,
+                 f.files == 1 ? " is" : "s are", f.doubts, f.doubts == 1 ? "" : "s");
 }
 
 static int run(const void *settings, const struct option_list *operands)
@@ -459,9 +479,11 @@ static int run(const void *settings, const struct option_list *operands)
         e = interrupt_install(&note);
     if (e == OK)
         e = mock_start(&config, &mock, &note);
-    if (e == OK)
+    if (e == OK && o->dry_run)
+        report_dry_run(mock);
+    else if (e == OK)
         e = announce(o, &identity, mock, &note);
-    if (e == OK)
+    if (e == OK && !o->dry_run)
         serve_until_told(o->parent_watch);
     mock_stop(mock);
     if (e != OK)

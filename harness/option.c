@@ -67,7 +67,8 @@ static enum err number_with_unit(const char *text, const struct unit *units, siz
 enum err option_duration(const char *text, int64_t bare_ns, int64_t *out_ns)
 {
     static const struct unit units[] = {{"ns", 1},         {"us", 1000},       {"ms", 1000000},
-                                        {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}};
+                                        {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000},
+                                        {"d", 86400000000000}};
     return number_with_unit(text, units, COUNT_OF(units), bare_ns, out_ns);
 }
 
@@ -151,7 +152,7 @@ static const char *what_is_wanted(const struct option_row *row)
         [OPTION_INT] = "a whole number",
         [OPTION_REAL] = "a number",
         [OPTION_MS] = "milliseconds, or a duration like 250ms or 1.5s",
-        [OPTION_DURATION] = "a duration with its unit, like 10s, 250ms or 2m",
+        [OPTION_DURATION] = "a duration with its unit, like 10s, 250ms, 2m or 1d",
         [OPTION_BYTES] = "a number of bytes, like 65536, 64K or 16M",
     };
     return words[row->type];

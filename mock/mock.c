@@ -140,6 +140,11 @@ static enum err start_bedrock(struct mock *m, const struct mock_config *c, struc
     return server_start(&s, &m->server, note);
 }
 
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
+}
+
 static enum err start_admin(struct mock *m, const struct mock_config *c, struct note *note)
 {
     if (c->admin_port == MOCK_ADMIN_OFF)
@@ -150,8 +155,15 @@ static enum err start_admin(struct mock *m, const struct mock_config *c, struct 
     if (port < 0 || port > UINT16_MAX)
         return note_set(note, ERR_INVALID, "the admin port %d is none", port);
     struct server_config s = {
-        .host = c->host, .port = (uint16_t)port, .workers = 1, .handle = admin_handle, .log = server_log, .ctx = m};
-    return server_start(&s, &m->admin, note);
+        .host = c->admin_host, .port = (uint16_t)port, .workers = 1, .handle = admin_handle, .log = server_log, .ctx = m};
+    enum err e = server_start(&s, &m->admin, note);
+    if (e != OK)
+        return e;
+    atomic_store(&m->admin_at, server_port(m->admin));
+    if (c->admin_host != NULL && !is_loopback(c->admin_host) && c->admin_token == NULL)
+        mock_log(m, "the admin API listens on %s without a token: whoever reaches it reads the journal, which holds prompts; "
+                    "--admin-token asks for one", c->admin_host);
+    return OK;
 }
 
 /* Where any port will do for Bedrock, one is looked for whose neighbour is free, too. */
@@ -195,7 +207,7 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
         e = start_recorder(m, config, note);
     if (e == OK)
         e = load_fixtures(m, config, note);
-    if (e == OK)
+    if (e == OK && !config->dry_run)
         e = start_servers(m, config, note);
     if (e != OK) {
         mock_stop(m);
@@ -237,6 +249,12 @@ void mock_stop(struct mock *m)
     free(m->admin_token);
     free(m->region);
     free(m);
+}
+
+struct mock_fixtures mock_fixtures(const struct mock *mock)
+{
+    CLEANUP(fixture_set_drop) struct fixture_set *set = fixtures_now(mock->fixtures);
+    return (struct mock_fixtures){fixture_set_count(set), fixture_set_files(set), fixtures_doubts(mock->fixtures)};
 }
 
 uint16_t mock_port(const struct mock *mock)

@@ -69,6 +69,7 @@ struct mock_record {
 
 struct mock_config {
     const char *host; /* NULL: 127.0.0.1 */
+    const char *admin_host; /* of the admin API; NULL: 127.0.0.1, whatever host is, as its journal holds prompts */
     uint16_t port;    /* 0: any free one */
     int admin_port;   /* 0: any free one; or MOCK_ADMIN_NEXT, MOCK_ADMIN_OFF */
     unsigned workers; /* 0: 1 */
@@ -118,6 +119,7 @@ struct mock_config {
     const char *const *rules_on,
         *const *rules_off; /* ids of semantic rules (mock_rules_list) to switch; NULL-ended or NULL */
     const char *quotas;       /* JSON as POST /quotas takes it; NULL: none */
+    bool dry_run;             /* read and check all that is given, and listen nowhere */
     bool no_done;             /* streams of Chat Completions end without [DONE] */
     int64_t async_duration_ms; /* how long asynchronous invocations take; 0: 10 s; negative: no time */
     bool no_cache;            /* prompts are not cached: points are taken and mean nothing */
@@ -135,6 +137,11 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
 void mock_stop(struct mock *mock); /* ends every exchange, frees; NULL is fine */
 uint16_t mock_port(const struct mock *mock);
 uint16_t mock_admin_port(const struct mock *mock); /* 0: off */
+/* What it read from fixtures: how many, in how many files, and how many doubts were logged (mock/script/doubt.h). */
+struct mock_fixtures {
+    size_t fixtures, files, doubts;
+};
+struct mock_fixtures mock_fixtures(const struct mock *mock);
 
 /* The tables, for `mohs list` and the manual. */
 struct plan;

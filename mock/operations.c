@@ -233,6 +233,10 @@ static struct plan *route(struct visit *v)
                 v->operation == NULL ? "no operation of Bedrock has this method and path"
                                      : "this operation is not served by the mock");
     v->refuse = true;
+    unsigned admin = v->operation == NULL && admin_has_path(v->request->path) ? atomic_load(&v->mock->admin_at) : 0;
+    if (admin != 0)
+        mock_log(v->mock, "%.*s: wrong port: this is Bedrock, and the admin API is on :%u", (int)v->request->path.n,
+                 (const char *)v->request->path.p, admin);
     mock_log(v->mock, "%.*s %.300s refused: %s", (int)v->request->method.n, (const char *)v->request->method.p,
              v->operation != NULL ? v->operation : "(unknown path)", buf_text(&v->refusal.text));
     return lost;

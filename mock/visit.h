@@ -50,6 +50,7 @@ struct mock {
     struct journal *journal;
     struct gates *gates;
     struct server *server, *admin;
+    atomic_uint admin_at; /* its port, for workers that run before it listens; 0: none */
     char *admin_token; /* NULL: none */
     struct metrics *metrics;
     struct mock_clock clock;
@@ -185,6 +186,7 @@ void operations_worker_stop(void *ctx, void *worker);
 
 /* admin.c: the handler of the admin port. */
 void admin_handle(void *ctx, struct exchange *x);
+bool admin_has_path(struct span path); /* some request of it has this path */
 void admin_release(struct mock *mock); /* after its server has stopped */
 
 /* Log one line, if anybody listens. */

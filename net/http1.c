@@ -222,7 +222,7 @@ static enum MHD_Result read_part(struct exchange *x, const char *bytes, size_t *
     *n = 0;
     if (x->refused) {
         x->piece_taken += part.n; /* unused while a request is read */
-        return x->piece_taken > DRAIN_MAX ? MHD_NO : MHD_YES;
+        return x->piece_taken > x->body.max + DRAIN_MAX ? MHD_NO : MHD_YES;
     }
     buf_add(&x->body, part);
     if (buf_error(&x->body) == ERR_LIMIT)

@@ -149,6 +149,25 @@ void connection_take_http2(struct connection *c)
     http2_take(c);
 }
 
+/* A client with https:// in its settings: its handshake would wait for an answer that HTTP/1.1 never gives. What it gets makes
+ * OpenSSL say "wrong version number"; whoever reads our log gets a sentence. */
+static void refuse_tls(struct connection *c)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    const struct server_config *config = &c->worker->server->config;
+    char hello[4096];
+    if (config->log)
+        config->log(config->ctx, "a peer begins with TLS, and this port speaks cleartext: http:// is meant, not https://");
+    (void)recv(c->watch.fd, hello, sizeof hello, MSG_DONTWAIT); /* bytes that nobody has read would reset the answer away */
+    (void)send(c->watch.fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    connection_close(c);
+}
+
+static bool begins_tls(const char *seen, size_t n)
+{
+    return n >= 2 && seen[0] == 22 && seen[1] == 3; /* RFC 8446 section 5.1: a handshake record, of version 3.x */
+}
+
 static void first_bytes(void *ctx, uint32_t events)
 {
     struct connection *c = ctx;
@@ -159,6 +178,10 @@ static void first_bytes(void *ctx, uint32_t events)
         return;
     if (n <= 0) {
         connection_close(c);
+        return;
+    }
+    if (begins_tls(seen, (size_t)n)) {
+        refuse_tls(c);
         return;
     }
     switch (first_bytes_are(seen, (size_t)n)) {

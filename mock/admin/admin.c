@@ -138,14 +138,43 @@ static void name_paths(struct buf *out)
         }
 }
 
-static void refuse(int status, const struct admin_row *row, struct note *note)
+static void name_methods(struct span path, struct buf *out)
 {
-    CLEANUP(buf_release) struct buf paths = BUF_INIT(BUF_ANY);
-    name_paths(&paths);
-    if (status == 405)
-        (void)note_set(note, ERR_UNKNOWN, "%s takes another method", row->path);
+    for (size_t t = 0; t < COUNT_OF(tables); t++)
+        for (size_t i = 0; i < tables[t]->count; i++)
+            if (is_path(path, tables[t]->rows[i].path))
+                buf_addf(out, "%s%s", out->len > 0 ? " or " : "", tables[t]->rows[i].method);
+}
+
+bool admin_has_path(struct span path)
+{
+    for (size_t t = 0; t < COUNT_OF(tables); t++)
+        for (size_t i = 0; i < tables[t]->count; i++)
+            if (is_path(path, tables[t]->rows[i].path))
+                return true;
+    return false;
+}
+
+static bool is_bedrocks(const struct admin_call *c)
+{
+    struct api_route route;
+    return span_has_prefix(c->request->path, "/model/") ||
+           api_route(c->mock->api, c->request->method, c->request->path, &route) != ERR_UNKNOWN;
+}
+
+static void refuse(const struct admin_call *c, int status, const struct admin_row *row, struct note *note)
+{
+    CLEANUP(buf_release) struct buf names = BUF_INIT(BUF_ANY);
+    if (status == 405) {
+        name_methods(c->request->path, &names);
+        (void)note_set(note, ERR_UNKNOWN, "%s takes %s", row->path, buf_text(&names));
+        return;
+    }
+    name_paths(&names);
+    if (is_bedrocks(c))
+        (void)note_set(note, ERR_UNKNOWN, "wrong port: this is the admin API, and Bedrock is on :%u", mock_port(c->mock));
     else
-        (void)note_set(note, ERR_UNKNOWN, "no such request; there are %s", buf_text(&paths));
+        (void)note_set(note, ERR_UNKNOWN, "no such request; there are %s", buf_text(&names));
 }
 
 static enum err parse_body(struct admin_call *c, struct note *note)
@@ -201,7 +230,7 @@ void admin_handle(void *ctx, struct exchange *x)
         status = status_of(e == OK ? row->serve(&c, &note) : e);
         status = status != 200 && c.status != 0 ? c.status : status;
     } else {
-        refuse(status, row, &note);
+        refuse(&c, status, row, &note);
     }
     if (status != 200) {
         buf_reset(&c.out);

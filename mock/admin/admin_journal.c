@@ -8,6 +8,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "protocol/glob.h"
+#include "protocol/sigv4.h"
+
 struct query {
     struct journal *journal;
     struct journal_filter filter;
@@ -57,6 +60,29 @@ static enum err read_status(struct span value, struct journal_filter *f, struct 
     return OK;
 }
 
+/* A word that no entry can have is a slip of the pen; a glob may fit what it likes. */
+static enum err read_word(const char *name, const char *word, struct note *note)
+{
+    static const char *const sources[] = {"script", "fixture", "default", "refusal",      "miss",
+                                          "error",  "quota",   "record",  "fault-header"};
+    const char *known[SIGV4_REASONS + COUNT_OF(sources)];
+    size_t n = 0;
+    if (strcmp(name, "source") == 0)
+        for (; n < COUNT_OF(sources); n++)
+            known[n] = sources[n];
+    else if (strcmp(name, "verdict") == 0)
+        for (; n < SIGV4_REASONS; n++)
+            known[n] = n == SIGV4_OK ? "valid" : sigv4_reason_name((enum sigv4_reason)n);
+    bool found = n == 0 || glob_is(word);
+    for (size_t i = 0; i < n; i++)
+        found = found || strcmp(known[i], word) == 0;
+    if (found)
+        return OK;
+    const char *near = nearest_word(word, known, n);
+    return note_set(note, ERR_INVALID, "?%s: no entry has \"%.60s\"%s%s%s", name, word,
+                    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
+}
+
 static enum err read_pair(struct query *q, struct span key, struct span value, struct note *note)
 {
     static const char *const numbers[] = {"since", "count", "timeout_ms", "limit"};
@@ -66,9 +92,14 @@ static enum err read_pair(struct query *q, struct span key, struct span value, s
     uint64_t *const number[] = {&q->filter.since, &q->count, &q->timeout_ms, &q->limit};
     const char **const text[] = {&q->filter.operation, &q->filter.model, &q->filter.verdict, &q->filter.source,
                                  &q->filter.fixture};
-    for (size_t i = 0; i < COUNT_OF(numbers); i++)
-        if (span_is(key, numbers[i]))
-            return read_number(value, numbers[i], number[i], note);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        if (!span_is(key, numbers[i]))
+            continue;
+        enum err e = read_number(value, numbers[i], number[i], note);
+        return e == OK && number[i] == &q->limit && q->limit == 0
+                   ? note_set(note, ERR_INVALID, "?limit: expected a number from 1; without it, all")
+                   : e;
+    }
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         if (!span_is(key, texts[i]))
             continue;
@@ -77,7 +108,8 @@ static enum err read_pair(struct query *q, struct span key, struct span value, s
             return note_set(note, ERR_INVALID, "?%s: expected a value, with percent escapes", texts[i]);
         free(q->texts[i]);
         *text[i] = q->texts[i] = buf_take(&plain);
-        return q->texts[i] != NULL ? OK : note_set(note, ERR_NOMEM, "out of memory");
+        return q->texts[i] != NULL ? read_word(texts[i], q->texts[i], note)
+                                   : note_set(note, ERR_NOMEM, "out of memory");
     }
     if (span_is(key, "status"))
         return read_status(value, &q->filter, note);
@@ -85,8 +117,8 @@ static enum err read_pair(struct query *q, struct span key, struct span value, s
         return OK;
     CLEANUP(free_ptr) char *word = span_dup(span_cut(key, 0, 40));
     const char *near = word == NULL ? NULL : nearest_word(word, known, COUNT_OF(known));
-    return note_set(note, ERR_INVALID, "?%s: nobody knows this%s%s", word != NULL ? word : "",
-                    near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+    return note_set(note, ERR_INVALID, "?%s: nobody knows this key%s%s%s", word != NULL ? word : "",
+                    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
 }
 
 static enum err read_query(const struct admin_call *c, struct query *q, struct note *note)

@@ -324,14 +324,36 @@ static enum err add_fault(struct span id, struct span parameters, char mark, dou
     return e;
 }
 
+/* "EVS-02;at_event=3@5%": cut the rate off. A word behind an @ that begins with no digit (a@b in a message) is no rate. */
+static enum err split_rate(struct span *one, double *rate, struct note *note)
+{
+    size_t at = one->n;
+    char word[64];
+    *rate = 1;
+    while (at > 0 && one->p[at - 1] != '@')
+        at--;
+    if (at == 0 || at == one->n || !((one->p[at] >= '0' && one->p[at] <= '9') || one->p[at] == '.'))
+        return OK;
+    struct span behind = span_from(*one, at);
+    (void)snprintf(word, sizeof word, "%.*s", (int)(behind.n < 60 ? behind.n : 60), (const char *)behind.p);
+    if (behind.n >= sizeof word || !read_rate(word, rate))
+        return note_set(note, ERR_INVALID, "\"%s\": expected a rate such as 0.05 or 5%%", word);
+    *one = span_trim(span_cut(*one, 0, at - 1));
+    return OK;
+}
+
 enum err faults_read_header(struct span text, cJSON *list, struct note *note)
 {
     enum err e = text.n > ONE_LINE_MAX ? note_set(note, ERR_LIMIT, "longer than %d bytes", ONE_LINE_MAX) : OK;
     while (e == OK && text.n > 0) {
         struct span one, id, parameters = SPAN_EMPTY;
+        double rate = 1;
         (void)span_split(text, ',', &one, &text);
-        (void)span_split(span_trim(one), ';', &id, &parameters);
-        e = add_fault(id, parameters, ';', 1, list, note);
+        one = span_trim(one);
+        e = split_rate(&one, &rate, note);
+        (void)span_split(one, ';', &id, &parameters);
+        if (e == OK)
+            e = add_fault(id, parameters, ';', rate, list, note);
     }
     return e;
 }

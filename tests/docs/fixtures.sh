@@ -35,6 +35,12 @@ for block in *.json; do
   kill $mock; wait $mock 2>/dev/null
 done
 
+# the command that only looks, with the answer that stands behind it
+cp 1.json weather.json
+line=$(grep -E '^mohs mock .*--dry-run' "$document") want=${line##*# } command=${line%% \#*}
+got=$(eval "timeout 60 \"$MOHS\" ${command#mohs }" 2>&1); count=$((count + 1))
+[ -n "$want" ] && [ "$got" = "$want" ] || { failed=$((failed + 1)); echo "FAILED: $command says '$got', expected '$want'"; }
+
 # every word of the tables of the program stands in the tables of the document
 for word in $(sed -nE 's/^    \{\{"([a-z_]+)", "[^"]*".*/\1/p' "$SOURCE/mock/script/template.c"); do
   count=$((count + 1)); grep -qF "{{$word" "$document" || { failed=$((failed + 1)); echo "FAILED: {{$word}} is not documented"; }

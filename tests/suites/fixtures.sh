@@ -54,6 +54,25 @@ is "$(cat err)" 'mohs mock: broken.json:1: /fixtures/0/reply/txt: nobody knows t
 "$MOHS" mock --port 0 --admin-port 0 --fixtures nowhere 2> err; is $? 2 "exit without a file"
 is "$(cat err)" '*nowhere: No such file*' "its sentence"
 
+printf '{\n"fixtures":[,]}' > broken.json
+"$MOHS" mock --port 0 --admin-port 0 --fixtures broken.json 2> err; is $? 2 "exit with what is no JSON"
+is "$(cat err)" 'mohs mock: broken.json:2: column 13: expected a value' "its sentence"
+
+# ---- a look without serving ----
+echo '{"fixtures":[{"reply":{"txt":"x"}}]}' > broken.json
+printf '{"fixtures":[{"reply":{"text":"x"}},\n{"reply":{"text":"hi {{user}}"}}]}' > odd.json
+"$MOHS" mock --fixtures broken.json --dry-run > out 2> err; is $? 2 "the exit code of --dry-run with a broken file"
+is "$(cat err)" 'mohs mock: broken.json:1: /fixtures/0/reply/txt: *' "its sentence"
+timeout 60 "$MOHS" mock --fixtures odd.json --fixtures tests -n > out 2> err; is $? 0 "the exit code of --dry-run"
+is "$(cat out)" '3 fixtures of 2 files are good, 1 warning' "what --dry-run says"
+is "$(cat err)" 'mohs mock: odd.json:2: /fixtures/1/reply/text: holds a {{placeholder}}*' "its warning"
+"$MOHS" mock --port 0 --watch 2> err; is $? 2 "exit with --watch and nothing to watch"
+is "$(cat err)" '*--watch belongs to --fixtures*' "its sentence"
+"$MOHS" mock --skew 7d --dry-run > out 2>&1; is $? 0 "a week of skew in days"
+serve --strict
+is "$(cat log)" '*--strict without --fixtures: *' "--strict alone says what it means"
+stop
+
 # ---- import: each member of the other format, by hand ----
 cat > theirs.json << 'END'
 {"fixtures":[
@@ -101,17 +120,23 @@ done
 stop
 cat > lossy.json << 'END'
 {"fixtures":[
- {"match":{"userMessage":"a","responseFormat":"json_object","predicate":"f"},"response":{"content":"x","id":"1","usage":{"cost":3}},"disconnectAfterMs":5,"shiny":1},
+ {"match":{"userMessage":"p","predicate":"f"},"response":{"content":"too much"}},
+ {"match":{"userMessage":"r"},"response":{"error":{"message":"m"},"status":503,"retryAfter":7}},
+ {"match":{"userMessage":"s"},"response":{"error":{"message":"m"},"status":429}},
+ {"match":{"userMessage":"a","responseFormat":"json_object"},"response":{"content":"x","id":"1","usage":{"cost":3}},"disconnectAfterMs":5,"shiny":1},
  {"match":{"endpoint":"speech"},"response":{"audio":"AAAA"}},
  {"match":{"userMessage":"b"},"response":{"image":{"url":"x"}}},
  {"match":{"userMessage":"c"},"response":{"toolCalls":[{"name":"t","arguments":"nonsense"}]}}
 ]}
 END
 "$MOHS" mock import lossy.json > ours2.json 2> err; is $? 1 "exit of an import that lost something"
-for word in match/responseFormat match/predicate response/id 'cost has no like' disconnectAfterMs 'shiny: nobody knows' 'no endpoint like speech' '(image)' 'arguments of t'; do
+grep -q 'too much' ours2.json && fail "a fixture without its predicate is kept"
+is "$(grep -c Retry-After ours2.json)" 1 "Retry-After stands where aimock sends it"
+is "$(tr -d ' \n' < ours2.json)" '*"status":429*"Retry-After","1"*' "aimock's own Retry-After"
+for word in match/responseFormat 'answers more than it did' 'match/predicate: code cannot be carried over, and without it' response/id 'cost has no like' disconnectAfterMs 'shiny: nobody knows' 'no endpoint like speech' '(image)' 'arguments of t'; do
   count=$((count + 1)); grep '^lost:' err | grep -qF -- "$word" || fail "import does not tell of $word: $(cat err)"
 done
-is "$(tail -n 1 err)" '*2 of 4 fixtures carried over*' "what is left"
+is "$(tail -n 1 err)" '*4 of 7 fixtures carried over*' "what is left"
 "$MOHS" mock import broken-not-there.json 2> err; is $? 2 "exit without a file to import"
 echo '{"x":1}' > other.json; "$MOHS" mock import other.json 2> err; is $? 2 "exit of another file"
 "$MOHS" mock import --help | grep -q 'Usage: mohs mock import' || fail "no help of mock import"

@@ -50,6 +50,9 @@ static void the_journal_is_filtered(void)
         {"verdict=valid", "1,2,3,4"},
         {"verdict=signature", "5"},
         {"source=default", "1,2,3"},
+        {"source=scr*", ""},
+        {"source=record", ""},
+        {"verdict=val?d", "1,2,3,4"},
         {"source=refusal&status=400", "4"},
         {"session=s", "5"},
         {"session=", "1,2,3,4"},
@@ -76,9 +79,12 @@ static void a_wrong_query_is_told(void)
     static const struct {
         const char *query, *words;
     } vectors[] = {
-        {"opration=x", "did you mean operation"}, {"status=4x", "?status: expected"},
+        {"opration=x", "did you mean \\\"operation\\\"?"}, {"status=4x", "?status: expected"},
         {"status=999", "?status: expected"},      {"limit=-1", "?limit: expected a number"},
         {"since=", "?since: expected"},           {"timeout_ms=600001", "at most"},
+        {"limit=0", "?limit: expected a number from 1"},
+        {"source=scrpt", "?source: no entry has \\\"scrpt\\\"; did you mean \\\"script\\\"?"},
+        {"verdict=vald", "did you mean \\\"valid\\\"?"},
         {"model=%zz", "?model: expected"},        {"operation=", "?operation: expected"},
     };
     struct mock_config config = {0};

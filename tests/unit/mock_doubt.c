@@ -1,7 +1,9 @@
 /* What a test says and hardly means: refused where it cannot be meant, told where it can. */
 #include "mock_rig.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct heard {
@@ -23,6 +25,15 @@ static bool heard(struct heard *h, const char *words)
     bool found = span_find(buf_span(&h->lines), words) != NULL;
     (void)pthread_mutex_unlock(&h->lock);
     return found;
+}
+
+static bool answers_at(const char *address, uint16_t port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool good = inet_pton(AF_INET, address, &to.sin_addr) == 1 && connect(fd, (const struct sockaddr *)&to, sizeof to) == 0;
+    (void)close(fd);
+    return good;
 }
 
 static void a_slip_in_a_reply_is_refused_with_the_nearest_name(void)
@@ -161,6 +172,62 @@ static void a_block_without_a_delta_is_told_in_the_journal(void)
     }
 }
 
+static void the_wrong_port_is_told(void)
+{
+    struct heard log = {PTHREAD_MUTEX_INITIALIZER, BUF_INIT(BUF_ANY)};
+    char admin_words[96], bedrock_words[96];
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.log = listen_to, .log_ctx = &log});
+    (void)snprintf(admin_words, sizeof admin_words, "/journal: wrong port: this is Bedrock, and the admin API is on :%u",
+                   mock_admin_port(m));
+    (void)snprintf(bedrock_words, sizeof bedrock_words, "wrong port: this is the admin API, and Bedrock is on :%u", mock_port(m));
+    CLEANUP(reply_release) struct reply journal = fetch(mock_port(m), "GET", "/journal", "", NULL, NULL);
+    CLAIM(journal.status == 404 && strcmp(buf_text(&journal.body), "<UnknownOperationException/>") == 0, "%d %s",
+          journal.status, buf_text(&journal.body));
+    CLAIM(heard(&log, admin_words), "%s", buf_text(&log.lines));
+    CLEANUP(reply_release) struct reply other = fetch(mock_port(m), "GET", "/nonsense", "", NULL, NULL);
+    CLAIM(other.status == 404 && !heard(&log, "/nonsense: wrong port"), "%s", buf_text(&log.lines));
+    static const char *const paths[] = {CONVERSE, "/model/a/b/c", "/foundation-models"};
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        CLEANUP(reply_release) struct reply r = admin(m, "POST", paths[i], "{}");
+        CLAIM(r.status == 404 && strcmp(text_at(r.json, "/message"), bedrock_words) == 0, "%s: %s", paths[i],
+              buf_text(&r.body));
+    }
+    CLEANUP(reply_release) struct reply ours = admin(m, "GET", "/reset", "");
+    CLAIM(ours.status == 405 && strcmp(text_at(ours.json, "/message"), "/reset takes POST") == 0, "%s", buf_text(&ours.body));
+    CLEANUP(reply_release) struct reply both = admin(m, "DELETE", "/faults", "");
+    CLAIM(both.status == 405 && strcmp(text_at(both.json, "/message"), "/faults takes GET or POST") == 0, "%s",
+          buf_text(&both.body));
+    rig_stop(&m);
+    m = NULL;
+    buf_release(&log.lines);
+}
+
+static void the_admin_api_stays_on_loopback(void)
+{
+    static const struct {
+        struct mock_config config;
+        bool warns;
+    } starts[] = {{{.host = "0.0.0.0"}, false},
+                  {{.host = "0.0.0.0", .admin_host = "127.0.0.1"}, false},
+                  {{.admin_host = "0.0.0.0"}, true},
+                  {{.admin_host = "0.0.0.0", .admin_token = "secret"}, false}};
+    for (size_t i = 0; i < COUNT_OF(starts); i++) {
+        struct heard log = {PTHREAD_MUTEX_INITIALIZER, BUF_INIT(BUF_ANY)};
+        struct mock_config config = starts[i].config;
+        config.log = listen_to;
+        config.log_ctx = &log;
+        struct mock *m = rig_start(&config);
+        /* 127.0.0.2 is another address of this machine: an address of all of them answers there, 127.0.0.1 does not. */
+        CLAIM(answers_at("127.0.0.2", mock_admin_port(m)) == (config.admin_host != NULL && config.admin_host[0] == '0'),
+              "start %zu", i);
+        CLAIM(answers_at("127.0.0.1", mock_admin_port(m)), "start %zu", i);
+        CLAIM(answers_at("127.0.0.2", mock_port(m)) == (config.host != NULL), "start %zu", i);
+        CLAIM(heard(&log, "without a token") == starts[i].warns, "start %zu: %s", i, buf_text(&log.lines));
+        mock_stop(m);
+        buf_release(&log.lines);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -169,6 +236,8 @@ int main(void)
         {"an odd fixture is told in the log", an_odd_fixture_is_told_in_the_log},
         {"frames are for calls that stream", frames_are_for_calls_that_stream},
         {"a block without a delta is told in the journal", a_block_without_a_delta_is_told_in_the_journal},
+        {"the wrong port is told", the_wrong_port_is_told},
+        {"the admin api stays on loopback", the_admin_api_stays_on_loopback},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_doubt", tests);

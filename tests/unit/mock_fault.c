@@ -304,6 +304,10 @@ static void a_header_is_read_when_the_mock_was_told_to(void)
         {" content-type;value=a/b , status;status=418 ", 418, OK, "\"output\""},
         {"ThrottlingException;message=slow down", 429, OK, "{\"message\":\"slow down\"}"},
         {"html-503;rate=0%", 200, OK, "\"output\""},
+        {"ThrottlingException;retry_after=7@0%", 200, OK, "\"output\""},
+        {"html-503@0, ThrottlingException;retry_after=7@100%", 429, OK, "Too many"},
+        {"ThrottlingException;message=to a@b.org", 429, OK, "{\"message\":\"to a@b.org\"}"},
+        {"html-503@150%", 400, OK, "x-mohs-fault: \\\"150%\\\": expected a rate such as 0.05 or 5%"},
         {"html-530", 400, OK, "x-mohs-fault: /0/id: no fault is called \\\"html-530\\\"; did you mean html-50"},
         {"cut-fin;at_byte", 400, OK, "x-mohs-fault: \\\"at_byte\\\": expected name=value"},
         {"cut-fin;at_byte=x", 400, OK, "x-mohs-fault: /0/at_byte: expected a number"},
@@ -320,7 +324,7 @@ static void a_header_is_read_when_the_mock_was_told_to(void)
     CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=9&timeout_ms=2000", "");
     CLAIM(strcmp(text_at(j.json, "/entries/0/reply/faults/0"), "HTTP-33") == 0, "%s", buf_text(&j.body));
     CLAIM(strcmp(text_at(j.json, "/entries/0/signature/verdict"), "valid") == 0, "%s", buf_text(&j.body));
-    CLAIM(strcmp(text_at(j.json, "/entries/5/reply/source"), "fault-header") == 0, "%s", buf_text(&j.body));
+    CLAIM(strcmp(text_at(j.json, "/entries/8/reply/source"), "fault-header") == 0, "%s", buf_text(&j.body));
 }
 
 static void a_header_is_ignored_and_noted_otherwise(void)

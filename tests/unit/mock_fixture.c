@@ -472,10 +472,10 @@ static void a_mistake_is_told_with_file_line_pointer_and_hint(void)
         {"{\"fixtures\":[{\"reply\":{\"template\":true,\"text\":\"a{{value:/x}}\"}}]}", "must be alone in its string"},
         {"{\"fixtures\":[{\"reply\":{\"template\":true,\"text\":\"{{random:6:1}}\"}}]}", "the smaller first"},
         {"{\"fixtures\":[{\"reply\":{\"template\":1}}]}", "/fixtures/0/reply/template: expected true or false"},
-        {"{\"fixtures\":[{\"reply\":{}},]}", "line 1, column"},
+        {"{\"fixtures\":[{\"reply\":{}},]}", "a.json:1: column 27: expected"},
         {"{\"fixture\":[]}", "fixture"},
         {"[]", "expected an object with a list of fixtures"},
-        {"", "line 1"},
+        {"", "a.json:1: column 1: expected"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(folder_remove) struct folder f = folder_new();
@@ -538,7 +538,7 @@ static void a_watched_folder_is_loaded_again(void)
         put(&f, "a.json", "{\"fixtures\":[{\"reply\":");
         for (int tries = 0; tries < 400; tries++) {
             CLEANUP(reply_release) struct reply g = admin(m, "GET", "/fixtures", "");
-            if (strstr(text_at(g.json, "/last_error"), "a.json: line 1") != NULL)
+            if (strstr(text_at(g.json, "/last_error"), "a.json:1: column") != NULL)
                 break;
             CLAIM(tries < 399, "the mistake is not told: %s", buf_text(&g.body));
             (void)nanosleep(&(struct timespec){0, 25000000}, NULL);

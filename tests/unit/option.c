@@ -101,7 +101,7 @@ static void reads_every_form_of_a_flag(void)
         {"--port -1", "!between 0 and 100"},
         {"--port 1x", "!a whole number"},
         {"--span 10", "!with its unit"},
-        {"--span 10d", "!with its unit"},
+        {"--span 10y", "!with its unit"},
         {"--wait -5", "!milliseconds"},
         {"--bytes 0x10", "!bytes"},
         {"--share 2", "!between 0 and 1"},

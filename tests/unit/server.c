@@ -127,10 +127,13 @@ static void bad_requests_are_refused_and_nothing_hangs(void)
         size_t fill;
         const char *want;
     } rows[] = {
-        {"no HTTP at all", "\x16\x03\x01\x02\x01garbage\r\n\r\n", 0, NULL},
+        {"no HTTP at all", "\x15\x03\x01\x02\x01garbage\r\n\r\n", 0, NULL},
+        {"a TLS handshake", "\x16\x03\x01\x02\x01", 0, " 400 "},
         {"a head too large", "GET /echo HTTP/1.1\r\nHost: h\r\nX: ", 100000, " 431 "},
         {"a target too large", "GET /echo", 100000, " 414 "},
         {"a body too large", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n", 100001, " 413 "},
+        {"a body of more than is read on for, but not beyond the limit",
+         "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 67158864\r\n\r\n", 67158864, " 413 "},
         {"a body far too large", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n", 0, " 413 "},
         {"a body too large, asked first",
          "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 100001\r\n\r\n", 0, " 413 "},
