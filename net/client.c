@@ -285,11 +285,8 @@ static void up_sent(void *ctx)
 static void up_over(void *ctx, enum err error, const char *text)
 {
     struct call *call = ctx;
-    struct client *client = call->client;
-    client->depth++; /* the stream is on the stack: it is freed when it is not */
     if (!call->cancelled)
-        finish_later(call, error, text);
-    client->depth--;
+        finish_later(call, error, text); /* the stream is on the stack */
 }
 
 static const struct client_h2_events up_events = {up_head, up_data, up_sent, up_over};
@@ -508,6 +505,11 @@ static void settle(struct client *client)
     }
 }
 
+static void free_noted(void *ctx)
+{
+    call_free(ctx);
+}
+
 void call_cancel(struct call *call)
 {
     if (!call || call->cancelled)
@@ -516,7 +518,9 @@ void call_cancel(struct call *call)
     call->cancelled = true;
     call->events = (struct client_events){NULL, NULL, NULL};
     timer_cancel(&call->timer);
-    if (client->depth == 0)
+    if (call->up && call->up->h2) /* which may be on the stack */
+        timer_set(client->loop, &call->timer, now_ns(), free_noted, call);
+    else if (client->depth == 0)
         call_free(call);
     else
         client->unsettled = true;

@@ -289,6 +289,10 @@ struct client_h2 *client_h2_new(struct loop *loop, CURL *easy, const char *metho
 
 void client_h2_send(struct client_h2 *h, struct span bytes)
 {
+    if (h->uploaded > h->upload.len / 2) { /* it is never empty while the caller is as fast as the peer */
+        buf_consume(&h->upload, h->uploaded);
+        h->uploaded = 0;
+    }
     buf_add(&h->upload, bytes);
     if (buf_error(&h->upload) != OK)
         fail(h, "out of memory");

@@ -4,6 +4,7 @@
  */
 #include "net/client.h"
 
+#include "net/server.h"
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -479,6 +480,84 @@ static void the_blocking_form_reads_it_all(void)
     CLAIM(strstr(note.text, url), "%s", note.text);
 }
 
+/* ---- requests both ways, against our own server, which says everything again ---- */
+
+static atomic_size_t echoes_over;
+
+static void echo_data(void *ctx, struct span bytes)
+{
+    (void)exchange_write(ctx, bytes);
+    exchange_consumed(ctx, bytes.n);
+}
+
+static void echo_end(void *ctx)
+{
+    exchange_end(ctx, PLAN_END_CLEAN);
+}
+
+static void echo_done(void *ctx, struct exchange *x, const struct delivery *d)
+{
+    (void)ctx, (void)x, (void)d;
+    atomic_fetch_add(&echoes_over, 1);
+}
+
+static void echo(void *ctx, struct exchange *x)
+{
+    (void)ctx;
+    CLEANUP(http_headers_release) struct http_headers none;
+    http_headers_init(&none);
+    exchange_on_done(x, echo_done, NULL);
+    exchange_read(x, echo_data, echo_end, x);
+    exchange_begin(x, 200, &none);
+}
+
+static bool both_ways(void *ctx, const struct http_request *head)
+{
+    (void)ctx, (void)head;
+    return true;
+}
+
+static struct server *echo_start(struct peer *peer)
+{
+    struct server *server = NULL;
+    struct note note = {""};
+    const struct server_config config = {.handle = echo, .wants_stream = both_ways};
+    CLAIM(server_start(&config, &server, &note) == OK, "%s", note.text);
+    peer->port = server_port(server);
+    atomic_store(&echoes_over, 0);
+    return server;
+}
+
+static void cancel_at_sent(void *ctx)
+{
+    call_cancel(((struct caller *)ctx)->call);
+}
+
+static void a_request_both_ways_may_be_cancelled_in_each_of_its_events(void)
+{
+    static const struct {
+        bool at_head;
+        size_t at_data;
+        void (*at_sent)(void *ctx);
+    } rows[] = {{true, 0, NULL}, {false, 1, NULL}, {false, 0, cancel_at_sent}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct peer peer = {0};
+        struct caller c;
+        struct server *server = echo_start(&peer);
+        caller_init(&c);
+        c.cancel_at_head = rows[i].at_head;
+        c.cancel_after = rows[i].at_data;
+        call(&c, &peer, "/", (struct client_request){.streams_up = true, .sent = rows[i].at_sent});
+        call_send(c.call, SPAN_LIT("hello"));
+        for (uint64_t limit = now_ns() + 5000 * MS; atomic_load(&echoes_over) == 0 && now_ns() < limit;)
+            CU_ASSERT_EQUAL(loop_run_until(c.loop, never, NULL, now_ns() + 5 * MS), ERR_TIMEOUT);
+        CLAIM(atomic_load(&echoes_over) == 1, "row %zu: the connection is still there", i);
+        CLAIM(c.dones == 0 && c.body.len == 0, "row %zu: not silent", i);
+        caller_release(&c);
+        server_stop(server);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -492,6 +571,8 @@ int main(void)
         {"connections are kept unless a fresh one is asked for", connections_are_kept_unless_a_fresh_one_is_asked_for},
         {"freeing the client cancels silently", freeing_the_client_cancels_silently},
         {"the blocking form reads it all", the_blocking_form_reads_it_all},
+        {"a request both ways may be cancelled in each of its events",
+         a_request_both_ways_may_be_cancelled_in_each_of_its_events},
         CU_TEST_INFO_NULL,
     };
     return unit_main("client", tests);
