@@ -24,7 +24,7 @@ struct mock_options {
     const char *host, *admin_host, *auth, *validation, *models, *region, *admin_port, *guardrails, *knowledge;
     const char *clock_offset, *policy, *mismatch, *missing_auth;
     int64_t skew_ns;
-    bool signed_payload;
+    bool signed_payload, signed_headers;
     const char *latency, *ttft, *itl, *load_factor, *tempo;
     int64_t port, workers, seed, journal, ttft_per_token, load_full, probe_deltas, max_body, ready_fd;
     struct option_list keys, principals, bearer_keys, rules_on, rules_off, faults;
@@ -85,6 +85,9 @@ static const struct option_row rows[] = {
              "by it; POST /clock of the admin API moves it on."},
     {"signed-payload", 0, NULL, OPTION_FLAG, AT(signed_payload),
      .help = "Refuse UNSIGNED-PAYLOAD, which is taken otherwise; what Bedrock does is not published."},
+    {"signed-headers", 0, NULL, OPTION_FLAG, AT(signed_headers),
+     .help = "Refuse a request with an x-amz-* header that its signature does not cover; otherwise the journal tells of "
+             "it. They should be signed; what Bedrock does is not published."},
     {"mismatch", 0, "FORM", OPTION_STRING, AT(mismatch), .fallback = "short", .choices = "short|long",
      .help = "How a wrong signature is told; long adds the canonical request and the string to sign. Bedrock does "
              "either."},
@@ -312,6 +315,7 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .policy_file = o->policy,
         .skew_s = (unsigned)(o->skew_ns / 1000000000),
         .signed_payload = o->signed_payload,
+        .signed_headers = o->signed_headers,
         .long_mismatch = choice(o->mismatch, "short|long") == 1,
         .no_auth_is_token = choice(o->missing_auth, "header|token") == 1,
         .async_duration_ms = o->async_ns < 1000000 ? -1 : o->async_ns / 1000000,

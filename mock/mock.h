@@ -88,6 +88,7 @@ struct mock_config {
     /* What is not known of the real service, or differs from place to place. */
     unsigned skew_s;       /* how far a signature's time may be off, either way; 0: 300 */
     bool signed_payload;   /* refuse UNSIGNED-PAYLOAD */
+    bool signed_headers;   /* refuse an x-amz-* header that is not signed; otherwise the journal tells of it */
     bool long_mismatch;    /* a wrong signature is told with the canonical request and the string to sign */
     bool no_auth_is_token; /* a request without credentials lacks an authentication token, not a header */
     int64_t clock_offset_ms; /* how far its clock is off the machine's (mock/time/clock.h) */

@@ -120,6 +120,7 @@ struct visit {
     struct sigv4_verdict verdict;
     struct sigv4_diagnosis diagnosis;
     bool has_diagnosis;
+    struct span loose_header; /* the first x-amz-* header that a good signature does not cover; empty: none */
     struct caller caller;   /* who asks; from authentication on */
     struct session *session, *held_session; /* from authentication on; the second is NULL for the main one */
     struct refusal refusal; /* what a strict Bedrock says; REFUSAL_NONE: the request is good */

@@ -7,6 +7,7 @@
 #include "mock/surface.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #define DIAGNOSES_A_SECOND 50
 
@@ -119,6 +120,9 @@ static void refuse(struct visit *v)
     v->refuse = true;
     if (v->verdict.form == SIGV4_FORM_BEARER && takes_no_keys(v))
         barred(v);
+    else if (v->loose_header.n > 0 && c->signed_headers)
+        say(v, "InvalidSignatureException", "message",
+            SPAN_LIT("There were headers present in the request which were not signed"));
     else if (v->verdict.reason == SIGV4_OK) /* a good signature where only bearer keys are taken */
         say(v, "AccessDeniedException", "Message",
             SPAN_LIT("Authentication failed: Please make sure your API Key is valid."));
@@ -138,6 +142,8 @@ static void say_why(const struct visit *v, struct buf *out)
     const struct sigv4_verdict *d = &v->verdict;
     if (v->has_diagnosis)
         buf_adds(out, v->diagnosis.sentence);
+    else if (v->loose_header.n > 0)
+        buf_addf(out, "the header %.*s is not among the signed ones (--signed-headers)", QUOTED(v->loose_header));
     else if (d->form == SIGV4_FORM_BEARER && takes_no_keys(v))
         buf_adds(out, "this operation takes signed requests only, whatever the key");
     else if (d->reason == SIGV4_MISSING_AUTH)
@@ -162,7 +168,34 @@ static void log_refusal(const struct visit *v)
     say_why(v, &why);
     mock_log(v->mock, "%.*s %.*s refused: %s: %s", (int)v->request->method.n, (const char *)v->request->method.p,
              (int)(v->request->path.n < 300 ? v->request->path.n : 300), (const char *)v->request->path.p,
-             v->verdict.reason == SIGV4_OK ? (v->verdict.form == SIGV4_FORM_BEARER ? "api-key" : "no-api-key") : sigv4_reason_name(v->verdict.reason), buf_text(&why));
+             v->loose_header.n > 0             ? "unsigned-header"
+             : v->verdict.reason == SIGV4_OK ? (v->verdict.form == SIGV4_FORM_BEARER ? "api-key" : "no-api-key") : sigv4_reason_name(v->verdict.reason), buf_text(&why));
+}
+
+static bool is_signed(const struct visit *v, struct span name)
+{
+    struct span rest = v->verdict.signed_headers, one;
+    for (bool more = rest.n > 0; more;) {
+        more = span_split(rest, ';', &one, &rest);
+        if (one.n == name.n && strncasecmp((const char *)one.p, (const char *)name.p, name.n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Every x-amz-* header that is sent should be among those signed, says the documentation of the signature. */
+static void find_loose_header(struct visit *v)
+{
+    const struct http_request *r = v->request;
+    if (v->verdict.reason != SIGV4_OK || v->verdict.form != SIGV4_FORM_HEADER)
+        return;
+    for (size_t i = 0; i < r->field_count; i++) {
+        struct span name = r->fields[i].name;
+        if (name.n > 6 && strncasecmp((const char *)name.p, "x-amz-", 6) == 0 && !is_signed(v, name)) {
+            v->loose_header = name;
+            return;
+        }
+    }
 }
 
 static bool mode_lets_in(const struct visit *v)
@@ -172,6 +205,8 @@ static bool mode_lets_in(const struct visit *v)
     if (auth == MOCK_AUTH_BEARER && (v->surface == &sts_surface || takes_no_keys(v))) /* API keys are not for all */
         auth = MOCK_AUTH_STRICT;
     if (auth != MOCK_AUTH_NONE && v->verdict.form == SIGV4_FORM_BEARER && takes_no_keys(v))
+        return false;
+    if (v->mock->config.signed_headers && v->loose_header.n > 0 && auth != MOCK_AUTH_NONE)
         return false;
     bool unsigned_too = anonymous != NULL && v->operation != NULL && strcmp(anonymous, v->operation) == 0;
     return unsigned_too || !mode_refuses(auth, &v->verdict);
@@ -192,6 +227,7 @@ void visit_authenticate(struct visit *v)
     if (sigv4_verify(v->worker->sigv4, &r, &policy, &v->verdict, NULL) == ERR_NOMEM)
         v->verdict.reason = SIGV4_INCOMPLETE;
     caller_settle(v);
+    find_loose_header(v);
     bool good = mode_lets_in(v);
     if (!good)
         refuse(v);
@@ -233,6 +269,7 @@ void visit_print_signature(const struct visit *v, struct buf *out)
     member(out, "service", d->service);
     member(out, "date", span_of(d->date));
     member(out, "signed_headers", d->signed_headers);
+    member(out, "unsigned_header", v->loose_header);
     if (v->has_diagnosis) {
         buf_addf(out, ",\"diagnosis\":{\"id\":\"%s\",\"proven\":%s,\"sentence\":", v->diagnosis.id,
                  v->diagnosis.proven ? "true" : "false");

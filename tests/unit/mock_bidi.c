@@ -295,7 +295,7 @@ static void what_cannot_begin_is_refused_at_once(void)
         const char *words;
     } rows[] = {
         {{.unsigned_ = true}, 403, "Authorization header is missing"},
-        {{.bearer = "Bearer no-such-key"}, 403, ""},
+        {{.bearer = "Bearer no-such-key"}, 403, "{\"Message\":\"API keys cannot be used with Invoke"},
         {{.path = SONIC_PATH("anthropic.claude-3-haiku-20240307-v1%3A0")}, 400, "bidirectional"},
         {{.fault = "ThrottlingException;message=later"}, 429, "later"},
         {{.fault = "empty-200"}, 200, ""},

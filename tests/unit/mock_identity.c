@@ -3,6 +3,8 @@
 
 #include "mock/identity/keys.h"
 #include "mock/time/clock.h"
+#include <strings.h>
+
 #include "mock_rig.h"
 
 /* ---- the clock ---- */
@@ -434,6 +436,24 @@ static void some_operations_take_no_api_keys(void)
     CLAIM(open.status == 400, "%d %s", open.status, buf_text(&open.body));
 }
 
+static void headers_left_out_of_the_signature_are_told_or_refused(void)
+{
+    for (int strict = 0; strict < 2; strict++) {
+        struct mock_config config = {.auth = MOCK_AUTH_STRICT, .signed_headers = strict};
+        CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+        CLEANUP(http_headers_release) struct http_headers h;
+        http_headers_init(&h);
+        http_headers_add(&h, "X-Amz-Meta-Loose", "x");
+        CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", CONVERSE, HELLO, &h, &usual_key);
+        CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal", "");
+        CLAIM(r.status == (strict ? 403 : 200) &&
+                  strcasecmp(text_at(j.json, "/entries/0/signature/unsigned_header"), "x-amz-meta-loose") == 0,
+              "%d %s %s", r.status, buf_text(&r.body), buf_text(&j.body));
+        CLEANUP(reply_release) struct reply good = ask(m, CONVERSE, HELLO);
+        CLAIM(good.status == 200, "%d %s", good.status, buf_text(&good.body));
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -452,6 +472,7 @@ int main(void)
         {"unsigned payloads are taken unless told otherwise", unsigned_payloads_are_taken_unless_told_otherwise},
         {"a mismatch can be told at length, and is not logged", a_mismatch_can_be_told_at_length_and_is_not_logged},
         {"some operations take no API keys", some_operations_take_no_api_keys},
+        {"headers left out of the signature are told or refused", headers_left_out_of_the_signature_are_told_or_refused},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_identity", tests);
