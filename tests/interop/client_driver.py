@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 
+import dialogue
 from rows import TABLE, Assembly, request_of, run_all, service_of, unary, walk
 
 PATIENCE_S = 90  # for one call with all its tries
@@ -57,7 +58,8 @@ def readable(v):
 def question(row, url):
     client = dict(row.get("client", {}))
     client["credentials"] = {**TABLE["credentials"], **client.get("credentials", {})}
-    return {"url": url, "service": service_of(row), "operation": row["operation"], "input": request_of(row), "client": client,
+    talk = {"dialogue": dialogue.steps(row)} if "dialogue" in row else {}
+    return {"url": url, "service": service_of(row), "operation": row["operation"], "input": request_of(row), "client": client, **talk,
             "attempts": row.get("attempts", 3 if "as" in row else 1), "unchecked": row.get("unchecked", False)}
 
 
@@ -70,6 +72,8 @@ def outcome(row, said):
         return unary(row["operation"], output, **said)
     if events is None:
         return {"result": result, **said}
+    if "dialogue" in row:
+        return dialogue.outcome(result, events, **said)
     assembly = Assembly()
     for kind, value in events:
         assembly.take(kind, value)

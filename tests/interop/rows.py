@@ -16,6 +16,8 @@ import urllib.request
 import zlib
 from pathlib import Path
 
+import dialogue
+
 HERE = Path(__file__).resolve().parent
 VECTORS = {v["name"]: v for v in json.loads((HERE / "../../fixtures/vectors/eventstream.json").read_text())["vectors"]}
 OBSERVED = {b["name"]: b for b in json.loads((HERE / "../../fixtures/vectors/sdk-behaviours.json").read_text())["behaviours"]}
@@ -292,7 +294,7 @@ def expectation(row):
     """Every answer and every error carries the request id of the answer; `always` in the table says so once."""
     usual = {"result": "stream ended" if row["operation"].endswith("Stream") else "answer"}
     want = merge(merge(merge(usual, observed(row)), row.get("expect", {})), row.get(CLIENT, {}))
-    return want if "as" in row else {"result": want["result"], **merge(TABLE["always"][want["result"]], want)}
+    return want if "as" in row else {"result": want["result"], **merge(TABLE["always"].get(want["result"], {}), want)}
 
 
 def expected_entry(row):
@@ -366,7 +368,9 @@ def run(row, call):
 
 
 def expand(row):
-    """A row for several operations is as many rows."""
+    """A row for several operations, or on several mocks, is as many rows."""
+    if isinstance(row.get("on"), list):
+        return [{**row, "on": o, "name": f"{row['name']}/{o}"} for o in row["on"]]
     if isinstance(row.get("operation"), list):
         return [{**row, "operation": o, "name": f"{row['name']}/{o}"} for o in row["operation"]]
     return [{**row, "operation": row.get("operation") or OBSERVED.get(row.get("as"), {}).get("operation", "Converse")}]
@@ -382,7 +386,7 @@ def run_all(client, call, wanted, written=lambda row: True):
     """Every row that concerns `client` and that it was `written` for, one after the other."""
     global CLIENT
     CLIENT = client
-    for row in (r for given in TABLE["rows"] for r in expand(given)):
+    for row in (r for given in TABLE["rows"] + dialogue.ROWS for r in expand(given)):
         if concerns(row, wanted) and written(row):
             why = run(row, call)
             print(f"not ok {client} {row['name']}: {' '.join(why.split())}" if why else f"ok {client} {row['name']}", flush=True)

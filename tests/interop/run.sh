@@ -4,7 +4,8 @@
 # `N passed, N failed, N skipped`. Exit 1 when something failed, 2 when nothing could begin.
 #
 # MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: one of
-# boto3, compat (OpenAI's and Anthropic's own clients), js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2), go, java, rust,
+# boto3, compat (OpenAI's and Anthropic's own clients), js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2; with
+# it js-bidi, streams both ways), go, java, rust,
 # aimock (imported fixtures beside the mock that they were written for), gateways. Arguments are
 # the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails, RECORD=file all outcomes.
 set -u
@@ -102,7 +103,7 @@ everything() {
   have compat compat/installed.txt && trial compat "$INTEROP/compat/bin/python" -B "$here/client_compat.py" "$@" | lines &
   have js js/installed.json && trial js node "$here/client_js.mjs" "$@" | lines &
   have js-h2 js/installed.json && trial js-h2 node "$here/client_js.mjs" --handler h2 "$@" | lines &
-  have js-h2 js/installed.json && trial js-bidi node "$here/client_bidi.mjs" "$@" 2> /dev/null | lines &
+  have js-h2 js/installed.json && driven js-bidi node "$here/driver_bidi.mjs" -- "$@" | lines &
   have go go/driver && driven go "$INTEROP/go/driver" -- "$@" | lines &
   have java java/installed.txt && driven java java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx256m \
     -cp "$INTEROP/java/classes:$INTEROP/java/lib/*" Driver -- "$@" | lines &

@@ -45,7 +45,7 @@ static void each_event_is_answered_before_the_next_is_sent(void)
     CU_ASSERT_EQUAL(number_at(entry, "/bidirectional/input/3/count"), 5);
     CU_ASSERT_STRING_EQUAL(text_at(entry, "/delivered/end"), "complete");
     CU_ASSERT_EQUAL(number_at(entry, "/delivered/events"), cJSON_GetArraySize(all));
-    CU_ASSERT_EQUAL(number_at(entry, "/delivered/bytes"), t->body.len);
+    CU_ASSERT_EQUAL(number_at(entry, "/delivered/bytes"), (double)t->body.len);
     talk_free(t);
 }
 

@@ -43,6 +43,7 @@ type question struct {
 	Input                   map[string]any
 	Attempts                int
 	Unchecked               bool
+	Dialogue                []step
 	Client                  struct {
 		Credentials    struct{ AccessKeyID, SecretAccessKey, SessionToken string }
 		Bearer, Region string
@@ -50,6 +51,7 @@ type question struct {
 		ReadTimeoutMs  int64  `json:"read_timeout_ms"`
 		RetryMode      string `json:"retry_mode"`
 		Tamper         string
+		HTTP           int // 1: HTTP/1.1 even where the operation asks for HTTP/2
 	}
 }
 
@@ -184,6 +186,9 @@ func call(q *question) answer {
 	wireName = lowerFirst
 	if own, known := onWire[q.Service]; known {
 		wireName = own
+	}
+	if q.Dialogue != nil {
+		return discuss(q)
 	}
 	with, err := configure(q)
 	if err != nil {

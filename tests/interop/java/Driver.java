@@ -42,6 +42,8 @@ import software.amazon.awssdk.awscore.eventstream.EventStreamResponseHandler;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.SdkPojo;
+import software.amazon.awssdk.http.Protocol;
+import software.amazon.awssdk.http.ProtocolNegotiation;
 import software.amazon.awssdk.http.SdkHttpRequest;
 import software.amazon.awssdk.http.async.AsyncExecuteRequest;
 import software.amazon.awssdk.http.async.SdkAsyncHttpClient;
@@ -239,9 +241,9 @@ public final class Driver {
     // ---- a call ----
 
     /** What is known of an answer so far; a stream's handlers write into it from a thread of the HTTP client. */
-    private static final class Answer {
-        private final Map<String, Object> out = new LinkedHashMap<>();
-        private final List<Object> events = new ArrayList<>();
+    static class Answer {
+        final Map<String, Object> out = new LinkedHashMap<>();
+        final List<Object> events = new ArrayList<>();
         private boolean begun;
 
         synchronized void response(Object response) {
@@ -301,10 +303,13 @@ public final class Driver {
         return build.invoke(builder);
     }
 
-    private static Map<String, Object> call(JsonNode question, SdkAsyncHttpClient http) throws ReflectiveOperationException {
+    private static Map<String, Object> call(JsonNode question, SdkAsyncHttpClient http) throws Exception {
         String operation = text(question, "operation");
         String method = Character.toLowerCase(operation.charAt(0)) + operation.substring(1);
         try (SdkAutoCloseable client = client(question, http)) {
+            if (question.field("dialogue").isPresent()) {
+                return Dialogue.discuss((BedrockRuntimeAsyncClient) client, question);
+            }
             for (Method candidate : client.getClass().getMethods()) {
                 Class<?>[] wants = candidate.getParameterTypes();
                 if (!candidate.getName().equals(method) || wants.length == 0 || !SdkPojo.class.isAssignableFrom(wants[0])) {
@@ -357,10 +362,15 @@ public final class Driver {
         }
     }
 
-    private static Map<String, Object> answer(JsonNode question) throws ReflectiveOperationException {
-        Duration timeout = Duration.ofMillis(number(question.field("client").orElseThrow(), "read_timeout_ms", 15000));
-        try (SdkAsyncHttpClient http = NettyNioAsyncHttpClient.builder().eventLoopGroup(LOOPS).readTimeout(timeout)
-            .tlsTrustManagersProvider(Driver::trusted).build()) {
+    private static Map<String, Object> answer(JsonNode question) throws Exception {
+        JsonNode c = question.field("client").orElseThrow();
+        NettyNioAsyncHttpClient.Builder builder = NettyNioAsyncHttpClient.builder().eventLoopGroup(LOOPS)
+            .readTimeout(Duration.ofMillis(number(c, "read_timeout_ms", 15000))).tlsTrustManagersProvider(Driver::trusted);
+        if (question.field("dialogue").isPresent() && number(c, "http", 2) == 2) { // as the SDK asks its own client to
+            builder.protocol(Protocol.HTTP2).protocolNegotiation(
+                text(question, "url").startsWith("https:") ? ProtocolNegotiation.ALPN : ProtocolNegotiation.ASSUME_PROTOCOL);
+        }
+        try (SdkAsyncHttpClient http = builder.build()) {
             return call(question, http);
         }
     }
