@@ -99,6 +99,22 @@ struct exchange {
     void *done_ctx;
 };
 
+/* What is left of a connection that HTTP is done with: farewell.c. Zeroed before it begins. */
+struct farewell {
+    bool (*say_rest)(void *ctx); /* true: all is said, and the FIN may follow; NULL: there is no rest */
+    void (*gone)(void *ctx);     /* the socket is closed, and this struct no longer used */
+    void *ctx;
+    struct worker *worker;
+    struct watch watch;
+    struct timer timer;
+    uint64_t until_ns; /* the peer's time, which begins anew whenever it has taken something ... */
+    uint64_t last_ns;  /* ... and the end of all patience with one that has everything */
+    size_t left;       /* at the last look, with the kernel; or more was given to it since */
+    size_t drained, drained_then;
+    bool said; /* our FIN is out */
+    struct farewell *next, *prev;
+};
+
 struct connection {
     struct worker *worker;
     struct connection *next, *prev;
@@ -114,6 +130,7 @@ struct connection {
     bool peer_gone;
     bool abrupt; /* it ends before everything was said: without TLS's close_notify */
     bool reset;  /* the socket was reset already */
+    bool whole;  /* HTTP/1.1: the last request was read to its end */
     uint64_t number, requests;
     struct exchange x;
 };
@@ -127,7 +144,7 @@ struct worker {
     struct timer accept_again;
     void *user;
     struct connection *connections;
-    struct secure *farewells;  /* of TLS connections that HTTP is done with */
+    struct farewell *farewells;
     size_t connection_count;   /* farewells too */
     struct connection **by_fd; /* MHD names a new connection by its fd only */
     size_t by_fd_count;
@@ -144,8 +161,9 @@ struct server {
 };
 
 /* ---- server.c ---- */
-void connection_free(struct connection *c); /* the fd is closed already, or about to be by MHD */
-void connection_close(struct connection *c);
+void connection_free(struct connection *c);  /* the fd is closed already */
+void connection_close(struct connection *c); /* with a farewell */
+void connection_leave(struct connection *c); /* the same, of an fd that MHD is about to close */
 void connection_want_write(struct connection *c, bool yes);
 void connection_gone(struct worker *w); /* one less: there may be room for another */
 enum first_bytes { FIRST_UNKNOWN, FIRST_HTTP1, FIRST_HTTP2 };
@@ -162,7 +180,17 @@ int secure_split(struct connection *c);              /* the fd for MHD, which cl
 int secure_inner(const struct connection *c);        /* our end of it; -1: there is none */
 void secure_carry(struct connection *c); /* between the session and that fd; may find that the peer has gone */
 void secure_end(struct connection *c);   /* c lets go of its session and socket; they say goodbye by themselves */
-void secure_end_all(struct worker *w);   /* no more goodbyes */
+
+/* ---- farewell.c ---- */
+/* The socket is taken: the rest is said, then our FIN; it is closed when the peer has everything, or its time is over, and
+ * counts as a connection until then. May be gone on return. */
+void farewell_begin(struct farewell *f, struct worker *w, int fd);
+void farewell_skip(struct farewell *f, struct worker *w, int fd); /* closed now */
+void farewell_gave_more(struct farewell *f);                      /* say_rest() did, to the kernel */
+void farewell_of_cleartext(struct worker *w, int fd);             /* nothing is left to say */
+/* True: fd can be closed. The peer has been heard so far, and everything up to our FIN is on its way. */
+bool farewell_is_needless(int fd);
+void farewell_end_all(struct worker *w); /* no more goodbyes */
 
 /* ---- exchange.c ---- */
 void exchange_init(struct exchange *x, struct connection *c);

@@ -243,6 +243,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     if (*upload_n > 0)
         return read_part(x, upload, upload_n);
     timer_cancel(&c->timer);
+    c->whole = true;
     if (x->refused)
         return refuse(c);
     if (x->phase == PHASE_IDLE) {
@@ -272,6 +273,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
     if (!c)
         return NULL;
     c->mhd = mhd;
+    c->whole = false;
     if (c->x.target.len > 0) /* it was reset when the last request ended, or should have been */
         exchange_reset(&c->x);
     buf_adds(&c->x.target, target);
@@ -315,7 +317,8 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 {
     struct http1 *h = cls;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        connection_free(*socket_context);
+        if (*socket_context)
+            connection_leave(*socket_context);
         *socket_context = NULL;
         return;
     }

@@ -651,9 +651,6 @@ void http2_end(struct connection *c, enum delivery_end end)
     }
     (void)nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
     say(h);
-    char rest[512];
-    for (int i = 0; i < READS_A_TURN && recv(c->watch.fd, rest, sizeof rest, MSG_DONTWAIT) > 0; i++)
-        ; /* unread bytes would turn the close into a reset, and the peer would not see why */
     connection_close(c);
 }
 

@@ -11,18 +11,13 @@
  * called for by the edge that makes it possible.
  *
  * When HTTP is done with a connection, the rest of what it said, close_notify, and the FIN may have to wait for a slow
- * peer: that is the farewell, which outlives the struct connection. It must also hear what the peer still says, and
- * stay until the peer has everything: TCP answers what comes to a closed socket with a reset (RFC 9293 section
- * 3.10.7.1), and a socket closed with bytes unread does the same (RFC 2525 section 2.17). Either drops what was not
- * delivered yet.
+ * peer: that is the farewell (farewell.c), which outlives the struct connection.
  */
 #include "net/exchange.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,37 +25,22 @@
 
 #define RECORD        ((size_t)16 * 1024) /* the most that one record holds, RFC 8446 section 5.1 */
 #define PAIR_BYTES    (32 * 1024)         /* asked for each direction of the pair; Linux doubles it for its own needs */
-#define FAREWELL_NS   1000000000U         /* for the peer to close when it has everything and our FIN */
-#define LOOK_NS       250000000U          /* between two looks at what it has */
 #define FIRST_OF_TLS  22                  /* content type of a handshake record */
-#define DRAIN_BLOCKS  64                  /* read and dropped in a turn of the farewell ... */
-#define DRAIN_MAX     ((size_t)64 << 20)  /* ... and in all of it, as http1.c does for a 413 */
 #define ALL_EDGES     ((uint32_t)EPOLLIN | (uint32_t)EPOLLOUT | (uint32_t)EPOLLRDHUP | (uint32_t)EPOLLET)
 
-#define LEFT_UNKNOWN  SIZE_MAX
-
 struct secure {
-    struct worker *worker;
     struct connection *connection; /* NULL: the farewell */
     struct tls_session *session;
     int fd;
     bool shaken;             /* the handshake is done */
     bool abrupt;             /* the farewell has no close_notify */
-    bool said;               /* our FIN is out */
     unsigned char first[32]; /* plain bytes that were read to choose a protocol */
     size_t first_n, first_at;
     /* libmicrohttpd's pair */
     struct watch inner; /* fd -1: none */
     struct buf in, out; /* what one side gave and the other had no room for */
     bool in_ended;
-    /* the farewell */
-    struct watch watch;
-    struct timer timer;
-    uint64_t until_ns; /* the peer's time, which begins anew whenever it has taken something ... */
-    uint64_t last_ns;  /* ... and the end of all patience with one that has everything */
-    size_t left;       /* at the last look, with the kernel; LEFT_UNKNOWN: more was given to it since */
-    size_t drained, drained_then;
-    struct secure *next, *prev;
+    struct farewell farewell;
 };
 
 static const struct server_config *config_of(const struct connection *c)
@@ -135,13 +115,13 @@ static bool carry_out(struct secure *s)
                 break_pair(s);
                 return true;
             }
-            s->left = LEFT_UNKNOWN;
+            farewell_gave_more(&s->farewell);
             buf_consume(&s->out, (size_t)n);
         }
         got = s->inner.fd >= 0 ? recv(s->inner.fd, block, sizeof block, MSG_DONTWAIT) : 0;
         if (got > 0) {
             n = tls_send(s->session, block, (size_t)got, false);
-            s->left = LEFT_UNKNOWN;
+            farewell_gave_more(&s->farewell);
             keep_rest(s, &s->out, block, (size_t)got, n);
         }
     } while (got > 0);
@@ -196,130 +176,38 @@ void secure_carry(struct connection *c)
 
 /* ---- the farewell ---- */
 
-static void secure_free(struct secure *s)
+static void secure_free(void *ctx)
 {
-    struct worker *w = s->worker;
-    timer_cancel(&s->timer);
-    watch_remove(&s->watch);
-    if (s->prev || w->farewells == s)
-        *(s->prev ? &s->prev->next : &w->farewells) = s->next;
-    if (s->next)
-        s->next->prev = s->prev;
+    struct secure *s = ctx;
     tls_session_free(s->session);
     buf_release(&s->in);
     buf_release(&s->out);
     if (s->inner.fd >= 0)
         close(s->inner.fd);
-    close(s->fd);
     free(s);
-    connection_gone(w);
 }
 
-static uint64_t idle_limit(const struct worker *w)
-{
-    return (uint64_t)w->server->config.idle_timeout_ms * 1000000U;
-}
-
-/* What the peer's machine does not have yet counts as not taken, and so does our FIN. A peer that has everything and
- * goes on talking may not have read it: a reset would come before the rest. */
-static void look_at_peer(void *ctx)
+/* The rest and close_notify, as far as the socket takes them. */
+static bool say_rest(void *ctx)
 {
     struct secure *s = ctx;
-    uint64_t now = now_ns();
-    int left = 0;
-    (void)ioctl(s->fd, SIOCOUTQ, &left);
-    bool all = s->said && left == 0;
-    if ((size_t)left != s->left || (all && s->drained != s->drained_then))
-        s->until_ns = now + (all ? FAREWELL_NS : idle_limit(s->worker));
-    if (!all || s->last_ns == 0)
-        s->last_ns = now + idle_limit(s->worker);
-    s->left = (size_t)left;
-    s->drained_then = s->drained;
-    if (now >= s->until_ns || now >= s->last_ns)
-        secure_free(s);
-    else
-        timer_set(s->worker->loop, &s->timer, now + LOOK_NS, look_at_peer, s);
-}
-
-/* The rest, close_notify and the FIN, as far as the socket takes them. */
-static void say_rest(struct secure *s)
-{
-    if (s->said || !carry_out(s) || (!s->abrupt && !tls_goodbye(s->session)))
-        return;
-    s->said = true;
-    s->left = LEFT_UNKNOWN;
-    (void)shutdown(s->fd, SHUT_WR);
-}
-
-enum heard { HEARD_ALL, HEARD_A_PART, HEARD_FIN, HEARD_TOO_MUCH };
-
-static enum heard drain(struct secure *s)
-{
-    unsigned char block[RECORD];
-    for (int i = 0; i < DRAIN_BLOCKS; i++) {
-        ssize_t n = recv(s->fd, block, sizeof block, MSG_DONTWAIT);
-        if (n < 0)
-            return errno == EAGAIN ? HEARD_ALL : HEARD_TOO_MUCH;
-        if (n == 0)
-            return HEARD_FIN;
-        s->drained += (size_t)n;
-        if (s->drained > DRAIN_MAX)
-            return HEARD_TOO_MUCH;
-    }
-    return HEARD_A_PART;
-}
-
-/* False: everything is said and the peer has closed too, or it has broken off. */
-static bool farewell_goes_on(struct secure *s)
-{
-    say_rest(s);
-    switch (drain(s)) {
-    case HEARD_ALL:
-        return true;
-    case HEARD_A_PART:
-        return watch_change(&s->watch, ALL_EDGES) == OK; /* an edge for the next part */
-    case HEARD_FIN:
-        return !s->said; /* it may well read on */
-    case HEARD_TOO_MUCH:
-        break;
-    }
-    return false;
-}
-
-static void farewell_event(void *ctx, uint32_t events)
-{
-    (void)events;
-    if (!farewell_goes_on(ctx))
-        secure_free(ctx);
+    return carry_out(s) && (s->abrupt || tls_goodbye(s->session));
 }
 
 void secure_end(struct connection *c)
 {
     struct secure *s = c->secure;
-    struct worker *w = s->worker;
     s->abrupt = c->abrupt || !s->shaken;
     c->secure = NULL;
     s->connection = NULL;
     watch_remove(&s->inner);
-    if (c->reset) {
-        secure_free(s);
-        return;
-    }
-    s->next = w->farewells;
-    if (s->next)
-        s->next->prev = s;
-    w->farewells = s;
-    s->left = LEFT_UNKNOWN;
-    timer_set(w->loop, &s->timer, now_ns() + LOOK_NS, look_at_peer, s);
-    s->watch = (struct watch){.fd = s->fd, .ready = farewell_event, .ctx = s};
-    if (watch_add(w->loop, &s->watch, ALL_EDGES, NULL) != OK || !farewell_goes_on(s))
-        secure_free(s);
-}
-
-void secure_end_all(struct worker *w)
-{
-    while (w->farewells)
-        secure_free(w->farewells);
+    s->farewell.say_rest = say_rest;
+    s->farewell.gone = secure_free;
+    s->farewell.ctx = s;
+    if (c->reset)
+        farewell_skip(&s->farewell, c->worker, s->fd);
+    else
+        farewell_begin(&s->farewell, c->worker, s->fd);
 }
 
 /* ---- the first bytes ---- */
@@ -494,7 +382,6 @@ enum err secure_take(struct connection *c)
     struct secure *s = calloc(1, sizeof *s);
     if (!s)
         return ERR_NOMEM;
-    s->worker = c->worker;
     s->connection = c;
     s->fd = c->watch.fd;
     s->inner.fd = -1;

@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -52,10 +53,9 @@ void connection_gone(struct worker *w)
         start_accepting(w);
 }
 
-void connection_free(struct connection *c)
+/* fd says goodbye by itself; -1: it needs none. */
+static void let_go(struct connection *c, int fd)
 {
-    if (!c)
-        return;
     struct worker *w = c->worker;
     timer_cancel(&c->timer);
     timer_cancel(&c->left);
@@ -70,17 +70,30 @@ void connection_free(struct connection *c)
         c->next->prev = c->prev;
     if (c->secure)
         secure_end(c);
+    else if (fd >= 0)
+        farewell_of_cleartext(w, fd);
     else
         connection_gone(w);
     free(c);
 }
 
+void connection_free(struct connection *c)
+{
+    let_go(c, -1);
+}
+
 void connection_close(struct connection *c)
 {
-    int fd = c->secure ? -1 : c->watch.fd;
-    connection_free(c);
-    if (fd >= 0)
-        close(fd);
+    let_go(c, c->watch.fd);
+}
+
+/* The socket lives on by another descriptor, unless nobody would miss it: a whole request, and an answer that is all on
+ * its way, pay for no farewell. MHD has sent the FIN. */
+void connection_leave(struct connection *c)
+{
+    int fd = c->watch.fd;
+    bool stays = !c->secure && !c->reset && !(c->whole && !c->abrupt && farewell_is_needless(fd));
+    let_go(c, stays ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1);
 }
 
 void connection_want_write(struct connection *c, bool yes)
@@ -355,7 +368,7 @@ static void *run_worker(void *arg)
     end_connections(w);
     http1_free(w->http1);
     w->http1 = NULL;
-    secure_end_all(w);
+    farewell_end_all(w);
     if (config->worker_stop)
         config->worker_stop(config->ctx, w->user);
     return NULL;

@@ -228,6 +228,23 @@ static struct plan *plan_big_rst(const struct http_request *r)
     return plan;
 }
 
+static struct plan *plan_big_fin(const struct http_request *r)
+{
+    struct plan *plan = plan_big(r);
+    plan_cut_at_byte(plan, 800000, PLAN_END_FIN);
+    return plan;
+}
+
+/* A million letters, abc..., or a tenth of them. */
+static struct plan *plan_letters(const struct http_request *r)
+{
+    CLEANUP(buf_release) struct buf b = BUF_INIT(BUF_ANY);
+    size_t n = span_is(r->path, "/letters") ? 1000000 : 100000;
+    for (size_t i = 0; i < n; i++)
+        buf_addc(&b, (char)('a' + i % 26));
+    return text(buf_text(&b));
+}
+
 static const struct {
     const char *path;
     struct plan *(*make)(const struct http_request *r);
@@ -249,6 +266,9 @@ static const struct {
     {"/failed", plan_failed},
     {"/big", plan_big},
     {"/big-rst", plan_big_rst},
+    {"/big-fin", plan_big_fin},
+    {"/letters", plan_letters},
+    {"/some-letters", plan_letters},
 };
 
 /* ---- answers that are not one plan ---- */
@@ -398,7 +418,7 @@ static inline struct delivery delivery_of(size_t n)
     return d;
 }
 
-static int dial(void)
+static inline int dial(void)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(server_port(rig.server))};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
