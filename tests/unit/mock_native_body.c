@@ -466,8 +466,8 @@ static void no_chunk_is_larger_than_a_megabyte(void)
             CLEANUP(buf_release) struct buf object = BUF_INIT(BUF_ANY);
             CLAIM(buf_add_unbase64(&object, span_of(text_at(e, "/payload/bytes"))) == OK, "no base64");
             most = object.len > most ? object.len : most;
-            for (const char *p = buf_text(&object); (p = strstr(p, "\xc3\xbc")) != NULL; p += 2)
-                said++;
+            for (size_t k = 1; k < object.len; k++) /* not strstr: sanitizers measure all of it each time */
+                said += (unsigned char)object.data[k - 1] == 0xc3 && (unsigned char)object.data[k] == 0xbc;
         }
         CLAIM(r.status == 200 && end == ES_OK && most <= 1000000 && said == 400000, "%s: %d, end %d, %zu bytes, %zu said",
               rows[i].path, r.status, (int)end, most, said);
