@@ -72,7 +72,7 @@ static enum err make_state(struct mock *m, const struct mock_config *c, struct n
     m->cache = c->no_cache ? NULL : cache_new(CACHE_BYTES);
     if (m->quotas == NULL || (m->cache == NULL && !c->no_cache))
         return note_set(note, ERR_NOMEM, "out of memory");
-    m->control = control_new();
+    m->control = control_new(m->models);
     m->asyncs = asyncs_new();
     m->responses = responses_new();
     if ((c->region != NULL && m->region == NULL) || m->sessions == NULL || m->journal == NULL || m->gates == NULL ||

@@ -3,7 +3,7 @@
  * State is cJSON trees behind one lock: these requests come once in a while, and a tree is what they answer with. What
  * is handed out is always a copy, so nothing is read outside the lock.
  */
-#include "mock/control/control.h"
+#include "mock/control/control_kept.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,17 +14,20 @@
 #include "mock/runtime/async.h"
 #include "mock/surface.h"
 
-struct control *control_new(void)
+struct control *control_new(const struct models *models)
 {
     struct control *c = calloc(1, sizeof *c);
     if (c == NULL)
         return NULL;
     (void)pthread_mutex_init(&c->lock, NULL);
+    c->not_ready = *models_unknown(models);
+    c->not_ready.refuse = "model-not-ready"; /* of errors.json */
+    c->kept = cJSON_CreateObject();
     c->profiles = cJSON_CreateArray();
     c->jobs = cJSON_CreateArray();
     c->tags = cJSON_CreateObject();
     c->logging = cJSON_CreateObject();
-    if (c->profiles != NULL && c->jobs != NULL && c->tags != NULL && c->logging != NULL)
+    if (c->kept != NULL && c->profiles != NULL && c->jobs != NULL && c->tags != NULL && c->logging != NULL)
         return c;
     control_free(c);
     return NULL;
@@ -34,6 +37,7 @@ void control_free(struct control *c)
 {
     if (c == NULL)
         return;
+    json_free(&c->kept);
     json_free(&c->profiles);
     json_free(&c->jobs);
     json_free(&c->tags);
@@ -51,6 +55,7 @@ static void empty(cJSON *tree)
 void control_forget(struct control *c)
 {
     (void)pthread_mutex_lock(&c->lock);
+    empty(c->kept);
     empty(c->profiles);
     empty(c->jobs);
     empty(c->tags);
@@ -132,6 +137,13 @@ bool control_time(const char *text, int64_t *ms)
     return true;
 }
 
+void control_set_time(cJSON *object, const char *key, int64_t ms)
+{
+    char text[CLOCK_TEXT];
+    clock_iso(ms, text);
+    (void)json_set_string(object, key, text);
+}
+
 /* ---- resources of the catalogue ---- */
 
 static void fill_text(const struct visit *v, const char *text, struct buf *out)
@@ -150,7 +162,8 @@ static void fill_text(const struct visit *v, const char *text, struct buf *out)
     }
 }
 
-bool control_gather_resources(struct visit *v, const char *name, cJSON *list)
+/* Of the catalogue, as nobody has touched them yet. */
+static bool gather_catalogue(struct visit *v, const char *name, cJSON *list)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, models_resources(v->mock->models, name))
@@ -164,6 +177,16 @@ bool control_gather_resources(struct visit *v, const char *name, cJSON *list)
             return false;
         (void)cJSON_AddItemToArray(list, tree);
     }
+    return true;
+}
+
+bool control_gather_resources(struct visit *v, const char *name, cJSON *list)
+{
+    CLEANUP(json_free) cJSON *given = cJSON_CreateArray(); /* apart: an imported model names the ARN of its job */
+    if (given == NULL || !gather_catalogue(v, name, given) || !control_gather_kept(v, name, given))
+        return false;
+    while (given->child != NULL)
+        (void)cJSON_AddItemToArray(list, cJSON_DetachItemViaPointer(given, given->child));
     return true;
 }
 
@@ -198,7 +221,7 @@ static const struct model *model_behind(const struct visit *v, const char *id)
     return ref.kind == MODEL_ID_PLAIN || ref.kind == MODEL_ID_PROFILE ? ref.row : NULL;
 }
 
-/* The members of resources that name an ARN, and those that say what is behind it. */
+/* Resources of the catalogue: the member that holds the ARN, and the one that says what is behind it. */
 static const struct {
     const char *list, *arn, *behind;
 } behind[] = {
@@ -208,28 +231,58 @@ static const struct {
     {"importedModels", "modelArn", NULL},
     {"promptRouters", "promptRouterArn", NULL},
     {"marketplaceModelEndpoints", "endpointArn", NULL},
+    {"modelImportJobs", "jobArn", NULL},
 };
 
-/* One step: from the ARN of a resource to what it names, copied to `next`. */
-static bool step_behind(struct visit *v, const char *arn, struct buf *next)
+const char *control_arn_member(const char *list)
 {
-    for (size_t i = 0; i < COUNT_OF(behind); i++) {
-        CLEANUP(json_free) cJSON *list = cJSON_CreateArray();
-        const cJSON *item;
-        if (list == NULL || !control_gather_resources(v, behind[i].list, list))
-            return false;
-        cJSON_ArrayForEach(item, list)
-        {
-            const char *its = json_str(item, behind[i].arn);
-            const char *model = behind[i].behind != NULL ? json_str(item, behind[i].behind) : "";
-            if (its == NULL || strcmp(its, arn) != 0)
-                continue;
-            buf_reset(next);
-            buf_adds(next, model != NULL ? model : "");
-            return true;
-        }
+    for (size_t i = 0; i < COUNT_OF(behind); i++)
+        if (strcmp(behind[i].list, list) == 0)
+            return behind[i].arn;
+    return "";
+}
+
+static bool in_catalogue(struct visit *v, size_t row, const char *arn, struct buf *next)
+{
+    CLEANUP(json_free) cJSON *list = cJSON_CreateArray();
+    const cJSON *item;
+    if (list == NULL || !gather_catalogue(v, behind[row].list, list))
+        return false;
+    cJSON_ArrayForEach(item, list)
+    {
+        const char *its = json_str(item, behind[row].arn);
+        const char *model = behind[row].behind != NULL ? json_str(item, behind[row].behind) : "";
+        if (its == NULL || strcmp(its, arn) != 0)
+            continue;
+        buf_adds(next, model != NULL ? model : "");
+        return true;
     }
     return false;
+}
+
+bool control_in_catalogue(struct visit *v, const char *list, const char *arn)
+{
+    CLEANUP(buf_release) struct buf next = BUF_INIT(BUF_ANY);
+    for (size_t i = 0; i < COUNT_OF(behind); i++)
+        if (strcmp(behind[i].list, list) == 0)
+            return in_catalogue(v, i, arn, &next);
+    return false;
+}
+
+/* One step: from the ARN of a resource to what it names, copied to `next`. What requests said goes before the
+ * catalogue, which takes longer to look through. */
+static enum kept_how step_behind(struct visit *v, const char *arn, struct buf *next)
+{
+    buf_reset(next);
+    for (size_t i = 0; i < COUNT_OF(behind); i++) {
+        enum kept_how how = control_kept_names(v, behind[i].list, arn, behind[i].behind, next);
+        if (how != KEPT_NOT)
+            return how;
+    }
+    for (size_t i = 0; i < COUNT_OF(behind); i++)
+        if (in_catalogue(v, i, arn, next))
+            return KEPT_THERE;
+    return KEPT_GONE;
 }
 
 static bool profile_source(struct control *c, const char *arn, struct buf *out)
@@ -256,7 +309,10 @@ const struct model *control_model_of(const struct visit *v, const char *arn)
     struct visit copy = *v; /* only the region is read of it */
     CLEANUP(buf_release) struct buf at = BUF_INIT(MODEL_ID_MAX * 4);
     buf_adds(&at, arn);
-    for (int steps = 0; steps < 3 && step_behind(&copy, buf_text(&at), &next); steps++) {
+    for (int steps = 0; steps < 3; steps++) {
+        enum kept_how how = step_behind(&copy, buf_text(&at), &next);
+        if (how != KEPT_THERE)
+            return how == KEPT_MAKING ? &v->mock->control->not_ready : NULL;
         if (next.len == 0) /* it is there, and hides its model */
             return models_unknown(v->mock->models);
         const struct model *row = model_behind(v, buf_text(&next));
@@ -451,12 +507,24 @@ const struct operation_row mock_control_rows[] = {
     {"DeleteInferenceProfile", control_delete_profile, NULL},
     {"ListImportedModels", control_list, NULL},
     {"GetImportedModel", control_get, NULL},
+    {"DeleteImportedModel", control_unmake, NULL},
+    {"CreateModelImportJob", control_make, NULL},
+    {"GetModelImportJob", control_get, NULL},
+    {"ListModelImportJobs", control_list, NULL},
     {"ListProvisionedModelThroughputs", control_list, NULL},
     {"GetProvisionedModelThroughput", control_get, NULL},
+    {"CreateProvisionedModelThroughput", control_make, NULL},
+    {"UpdateProvisionedModelThroughput", control_change, NULL},
+    {"DeleteProvisionedModelThroughput", control_unmake, NULL},
     {"ListCustomModels", control_list, NULL},
     {"GetCustomModel", control_get, NULL},
+    {"CreateCustomModel", control_make, NULL},
+    {"DeleteCustomModel", control_unmake, NULL},
     {"ListCustomModelDeployments", control_list, NULL},
     {"GetCustomModelDeployment", control_get, NULL},
+    {"CreateCustomModelDeployment", control_make, NULL},
+    {"UpdateCustomModelDeployment", control_change, NULL},
+    {"DeleteCustomModelDeployment", control_unmake, NULL},
     {"ListGuardrails", control_list, NULL},
     {"GetGuardrail", control_get, NULL},
     {"ListPromptRouters", control_list, NULL},

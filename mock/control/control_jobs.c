@@ -9,13 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void add_time(cJSON *object, const char *key, int64_t ms)
-{
-    char text[CLOCK_TEXT];
-    clock_iso(ms, text);
-    (void)json_set_string(object, key, text);
-}
-
 static int64_t number_of(const cJSON *job, const char *key)
 {
     int64_t n = 0;
@@ -56,9 +49,9 @@ static cJSON *job_at(const cJSON *job, int64_t now)
     cJSON_DeleteItemFromObjectCaseSensitive(out, "submitted_ms");
     cJSON_DeleteItemFromObjectCaseSensitive(out, "stopped_ms");
     (void)json_set_string(out, "status", p.status);
-    add_time(out, "lastModifiedTime", p.since_ms);
+    control_set_time(out, "lastModifiedTime", p.since_ms);
     if (p.over)
-        add_time(out, "endTime", p.since_ms);
+        control_set_time(out, "endTime", p.since_ms);
     (void)json_set_int(out, "totalRecordCount", CONTROL_JOB_RECORDS);
     (void)json_set_int(out, "processedRecordCount", p.done);
     (void)json_set_int(out, "successRecordCount", p.done);
@@ -96,8 +89,8 @@ static cJSON *new_job(struct visit *v, const char *id)
     for (size_t i = 0; i < COUNT_OF(copied); i++)
         if (json_member(v->body, copied[i]) != NULL)
             (void)json_set(out, copied[i], cJSON_Duplicate(json_member(v->body, copied[i]), true));
-    add_time(out, "submitTime", now);
-    add_time(out, "jobExpirationTime", now + (hours > 0 ? hours : 24) * 3600 * 1000);
+    control_set_time(out, "submitTime", now);
+    control_set_time(out, "jobExpirationTime", now + (hours > 0 ? hours : 24) * 3600 * 1000);
     (void)json_set_int(out, "submitted_ms", now);
     return out;
 }

@@ -4,34 +4,12 @@
  * The summary is cut out of the Get answer by the API model, so the two can never disagree. A page's token is the
  * position after it; it means nothing to a caller.
  */
-#include "mock/control/control.h"
+#include "mock/control/control_make.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define TOKEN_PREFIX "mohs-page-"
-#define FILTERS_MAX  8
-
-enum filter_how { FILTER_EQUAL, FILTER_CONTAINS, FILTER_BEFORE, FILTER_AFTER };
-
-struct filter {
-    const char *query, *member;
-    enum filter_how how;
-};
-
-struct collection {
-    const char *list, *get;
-    const char *items;    /* the list in the List answer */
-    const char *summary;  /* the shape of its items */
-    const char *wrapper;  /* the member the Get answer is in; NULL: it is the answer */
-    const char *label;    /* the path label of Get */
-    const char *what;     /* for "Could not find" */
-    const char *ids[3];   /* members Get finds it by */
-    const char *created;  /* the member lists are sorted by */
-    const char *resource; /* of the catalogue; NULL: gather */
-    control_gather *gather;
-    struct filter filters[FILTERS_MAX];
-};
 
 #define CREATED_FILTERS(member)                                                                                        \
     {"creationTimeBefore", member, FILTER_BEFORE},                                                                     \
@@ -59,7 +37,21 @@ static const struct collection collections[] = {
      .ids = {"modelArn", "modelName"},
      .created = "creationTime",
      .resource = "importedModels",
+     .making = &control_imports_made,
      .filters = {CREATED_FILTERS("creationTime"), {"nameContains", "modelName", FILTER_CONTAINS}}},
+    {.list = "ListModelImportJobs",
+     .get = "GetModelImportJob",
+     .items = "modelImportJobSummaries",
+     .summary = "ModelImportJobSummary",
+     .label = "jobIdentifier",
+     .what = "the model import job",
+     .ids = {"jobArn", "jobName"},
+     .created = "creationTime",
+     .resource = "modelImportJobs",
+     .making = &control_imports,
+     .filters = {CREATED_FILTERS("creationTime"),
+                 {"nameContains", "jobName", FILTER_CONTAINS},
+                 {"statusEquals", "status", FILTER_EQUAL}}},
     {.list = "ListProvisionedModelThroughputs",
      .get = "GetProvisionedModelThroughput",
      .items = "provisionedModelSummaries",
@@ -69,6 +61,7 @@ static const struct collection collections[] = {
      .ids = {"provisionedModelArn", "provisionedModelName"},
      .created = "creationTime",
      .resource = "provisionedModels",
+     .making = &control_provisioned,
      .filters = {CREATED_FILTERS("creationTime"),
                  {"nameContains", "provisionedModelName", FILTER_CONTAINS},
                  {"statusEquals", "status", FILTER_EQUAL},
@@ -82,6 +75,7 @@ static const struct collection collections[] = {
      .ids = {"modelArn", "modelName"},
      .created = "creationTime",
      .resource = "customModels",
+     .making = &control_customs,
      .filters = {CREATED_FILTERS("creationTime"),
                  {"nameContains", "modelName", FILTER_CONTAINS},
                  {"baseModelArnEquals", "baseModelArn", FILTER_EQUAL},
@@ -96,6 +90,7 @@ static const struct collection collections[] = {
      .ids = {"customModelDeploymentArn", "modelDeploymentName"},
      .created = "createdAt",
      .resource = "customModelDeployments",
+     .making = &control_deployments,
      .filters = {{"createdBefore", "createdAt", FILTER_BEFORE},
                  {"createdAfter", "createdAt", FILTER_AFTER},
                  {"nameContains", "modelDeploymentName", FILTER_CONTAINS},
@@ -147,10 +142,21 @@ static const struct collection collections[] = {
                  {"statusEquals", "status", FILTER_EQUAL}}},
 };
 
-static const struct collection *find_collection(const char *operation)
+static bool is_one_of(const char *operation, const struct collection *c)
+{
+    const struct making *m = c->making;
+    const char *const names[] = {c->list, c->get, m != NULL ? m->create : NULL, m != NULL ? m->update : NULL,
+                                 m != NULL ? m->remove : NULL};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (names[i] != NULL && strcmp(names[i], operation) == 0)
+            return true;
+    return false;
+}
+
+const struct collection *control_collection(const char *operation)
 {
     for (size_t i = 0; i < COUNT_OF(collections); i++)
-        if (strcmp(collections[i].list, operation) == 0 || strcmp(collections[i].get, operation) == 0)
+        if (is_one_of(operation, &collections[i]))
             return &collections[i];
     return NULL;
 }
@@ -178,26 +184,42 @@ static bool is_called(const struct collection *c, const cJSON *item, const char 
     return false;
 }
 
-struct plan *control_get(struct visit *v, const cJSON *reply)
+cJSON *control_find(struct visit *v, const struct collection *c, const char *id)
 {
-    (void)reply;
-    const struct collection *c = find_collection(v->operation);
-    CLEANUP(buf_release) struct buf id = BUF_INIT(BUF_ANY);
-    (void)control_label(v, c->label, &id);
     CLEANUP(json_free) cJSON *list = gather(v, c);
     cJSON *item;
     cJSON_ArrayForEach(item, list)
     {
-        if (!is_called(c, item, buf_text(&id)))
-            continue;
-        (void)cJSON_DetachItemViaPointer(list, item);
-        if (c->wrapper == NULL)
-            return control_reply(v, item);
-        cJSON *out = cJSON_CreateObject();
-        (void)json_set(out, c->wrapper, item);
-        return control_reply(v, out);
+        if (is_called(c, item, id))
+            return cJSON_DetachItemViaPointer(list, item);
     }
-    return list == NULL ? NULL : control_unknown(v, c->what, buf_text(&id));
+    return NULL;
+}
+
+void control_named_arn(struct visit *v, struct buf *out)
+{
+    const struct collection *c = control_collection(v->operation);
+    CLEANUP(buf_release) struct buf id = BUF_INIT(BUF_ANY);
+    if (c == NULL || *control_label(v, c->label, &id) == '\0')
+        return;
+    CLEANUP(json_free) cJSON *item = control_find(v, c, buf_text(&id));
+    const char *arn = json_str(item, c->ids[0]);
+    buf_adds(out, arn != NULL ? arn : "");
+}
+
+struct plan *control_get(struct visit *v, const cJSON *reply)
+{
+    (void)reply;
+    const struct collection *c = control_collection(v->operation);
+    CLEANUP(buf_release) struct buf id = BUF_INIT(BUF_ANY);
+    cJSON *item = control_find(v, c, control_label(v, c->label, &id));
+    if (item == NULL)
+        return control_unknown(v, c->what, buf_text(&id));
+    if (c->wrapper == NULL)
+        return control_reply(v, item);
+    cJSON *out = cJSON_CreateObject();
+    (void)json_set(out, c->wrapper, item);
+    return control_reply(v, out);
 }
 
 /* ---- List ---- */
@@ -223,7 +245,7 @@ static bool passes(const struct filter *f, const cJSON *item, const char *asked)
 
 static void drop_others(const struct visit *v, const struct collection *c, cJSON *list)
 {
-    for (size_t i = 0; i < FILTERS_MAX && c->filters[i].query != NULL; i++) {
+    for (size_t i = 0; i < CONTROL_FILTERS_MAX && c->filters[i].query != NULL; i++) {
         CLEANUP(buf_release) struct buf asked = BUF_INIT(BUF_ANY);
         if (*control_query(v, c->filters[i].query, &asked) == '\0')
             continue;
@@ -336,7 +358,7 @@ static cJSON *summary_of(const struct visit *v, const struct collection *c, cJSO
 struct plan *control_list(struct visit *v, const cJSON *reply)
 {
     (void)reply;
-    const struct collection *c = find_collection(v->operation);
+    const struct collection *c = control_collection(v->operation);
     size_t at, i = 0, shown = 0;
     CLEANUP(buf_release) struct buf token = BUF_INIT(BUF_ANY);
     if (!control_token_read(control_query(v, "nextToken", &token), &at))

@@ -71,24 +71,17 @@ static cJSON *inference_types(const struct model *m)
     return out;
 }
 
-static void add_time(cJSON *object, const char *key, int64_t ms)
-{
-    char text[CLOCK_TEXT];
-    clock_iso(ms, text);
-    (void)json_set_string(object, key, text);
-}
-
 static cJSON *lifecycle(const struct visit *v, const struct model *m)
 {
     cJSON *out = cJSON_CreateObject();
     bool legacy = clock_ms(&v->mock->clock) >= m->legacy_ms;
     (void)json_set_string(out, "status", legacy ? "LEGACY" : "ACTIVE");
     if (m->start_ms > 0)
-        add_time(out, "startOfLifeTime", m->start_ms);
+        control_set_time(out, "startOfLifeTime", m->start_ms);
     if (m->legacy_ms != MODEL_FOREVER)
-        add_time(out, "legacyTime", m->legacy_ms);
+        control_set_time(out, "legacyTime", m->legacy_ms);
     if (m->end_ms != MODEL_FOREVER)
-        add_time(out, "endOfLifeTime", m->end_ms);
+        control_set_time(out, "endOfLifeTime", m->end_ms);
     return out;
 }
 
@@ -244,7 +237,7 @@ static cJSON *system_profile(const struct visit *v, const struct geography *g, c
     say_regions(g->regions, &text);
     (void)json_set_string(out, "description", buf_text(&text));
     if (m->start_ms > 0)
-        add_time(out, "createdAt", m->start_ms);
+        control_set_time(out, "createdAt", m->start_ms);
     else
         (void)json_set_string(out, "createdAt", PROFILES_SINCE);
     (void)json_set_string(out, "updatedAt", json_str(out, "createdAt"));
@@ -316,8 +309,8 @@ static cJSON *new_profile(const struct visit *v, const char *id, cJSON *take_mod
     (void)json_set_string(out, "inferenceProfileName", json_str(v->body, "inferenceProfileName"));
     if (about != NULL)
         (void)json_set_string(out, "description", about);
-    add_time(out, "createdAt", now);
-    add_time(out, "updatedAt", now);
+    control_set_time(out, "createdAt", now);
+    control_set_time(out, "updatedAt", now);
     (void)json_set_string(out, "inferenceProfileArn", buf_text(&arn));
     (void)json_set(out, "models", take_models);
     (void)json_set_string(out, "inferenceProfileId", id);

@@ -5,6 +5,7 @@
  * errors.json.
  */
 #include "mock/compat/compat.h"
+#include "mock/control/control.h"
 #include "mock/identity/policy.h"
 #include "mock/surface.h"
 
@@ -34,6 +35,25 @@ static const struct action_row {
     {"GetAsyncInvoke", "bedrock:GetAsyncInvoke", "invocationArn", "async-invoke"},
     {"GetFoundationModel", "bedrock:GetFoundationModel", "modelIdentifier", ":foundation-model"},
     {"GetInferenceProfile", "bedrock:GetInferenceProfile", "inferenceProfileIdentifier", "inference-profile"},
+    {"GetProvisionedModelThroughput", "bedrock:GetProvisionedModelThroughput", "provisionedModelId",
+     "provisioned-model"},
+    {"UpdateProvisionedModelThroughput", "bedrock:UpdateProvisionedModelThroughput", "provisionedModelId",
+     "provisioned-model"},
+    {"DeleteProvisionedModelThroughput", "bedrock:DeleteProvisionedModelThroughput", "provisionedModelId",
+     "provisioned-model"},
+    {"GetCustomModel", "bedrock:GetCustomModel", "modelIdentifier", "custom-model"},
+    {"DeleteCustomModel", "bedrock:DeleteCustomModel", "modelIdentifier", "custom-model"},
+    {"CreateCustomModelDeployment", "bedrock:CreateCustomModelDeployment", "modelArn", "custom-model"},
+    {"GetCustomModelDeployment", "bedrock:GetCustomModelDeployment", "customModelDeploymentIdentifier",
+     "custom-model-deployment"},
+    {"UpdateCustomModelDeployment", "bedrock:UpdateCustomModelDeployment", "customModelDeploymentIdentifier",
+     "custom-model-deployment"},
+    {"DeleteCustomModelDeployment", "bedrock:DeleteCustomModelDeployment", "customModelDeploymentIdentifier",
+     "custom-model-deployment"},
+    {"GetImportedModel", "bedrock:GetImportedModel", "modelIdentifier", "imported-model"},
+    {"DeleteImportedModel", "bedrock:DeleteImportedModel", "modelIdentifier", "imported-model"},
+    {"GetModelImportJob", "bedrock:GetModelImportJob", "jobIdentifier", "model-import-job"},
+    {"DeleteInferenceProfile", "bedrock:DeleteInferenceProfile", "inferenceProfileIdentifier", "inference-profile"},
     {"AssumeRole", "sts:AssumeRole", "RoleArn", ""},
     {"AssumeRoleWithWebIdentity", NULL, NULL, NULL}, /* the caller is nobody: the role's trust decides */
     {"GetCallerIdentity", NULL, NULL, NULL},         /* can be denied to nobody */
@@ -69,7 +89,7 @@ static const char *model_of(const struct visit *v)
     return v->model_id != NULL ? v->model_id : json_str(v->body, "modelId");
 }
 
-static void find_resource(const struct visit *v, const struct action_row *row, struct buf *out)
+static void find_resource(struct visit *v, const struct action_row *row, struct buf *out)
 {
     CLEANUP(buf_release) struct buf id = BUF_INIT(BUF_ANY);
     const char *model = model_of(v);
@@ -82,7 +102,9 @@ static void find_resource(const struct visit *v, const struct action_row *row, s
         const char *member = json_str(v->body, row->label);
         if (visit_label(v, row->label, &id) != OK)
             buf_adds(&id, member != NULL ? member : "");
-        print_resource(v, id.len > 0 ? buf_text(&id) : "*", row->kind, out);
+        control_named_arn(v, out); /* a policy is about ARNs, and a request may say a name */
+        if (out->len == 0)
+            print_resource(v, id.len > 0 ? buf_text(&id) : "*", row->kind, out);
     } else if (model != NULL) {
         struct model_ref ref = models_resolve(v->mock->models, model, false);
         print_resource(v, model, ref.kind == MODEL_ID_PROFILE ? "inference-profile" : ":foundation-model", out);

@@ -33,7 +33,8 @@ struct models {
 static const char *const file_keys[] = {"note",        "unknown", "retire_by_date", "defaults", "providers",
                                         "geographies", "models",  "remove",         "resources"};
 static const char *const resource_keys[] = {"customModels",      "customModelDeployments", "importedModels",
-                                            "provisionedModels", "promptRouters",          "marketplaceModelEndpoints"};
+                                            "provisionedModels", "promptRouters",          "marketplaceModelEndpoints",
+                                            "modelImportJobs"};
 static const char *const geography_keys[] = {"name", "regions"};
 static const char *const life_keys[] = {"start", "legacy", "end"};
 static const char *const modalities[] = {"TEXT", "IMAGE", "EMBEDDING", "VIDEO", "SPEECH"};

@@ -35,6 +35,15 @@ asks 200 '"providerName":"Acme Inc"' GET /foundation-models/acme.giant-v1
 asks 200 '"modelSummaries":\[\]' GET /imported-models
 asks 200 'holds two litres' POST /knowledgebases/KBPRODUCT1/retrieve '{"retrievalQuery":{"text":"kettle"}}'
 
+asks 201 'provisioned-model/' POST /provisioned-model-throughput '{"provisionedModelName":"fast","modelUnits":1,"modelId":"anthropic.claude-3-haiku-20240307-v1:0"}'
+asks 200 '"status":"Creating"' GET /provisioned-model-throughput/fast
+
+# the page counts the operations, and names the resources
+count=$((count + 1))
+served=$(grep -c '"method":' "$SOURCE/fixtures/api/bedrock.json")
+grep -q "All $served operations" "$SOURCE/docs/models.md" || { failed=$((failed + 1)); echo "FAILED: docs/models.md does not say $served operations"; }
+grep -q "control plane ($served operations" "$SOURCE/CHANGELOG.md" || { failed=$((failed + 1)); echo "FAILED: CHANGELOG.md does not say $served operations"; }
+
 # the pages name every member a file may have
 for key in $(grep -oE '"(unknown|retire_by_date|defaults|providers|geographies|models|remove|resources)"' "$SOURCE/mock/model/models.c" | tr -d '"' | sort -u) \
   $(sed -nE 's/^ *FLAG_AT\(([a-z_]+)\).*/\1/p; s/^ *\{"([a-z_]+)", (TEXT|NUMBER|WORDS|LIFE).*/\1/p' "$SOURCE/mock/model/models.c"); do

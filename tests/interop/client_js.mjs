@@ -364,10 +364,23 @@ const sweepOf = (row) => {
   return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => [{ ...fault, [parameter]: from + i * step }]);
 };
 
+// The calls that come before the row's own, by the same SDK; each must be answered.
+async function prepare(row, adminUrl, url) {
+  for (const step of row.before ?? []) {
+    const earlier = { name: row.name, input: {}, ...step };
+    const client = makeClient(earlier, url);
+    const got = await call(earlier, client);
+    client.destroy();
+    if (got.result !== "answer") throw new Error(`before: ${step.operation}: ${JSON.stringify(got)}`);
+  }
+  if (row.clock) await admin(adminUrl, "/clock", row.clock);
+}
+
 async function attempt(row, faults) {
   const where = (row.on ?? "lenient").toUpperCase();
   const adminUrl = env[`${where}_ADMIN`];
   await admin(adminUrl, "/reset", {});
+  await prepare(row, adminUrl, env[where]);
   const since = (await admin(adminUrl, "/journal")).next;
   await admin(adminUrl, "/script", { replies: script(row), ...(row.canaries ? { canaries: row.canaries } : {}) });
   if (faults) await admin(adminUrl, "/faults", { faults });

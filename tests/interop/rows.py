@@ -334,10 +334,21 @@ def sweep_of(row):
     return [[{**fault, parameter: n}] for n in range(first, last + 1, step)]
 
 
+def prepare(row, base, url, call):
+    """The calls that come before the row's own, by the same client; each must be answered."""
+    for step in row.get("before", []):
+        got = call({"name": row["name"], "input": {}, **step}, url)
+        if got["result"] != "answer":
+            raise RuntimeError(f"before: {step['operation']}: {json.dumps(got, default=str)}")
+    if "clock" in row:
+        admin(base, "/clock", row["clock"])
+
+
 def attempt(row, faults, call):
     where = row.get("on", "lenient").upper()
     base = os.environ[where + "_ADMIN"]
     admin(base, "/reset", {})
+    prepare(row, base, os.environ[where], call)
     since = admin(base, "/journal")["next"]
     canaries = {"canaries": row["canaries"]} if "canaries" in row else {}
     admin(base, "/script", {"replies": script(row), **canaries})

@@ -141,6 +141,33 @@ static const struct step steps[] = {
     {"DeleteModelInvocationLoggingConfiguration", "DELETE", "/logging/modelinvocations", "", 200, NULL, NULL},
     {"GetModelInvocationLoggingConfiguration", "GET", "/logging/modelinvocations", "", 200,
      "/loggingConfig/s3Config/bucketName", ""},
+    {"CreateProvisionedModelThroughput", "POST", "/provisioned-model-throughput",
+     "{\"provisionedModelName\":\"mine\",\"modelId\":\"" HAIKU_ARN "\",\"modelUnits\":1}", 201, NULL, NULL},
+    {"UpdateProvisionedModelThroughput", "PATCH", "/provisioned-model-throughput/support-tone-reserved",
+     "{\"desiredProvisionedModelName\":\"renamed\"}", 200, NULL, NULL},
+    {"GetProvisionedModelThroughput", "GET", "/provisioned-model-throughput/renamed", "", 200, "/status", "InService"},
+    {"DeleteProvisionedModelThroughput", "DELETE", "/provisioned-model-throughput/renamed", "", 200, NULL, NULL},
+    {"CreateCustomModel", "POST", "/custom-models/create-custom-model",
+     "{\"modelName\":\"mine\",\"modelSourceConfig\":{\"s3DataSource\":{\"s3Uri\":\"s3://weights/mine/\"}}}", 202, NULL,
+     NULL},
+    {"DeleteCustomModel", "DELETE", "/custom-models/router-small", "", 200, NULL, NULL},
+    {"GetCustomModel", "GET", "/custom-models/router-small", "", 404, NULL, NULL},
+    {"CreateCustomModelDeployment", "POST", "/model-customization/custom-model-deployments",
+     "{\"modelDeploymentName\":\"mine\",\"modelArn\":\"" ARN("custom-model", "amazon.nova-micro-v1/abcdef012345") "\"}",
+     202, NULL, NULL},
+    {"UpdateCustomModelDeployment", "PATCH", "/model-customization/custom-model-deployments/support-tone-live",
+     "{\"modelArn\":\"" ARN("custom-model", "amazon.nova-micro-v1/abcdef012345") "\"}", 202, NULL, NULL},
+    {"DeleteCustomModelDeployment", "DELETE", "/model-customization/custom-model-deployments/support-tone-live", "",
+     200, NULL, NULL},
+    {"CreateModelImportJob", "POST", "/model-import-jobs",
+     "{\"jobName\":\"mine\",\"importedModelName\":\"mine\",\"roleArn\":\"arn:aws:iam::" ACCOUNT ":role/import\","
+     "\"modelDataSource\":{\"s3DataSource\":{\"s3Uri\":\"s3://weights/mine/\"}}}",
+     201, NULL, NULL},
+    {"ListModelImportJobs", "GET", "/model-import-jobs?statusEquals=InProgress", "", 200,
+     "/modelImportJobSummaries/0/jobName", "mine"},
+    {"GetModelImportJob", "GET", "/model-import-jobs/import-our-llama", "", 200, "/status", "Completed"},
+    {"DeleteImportedModel", "DELETE", "/imported-models/our-llama", "", 200, NULL, NULL},
+    {"GetImportedModel", "GET", "/imported-models/our-llama", "", 404, NULL, NULL},
 };
 
 struct arns {
@@ -227,7 +254,7 @@ static void every_operation_is_served_and_tested(void)
         CLAIM(operation_find(o->name) != NULL, "%s is not served", o->name);
         CLAIM(is_tested(o->name), "%s has no test", o->name);
     }
-    CU_ASSERT(served >= 31);
+    CU_ASSERT(served >= 43);
     api_free(api);
 }
 

@@ -122,6 +122,7 @@ static const char *const words[] = {
     "arn:aws:logs:us-east-1:123456789012:log-group:a",
     "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012",
     "arn:aws:sagemaker:us-east-1:123456789012:endpoint/abc",
+    "arn:aws:sagemaker:us-east-1:123456789012:model-package/abc",
     "12345678-1234-1234-1234-123456789012",
     "123456",
     "arn:aws:aoss:us-east-1:123456789012:collection/abcdefghijklmnopqrst",
