@@ -94,36 +94,32 @@ static const struct operation_row table[] = {
     {"InvokeGuardrailChecks", guardrail_checks_answer, NULL},
 };
 
+static const size_t table_count = COUNT_OF(table);
+
+/* All that a path can lead to; STS and the compatible endpoints find theirs themselves. */
+static const struct {
+    const struct operation_row *rows;
+    const size_t *count;
+} tables[] = {{table, &table_count},
+              {mock_control_rows, &mock_control_count},
+              {mock_async_rows, &mock_async_count},
+              {mock_agent_rows, &mock_agent_count}};
+
 const struct operation_row *operation_find(const char *name)
 {
-    for (size_t i = 0; i < COUNT_OF(table); i++)
-        if (strcmp(table[i].name, name) == 0)
-            return &table[i];
-    for (size_t i = 0; i < mock_control_count; i++)
-        if (strcmp(mock_control_rows[i].name, name) == 0)
-            return &mock_control_rows[i];
-    for (size_t i = 0; i < mock_async_count; i++)
-        if (strcmp(mock_async_rows[i].name, name) == 0)
-            return &mock_async_rows[i];
-    for (size_t i = 0; i < mock_agent_count; i++)
-        if (strcmp(mock_agent_rows[i].name, name) == 0)
-            return &mock_agent_rows[i];
+    for (size_t t = 0; t < COUNT_OF(tables); t++)
+        for (size_t i = 0; i < *tables[t].count; i++)
+            if (strcmp(tables[t].rows[i].name, name) == 0)
+                return &tables[t].rows[i];
     return NULL;
 }
 
 static size_t name_operations(const char *names[NAMES_MAX])
 {
-    const struct {
-        const struct operation_row *rows;
-        size_t count;
-    } tables[] = {{table, COUNT_OF(table)},
-                  {mock_control_rows, mock_control_count},
-                  {mock_async_rows, mock_async_count},
-                  {mock_agent_rows, mock_agent_count}};
     const char *(*const lists[])(size_t) = {sts_operation_name, compat_operation_name};
     size_t n = 0;
     for (size_t t = 0; t < COUNT_OF(tables); t++)
-        for (size_t i = 0; i < tables[t].count && n < NAMES_MAX; i++)
+        for (size_t i = 0; i < *tables[t].count && n < NAMES_MAX; i++)
             names[n++] = tables[t].rows[i].name;
     for (size_t t = 0; t < COUNT_OF(lists); t++)
         for (size_t i = 0; lists[t](i) != NULL && n < NAMES_MAX; i++)
