@@ -245,15 +245,20 @@ static cJSON *look(const struct visit *v, bool (*change)(struct kept *k, int64_t
 {
     struct responses *all = v->mock->responses;
     int64_t now = clock_ms(&v->mock->clock);
-    cJSON *out = NULL;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+    struct kept seen = {0};
     (void)pthread_mutex_lock(&all->lock);
     struct kept *k = find(v, compat_wildcard(v));
     if (k != NULL) {
         *may = change == NULL || change(k, now);
-        out = tell(k, now);
+        buf_add(&text, buf_span(&k->response));
+        seen = *k;
     }
     (void)pthread_mutex_unlock(&all->lock);
-    return out;
+    if (k == NULL)
+        return NULL;
+    seen.response = text; /* which is parsed without the lock, as it may be long */
+    return tell(&seen, now);
 }
 
 struct plan *responses_get(struct visit *v, const cJSON *reply)

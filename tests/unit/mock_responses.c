@@ -185,6 +185,29 @@ static void the_oldest_makes_room(void)
     CU_ASSERT_EQUAL(there.status, 200);
 }
 
+/* Long ones make room before there are a thousand. */
+static void the_oldest_of_long_ones_make_room_too(void)
+{
+    enum { LONG = 3 << 20 }; /* it stands in the conversation that is kept */
+    struct mock_config config = {.seed = 1, .validation = MOCK_VALIDATION_LENIENT};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+    struct reply kept[RESPONSES_BYTES / LONG + 1];
+    for (size_t i = 0; i < COUNT_OF(kept); i++) {
+        buf_reset(&body);
+        buf_addf(&body, "{" OSS ",\"max_output_tokens\":1,\"input\":\"%zu", i);
+        for (size_t n = 0; n < LONG; n += 8)
+            buf_adds(&body, " long, i");
+        buf_adds(&body, "\"}");
+        kept[i] = create(m, buf_text(&body));
+    }
+    for (size_t i = 0; i < COUNT_OF(kept); i++) {
+        CLEANUP(reply_release) struct reply r = of(m, "GET", &kept[i], "");
+        CLAIM(r.status == (i == 0 ? 404 : 200), "%zu of %zu: %d", i, COUNT_OF(kept), r.status);
+        reply_release(&kept[i]);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -195,6 +218,7 @@ int main(void)
         {"what is not to be kept is not", what_is_not_to_be_kept_is_not},
         {"sessions do not see one another", sessions_do_not_see_one_another},
         {"the oldest makes room", the_oldest_makes_room},
+        {"the oldest of long ones make room, too", the_oldest_of_long_ones_make_room_too},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_responses", tests);
