@@ -104,6 +104,17 @@ bool span_split(struct span a, char c, struct span *head, struct span *rest)
     return true;
 }
 
+bool span_in_words(struct span word, const char *words, char apart)
+{
+    struct span rest = span_of(words), one;
+    for (bool more = true; more;) {
+        more = span_split(rest, apart, &one, &rest);
+        if (one.n > 0 && span_equal(one, word))
+            return true;
+    }
+    return false;
+}
+
 const char *span_find(struct span haystack, const char *needle)
 {
     return haystack.n == 0 ? NULL : memmem(haystack.p, haystack.n, needle, strlen(needle));

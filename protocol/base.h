@@ -81,6 +81,8 @@ static inline struct span span_cut(struct span a, size_t from, size_t n)
 struct span span_trim(struct span a); /* spaces and tabs off both ends */
 /* The bytes before the first `c` go to *head, those after it become *rest; false, and *head all, when there is none. */
 bool span_split(struct span a, char c, struct span *head, struct span *rest);
+/* Is it one of these words, which stand apart by that character? The empty word never is. */
+bool span_in_words(struct span word, const char *words, char apart);
 const char *span_find(struct span haystack, const char *needle); /* NULL: not there */
 /* Malloc'ed, NUL-terminated copy; NULL when out of memory. The caller frees. */
 char *span_dup(struct span a);

@@ -15,6 +15,7 @@
 #include "mock/time/pace.h"
 #include "protocol/eventstream.h"
 #include "protocol/token.h"
+#include "protocol/utf8.h"
 
 #define PARTS_MAX    3   /* documents an answer is made of */
 #define SENTENCE_MAX 400 /* bytes of one that are said */
@@ -160,20 +161,12 @@ static struct plan *find_words(struct visit *v, const cJSON *reply, struct said 
 
 /* ---- how it is told ---- */
 
-static size_t characters(const char *text)
-{
-    size_t n = 0;
-    for (; *text != '\0'; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
-
 /* generatedResponsePart and retrievedReferences of the i-th part. */
 static cJSON *citation(const struct said *s, size_t i)
 {
-    size_t start = 0, n = characters(s->parts[i].text);
+    size_t start = 0, n = utf8_count(span_of(s->parts[i].text));
     for (size_t k = 0; k < i; k++)
-        start += characters(s->parts[k].text) + 1;
+        start += utf8_count(span_of(s->parts[k].text)) + 1;
     cJSON *out = cJSON_CreateObject(), *part = cJSON_CreateObject(), *text = cJSON_CreateObject();
     cJSON *span = cJSON_CreateObject();
     (void)json_set_int(span, "end", (int64_t)(start + (n > 0 ? n - 1 : 0)));

@@ -82,17 +82,6 @@ static void wrong_value(struct walk *w, const char *param, const char *got, cons
     fail(w, param, "invalid_value", "Invalid value: '%.100s'. Supported values are: %s.", got, buf_text(&list));
 }
 
-static bool in_words(const char *words, const char *text)
-{
-    struct span rest = span_of(words), word;
-    while (rest.n > 0) {
-        (void)span_split(rest, ' ', &word, &rest);
-        if (span_is(word, text))
-            return true;
-    }
-    return false;
-}
-
 /* ---- members ---- */
 
 enum kind { STRING = 1, NUMBER = 2, INTEGER = 4, BOOLEAN = 8, LIST = 16, OBJECT = 32 };
@@ -158,7 +147,7 @@ static void check_member(struct walk *w, const struct member *m, const cJSON *va
         wrong_type(w, param, kinds[i].name, value);
     } else if (cJSON_IsNumber(value) && (m->least != 0 || m->most != 0)) {
         check_range(w, m, param, value->valuedouble);
-    } else if (cJSON_IsString(value) && m->words != NULL && !in_words(m->words, value->valuestring)) {
+    } else if (cJSON_IsString(value) && m->words != NULL && !span_in_words(span_of(value->valuestring), m->words, ' ')) {
         wrong_value(w, param, value->valuestring, m->words);
     }
 }
@@ -363,7 +352,8 @@ static void check_strangers(struct walk *w, const cJSON *body)
     const cJSON *item;
     cJSON_ArrayForEach(item, body)
     {
-        if (!in_words(more, item->string) && !in_words(known, item->string))
+        struct span name = span_of(item->string);
+        if (!span_in_words(name, more, ' ') && !span_in_words(name, known, ' '))
             fail(w, item->string, NULL, "%.200s: Extra inputs are not permitted", item->string);
     }
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "mock/native/native_image.h"
+#include "protocol/utf8.h"
 
 /* ---- saying it ---- */
 
@@ -23,14 +24,6 @@ void schema_broken(struct schema_check *c, const char *params, const char *at, c
     va_end(args);
     buf_addf(&c->first, "#%s%s%s%s: %s", params != NULL ? "/" : "", params != NULL ? params : "",
              at[0] != '\0' ? "/" : "", at, text);
-}
-
-static size_t characters(const char *text)
-{
-    size_t n = 0;
-    for (; *text != '\0'; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
 }
 
 static const char *schema_type(const cJSON *v)
@@ -54,17 +47,6 @@ static bool is_colour(const cJSON *v)
     return cJSON_IsString(v) && image_colour(v->valuestring, rgb);
 }
 
-static bool is_among(const char *word, const char *words)
-{
-    struct span rest = span_of(words), one;
-    for (bool more = true; more;) {
-        more = span_split(rest, '|', &one, &rest);
-        if (span_is(one, word))
-            return true;
-    }
-    return false;
-}
-
 /* ---- looking ---- */
 
 static void check_number(struct schema_check *c, const char *params, const struct schema_member *m, const cJSON *v)
@@ -82,7 +64,7 @@ static void check_number(struct schema_check *c, const char *params, const struc
 
 static void check_text(struct schema_check *c, const char *params, const struct schema_member *m, const cJSON *v)
 {
-    size_t n = cJSON_IsString(v) ? characters(v->valuestring) : 0;
+    size_t n = cJSON_IsString(v) ? utf8_count(span_of(v->valuestring)) : 0;
     if (!cJSON_IsString(v))
         schema_broken(c, params, m->at, "expected type: String, found: %s", schema_type(v));
     else if (n < (size_t)m->min)
@@ -126,7 +108,7 @@ static void check_member(struct schema_check *c, const char *params, const struc
         check_text(c, params, m, v);
         break;
     case SCHEMA_CHOICE:
-        if (!cJSON_IsString(v) || !is_among(v->valuestring, m->words))
+        if (!cJSON_IsString(v) || !span_in_words(span_of(v->valuestring), m->words, '|'))
             schema_broken(c, params, m->at, "%.64s is not a valid enum value",
                           cJSON_IsString(v) ? v->valuestring : "it");
         break;

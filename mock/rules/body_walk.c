@@ -8,13 +8,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "protocol/utf8.h"
+
 #define NAME_MAX_CLAUDE  128
 #define NAME_MAX_BEDROCK 64
 #define NAME_CHARS       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 /* ---- where we are, and saying it ---- */
 
-size_t body_enter(struct body_check *c, const char *member)
+/* Step into a member, and back to where we were: what enter() returned. */
+static size_t enter(struct body_check *c, const char *member)
 {
     size_t before = c->path_len, n = strlen(member);
     bool parted = c->voice == BODY_BEDROCK || before > 0;
@@ -28,7 +31,7 @@ size_t body_enter(struct body_check *c, const char *member)
     return before;
 }
 
-void body_leave(struct body_check *c, size_t before)
+static void leave(struct body_check *c, size_t before)
 {
     c->path_len = before;
     c->path[before] = '\0';
@@ -38,10 +41,13 @@ static size_t enter_item(struct body_check *c, size_t i)
 {
     char text[24];
     (void)snprintf(text, sizeof text, "%zu", i);
-    return body_enter(c, text);
+    return enter(c, text);
 }
 
-void body_broken(struct body_check *c, const char *format, ...)
+static void broken(struct body_check *c, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* One violation more, where the walk is. */
+static void broken(struct body_check *c, const char *format, ...)
 {
     if (c->said.count++ > 0)
         return;
@@ -110,23 +116,12 @@ static void wrong_kind(struct body_check *c, unsigned wanted, const cJSON *v)
         buf_adds(&names, c->voice == BODY_CLAUDE ? kinds[i].claude : kinds[i].bedrock);
     }
     if (c->voice == BODY_CLAUDE)
-        body_broken(c, "Input should be a valid %s", buf_text(&names));
+        broken(c, "Input should be a valid %s", buf_text(&names));
     else if (n > 1)
-        body_broken(c, "no subschema matched out of the total %zu subschemas", n);
+        broken(c, "no subschema matched out of the total %zu subschemas", n);
     else
-        body_broken(c, "expected type: %s, found: %s", buf_text(&names),
-                    cJSON_IsNumber(v) && (kinds_of(v) & BODY_WHOLE) == 0 ? "Double" : found);
-}
-
-static bool is_among(const char *words, const char *word)
-{
-    struct span rest = span_of(words), one;
-    for (bool more = true; more;) {
-        more = span_split(rest, '|', &one, &rest);
-        if (span_is(one, word))
-            return true;
-    }
-    return false;
+        broken(c, "expected type: %s, found: %s", buf_text(&names),
+               cJSON_IsNumber(v) && (kinds_of(v) & BODY_WHOLE) == 0 ? "Double" : found);
 }
 
 /* 'user', 'assistant' or 'system' */
@@ -142,15 +137,15 @@ static void list_words(const char *words, const char *last_but_one, struct buf *
 
 static void check_word(struct body_check *c, const char *words, const char *word)
 {
-    if (words == NULL || is_among(words, word))
+    if (words == NULL || span_in_words(span_of(word), words, '|'))
         return;
     CLEANUP(buf_release) struct buf list = BUF_INIT(1024);
     if (c->voice == BODY_BEDROCK) {
-        body_broken(c, "%.64s is not a valid enum value", word);
+        broken(c, "%.64s is not a valid enum value", word);
         return;
     }
     list_words(words, " or ", &list);
-    body_broken(c, "Input should be %s", buf_text(&list));
+    broken(c, "Input should be %s", buf_text(&list));
 }
 
 static void check_number(struct body_check *c, const struct body_row *r, const cJSON *v)
@@ -163,17 +158,9 @@ static void check_number(struct body_check *c, const struct body_row *r, const c
         return;
     bool low = v->valuedouble<r->least, high = v->valuedouble> r->most;
     if ((low || high) && c->voice == BODY_CLAUDE)
-        body_broken(c, "Input should be %s than or equal to %.15g", low ? "greater" : "less", low ? r->least : r->most);
+        broken(c, "Input should be %s than or equal to %.15g", low ? "greater" : "less", low ? r->least : r->most);
     else if (low || high)
-        body_broken(c, "%s is not %s or equal to %.15g", text, low ? "greater" : "less", low ? r->least : r->most);
-}
-
-static size_t characters(const char *text)
-{
-    size_t n = 0;
-    for (; *text != '\0'; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
+        broken(c, "%s is not %s or equal to %.15g", text, low ? "greater" : "less", low ? r->least : r->most);
 }
 
 static void check_text(struct body_check *c, const struct body_row *r, const char *text)
@@ -181,24 +168,24 @@ static void check_text(struct body_check *c, const struct body_row *r, const cha
     size_t n = strlen(text), most = c->voice == BODY_CLAUDE ? NAME_MAX_CLAUDE : NAME_MAX_BEDROCK;
     if ((r->kinds & BODY_NAME) != 0 && (n == 0 || n > most || strspn(text, NAME_CHARS) != n)) {
         if (c->voice == BODY_CLAUDE)
-            body_broken(c, "String should match pattern '^[a-zA-Z0-9_-]{1,%zu}$'", most);
+            broken(c, "String should match pattern '^[a-zA-Z0-9_-]{1,%zu}$'", most);
         else
-            body_broken(c, "string [%.64s] does not match pattern ^[a-zA-Z0-9_-]{1,%zu}$", text, most);
+            broken(c, "string [%.64s] does not match pattern ^[a-zA-Z0-9_-]{1,%zu}$", text, most);
     }
     check_word(c, r->words, text);
     if (r->kinds != BODY_TEXT || r->most == 0)
         return;
-    n = characters(text);
+    n = utf8_count(span_of(text));
     if ((double)n < r->least)
-        body_broken(c,
-                    c->voice == BODY_CLAUDE ? "String should have at least %.0f character"
-                                            : "expected minLength: %.0f, actual: %zu",
-                    r->least, n);
+        broken(c,
+               c->voice == BODY_CLAUDE ? "String should have at least %.0f character"
+                                       : "expected minLength: %.0f, actual: %zu",
+               r->least, n);
     else if ((double)n > r->most)
-        body_broken(c,
-                    c->voice == BODY_CLAUDE ? "String should have at most %.0f characters"
-                                            : "expected maxLength: %.0f, actual: %zu",
-                    r->most, n);
+        broken(c,
+               c->voice == BODY_CLAUDE ? "String should have at most %.0f characters"
+                                       : "expected maxLength: %.0f, actual: %zu",
+               r->most, n);
 }
 
 /* ---- lists and objects ---- */
@@ -211,13 +198,13 @@ static void check_count(struct body_check *c, const struct body_row *r, size_t n
     if (r->most == 0 || (!few && (double)n <= r->most))
         return;
     if (claude && few && r->words != NULL && r->of != NULL)
-        body_broken(c, "%s", r->words);
+        broken(c, "%s", r->words);
     else if (claude)
-        body_broken(c, "List should have at %s %.0f item%s after validation, not %zu", few ? "least" : "most",
-                    few ? r->least : r->most, (few ? r->least : r->most) > 1 ? "s" : "", n);
+        broken(c, "List should have at %s %.0f item%s after validation, not %zu", few ? "least" : "most",
+               few ? r->least : r->most, (few ? r->least : r->most) > 1 ? "s" : "", n);
     else
-        body_broken(c, "expected %s item count: %.0f, found: %zu", few ? "minimum" : "maximum",
-                    few ? r->least : r->most, n);
+        broken(c, "expected %s item count: %.0f, found: %zu", few ? "minimum" : "maximum",
+               few ? r->least : r->most, n);
 }
 
 static void walk_list(struct body_check *c, const struct body_row *r, const cJSON *list)
@@ -236,7 +223,7 @@ static void walk_list(struct body_check *c, const struct body_row *r, const cJSO
             wrong_kind(c, BODY_OBJECT, item);
         else if (r->of != NULL)
             walk_shape(c, r->of, item);
-        body_leave(c, before);
+        leave(c, before);
     }
 }
 
@@ -257,12 +244,12 @@ static void walk_value(struct body_check *c, const struct body_row *r, const cJS
 static void lacks(struct body_check *c, const char *name)
 {
     if (c->voice == BODY_BEDROCK) {
-        body_broken(c, "required key [%.64s] not found", name);
+        broken(c, "required key [%.64s] not found", name);
         return;
     }
-    size_t before = body_enter(c, name);
-    body_broken(c, "Field required");
-    body_leave(c, before);
+    size_t before = enter(c, name);
+    broken(c, "Field required");
+    leave(c, before);
 }
 
 static const struct body_row *find_row(const struct body_shape *s, const char *name)
@@ -281,12 +268,12 @@ static void check_strangers(struct body_check *c, const struct body_shape *s, co
         if (find_row(s, item->string) != NULL || strncmp(item->string, "amazon-bedrock-", 15) == 0)
             continue;
         if (c->voice == BODY_BEDROCK) {
-            body_broken(c, "extraneous key [%.64s] is not permitted", item->string);
+            broken(c, "extraneous key [%.64s] is not permitted", item->string);
             continue;
         }
-        size_t before = body_enter(c, item->string);
-        body_broken(c, "Extra inputs are not permitted");
-        body_leave(c, before);
+        size_t before = enter(c, item->string);
+        broken(c, "Extra inputs are not permitted");
+        leave(c, before);
     }
 }
 
@@ -297,19 +284,19 @@ static void walk_tagged(struct body_check *c, const struct body_shape *s, const 
     if (tag == NULL) {
         lacks(c, s->tag);
     } else if (r == NULL && c->voice == BODY_BEDROCK) {
-        size_t before = body_enter(c, s->tag);
-        body_broken(c, "%.64s is not a valid enum value", cJSON_IsString(tag) ? tag->valuestring : "it");
-        body_leave(c, before);
+        size_t before = enter(c, s->tag);
+        broken(c, "%.64s is not a valid enum value", cJSON_IsString(tag) ? tag->valuestring : "it");
+        leave(c, before);
     } else if (r == NULL) {
         CLEANUP(buf_release) struct buf list = BUF_INIT(1024);
         for (size_t i = 0; i < s->count; i++)
             buf_addf(&list, "%s'%s'", i == 0 ? "" : ", ", s->rows[i].name);
-        body_broken(c, "Input tag '%.64s' found using '%s' does not match any of the expected tags: %s",
-                    cJSON_IsString(tag) ? tag->valuestring : "", s->tag, buf_text(&list));
+        broken(c, "Input tag '%.64s' found using '%s' does not match any of the expected tags: %s",
+               cJSON_IsString(tag) ? tag->valuestring : "", s->tag, buf_text(&list));
     } else if (r->of != NULL) {
-        size_t before = c->voice == BODY_CLAUDE ? body_enter(c, r->name) : c->path_len;
+        size_t before = c->voice == BODY_CLAUDE ? enter(c, r->name) : c->path_len;
         walk_shape(c, r->of, object);
-        body_leave(c, before);
+        leave(c, before);
     }
 }
 
@@ -349,12 +336,12 @@ static void walk_shape(struct body_check *c, const struct body_shape *s, const c
             continue;
         }
         there++;
-        size_t before = body_enter(c, r->name);
+        size_t before = enter(c, r->name);
         walk_value(c, r, v);
-        body_leave(c, before);
+        leave(c, before);
     }
     if (s->form == BODY_UNION && there != 1 && c->said.count == 0)
-        body_broken(c, "%zu subschemas matched instead of one", there);
+        broken(c, "%zu subschemas matched instead of one", there);
 }
 
 void body_walk(struct body_check *c, const struct body_shape *shape, const cJSON *body)

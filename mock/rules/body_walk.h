@@ -75,11 +75,6 @@ struct body_check {
 
 /* `body` must be an object. */
 void body_walk(struct body_check *c, const struct body_shape *shape, const cJSON *body);
-/* One violation more, where the walk is; before and after a walk that is the whole body. */
-void body_broken(struct body_check *c, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Step into a member, and back to where we were: what body_enter returned. */
-size_t body_enter(struct body_check *c, const char *member);
-void body_leave(struct body_check *c, size_t before);
 /* The whole sentence; false: nothing is wrong. */
 bool body_say(const struct body_check *c, struct buf *out);
 void body_check_release(struct body_check *c);
