@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 
+#include "net/tls.h"
 #include "protocol/file.h"
 
 #define OUR_KEY    "AKIDOURSANDNOTHEIRS0"
@@ -13,11 +14,25 @@
 
 static const struct mock_key our_key = {OUR_KEY, OUR_SECRET, OUR_TOKEN, NULL};
 
+/* Who of a scene speaks TLS; all with one certificate. */
+struct over {
+    bool endpoint, recorder;
+};
+
+static const struct over cleartext = {false, false}, endpoint_tls = {true, false};
+
 struct scene {
     struct mock *endpoint, *recorder;
-    char url[64], directory[64];
-    char file[300]; /* what was kept last */
+    struct over over;
+    struct tls *tls;
+    char url[64], folder[160], ca_file[192], directory[192]; /* the latter two in the first */
+    char file[400];                                          /* what was kept last */
 };
+
+static const char *trusted(const struct scene *s, bool tls)
+{
+    return tls ? s->ca_file : NULL;
+}
 
 static size_t kept_files(struct scene *s)
 {
@@ -41,31 +56,54 @@ static void scene_end(struct scene *s)
     while (kept_files(s) > 0)
         (void)unlink(s->file);
     (void)rmdir(s->directory);
+    (void)unlink(s->ca_file);
+    (void)rmdir(s->folder);
+    tls_free(s->tls);
 }
 
 static struct mock_config recording(const struct scene *s)
 {
     return (struct mock_config){.auth = MOCK_AUTH_STRICT,
                                 .log = keep_log,
+                                .tls = s->over.recorder ? s->tls : NULL,
                                 .record = {.url = s->url,
+                                           .ca_file = trusted(s, s->over.endpoint),
                                            .directory = s->directory,
                                            .access_key = OUR_KEY,
                                            .secret = OUR_SECRET,
                                            .session_token = OUR_TOKEN}};
 }
 
-static void scene_begin(struct scene *s, const char *reply)
+static void make_identity(struct scene *s)
 {
-    struct mock_config endpoint = {.keys = &our_key, .key_count = 1, .auth = MOCK_AUTH_STRICT};
-    *s = (struct scene){.endpoint = rig_start(&endpoint)};
-    (void)snprintf(s->url, sizeof s->url, "http://127.0.0.1:%u", mock_port(s->endpoint));
-    (void)snprintf(s->directory, sizeof s->directory, "mohs-bidi-XXXXXX");
-    if (mkdtemp(s->directory) == NULL)
+    CLEANUP(buf_release) struct buf pem = BUF_INIT(BUF_ANY);
+    CU_ASSERT_EQUAL_FATAL(tls_new_self_signed(NULL, &s->tls, &pem, NULL), OK);
+    FILE *f = fopen(s->ca_file, "wb");
+    if (f == NULL || fwrite(pem.data, 1, pem.len, f) != pem.len || fclose(f) != 0)
         abort();
+}
+
+static void scene_begin_over(struct scene *s, const char *reply, struct over over)
+{
+    *s = (struct scene){.over = over};
+    unit_folder("bidi", s->folder, sizeof s->folder);
+    (void)snprintf(s->ca_file, sizeof s->ca_file, "%s/ca.pem", s->folder);
+    (void)snprintf(s->directory, sizeof s->directory, "%s/kept", s->folder);
+    if (over.endpoint || over.recorder)
+        make_identity(s);
+    struct mock_config endpoint = {
+        .keys = &our_key, .key_count = 1, .auth = MOCK_AUTH_STRICT, .tls = over.endpoint ? s->tls : NULL};
+    s->endpoint = rig_start(&endpoint);
+    (void)snprintf(s->url, sizeof s->url, "%s://127.0.0.1:%u", over.endpoint ? "https" : "http", mock_port(s->endpoint));
     struct mock_config config = recording(s);
     s->recorder = rig_start(&config);
     if (reply != NULL)
         script(s->endpoint, reply);
+}
+
+static void scene_begin(struct scene *s, const char *reply)
+{
+    scene_begin_over(s, reply, cleartext);
 }
 
 static struct mock *replaying(const struct scene *s, const char *speed)
@@ -118,9 +156,9 @@ static void shape(struct talk *t, struct buf *out)
 }
 
 /* Two turns of text, each answered before the next is said. `leave_open`: the client does not end its half. */
-static struct talk *converse(struct mock *m, const char *prompt, bool leave_open)
+static struct talk *converse(struct mock *m, const char *prompt, bool leave_open, const char *ca_file)
 {
-    struct talk *t = talk_new(m, NULL);
+    struct talk *t = talk_new(m, &(struct manner){.ca_file = ca_file});
     tell(t, SESSION_START);
     tell_about(t, PROMPT, prompt);
     for (size_t turn = 1; turn <= 2; turn++) {
@@ -159,17 +197,20 @@ static void replace_all(struct buf *text, const char *from, const char *to)
     buf_add(text, buf_span(&out));
 }
 
+/* Over cleartext and TLS, on either side: what goes on, is kept and replays is the same. */
 static void what_was_said_goes_on_signed_anew_and_replays(void)
 {
-    for (int leave_open = 0; leave_open < 2; leave_open++) {
+    for (int i = 0; i < 8; i++) {
+        bool leave_open = i & 1;
         CLEANUP(scene_end) struct scene s;
-        scene_begin(&s, NULL);
+        scene_begin_over(&s, NULL, (struct over){.endpoint = i & 2, .recorder = i & 4});
         CLEANUP(buf_release) struct buf first = BUF_INIT(BUF_ANY);
-        struct talk *t = converse(s.recorder, "mine", leave_open);
+        struct talk *t = converse(s.recorder, "mine", leave_open, trusted(&s, s.over.recorder));
         shape(t, &first);
         talk_free(t);
         CLEANUP(json_free) cJSON *there = journal_entry(s.endpoint);
         CU_ASSERT_STRING_EQUAL(text_at(there, "/bidirectional/signatures/verdict"), "valid");
+        CU_ASSERT_STRING_EQUAL(text_at(there, "/http"), "2");
         CU_ASSERT(number_at(there, "/bidirectional/signatures/valid") >= 9);
         CU_ASSERT_STRING_EQUAL(text_at(there, "/bidirectional/input/3/body/content"), "good day");
         wait_for_files(&s, 1);
@@ -189,7 +230,7 @@ static void what_was_said_goes_on_signed_anew_and_replays(void)
 
         CLEANUP(rig_stop) struct mock *again = replaying(&s, "0");
         CLEANUP(buf_release) struct buf second = BUF_INIT(BUF_ANY);
-        t = converse(again, "yours", leave_open);
+        t = converse(again, "yours", leave_open, NULL);
         shape(t, &second);
         talk_free(t);
         replace_all(&first, "\"mine\"", "\"yours\"");
@@ -339,10 +380,10 @@ static void a_client_that_leaves_ends_the_stream_there(void)
 }
 
 /* It sends 13 MB and reads nothing: windows close from one end to the other, and nothing is lost when they open. */
-static void a_peer_that_does_not_read_slows_the_endpoint(void)
+static void do_not_read(struct over over)
 {
     CLEANUP(scene_end) struct scene s;
-    scene_begin(&s, NULL);
+    scene_begin_over(&s, NULL, over);
     struct talk *t = talk_new(s.recorder, &(struct manner){.manual = true});
     tell_opening(t);
     for (size_t i = 0; i < 16000; i++)
@@ -373,6 +414,63 @@ static void a_peer_that_does_not_read_slows_the_endpoint(void)
     talk_free(t);
 }
 
+static void a_peer_that_does_not_read_slows_the_endpoint(void)
+{
+    do_not_read(cleartext);
+    do_not_read(endpoint_tls);
+}
+
+/* The mock would take HTTP/2 from whoever begins with it; Bedrock goes by ALPN (RFC 7301 section 3.1), so its offer is
+ * looked for where it stands in the clear: in the first flight. */
+static void an_endpoint_is_offered_http2_and_nothing_else(void)
+{
+    static const unsigned char offer[] = {0, 16, 0, 5, 0, 3, 2, 'h', '2'};
+    CLEANUP(scene_end) struct scene s;
+    scene_begin_over(&s, NULL, endpoint_tls);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    CU_ASSERT_FATAL(bind(listener, (struct sockaddr *)&at, n) == 0 && listen(listener, 4) == 0 &&
+                    getsockname(listener, (struct sockaddr *)&at, &n) == 0);
+    (void)snprintf(s.url, sizeof s.url, "https://127.0.0.1:%u", ntohs(at.sin_port));
+    struct mock_config config = recording(&s);
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    struct talk *t = talk_new(m, NULL);
+    tell_opening(t);
+    struct pollfd comes = {.fd = listener, .events = POLLIN};
+    for (int i = 0; i < 300 && poll(&comes, 1, 0) == 0; i++)
+        CU_ASSERT(!talk_until(t, NULL, 0, 10));
+    CU_ASSERT_FATAL(poll(&comes, 1, 0) == 1);
+    unsigned char hello[4096];
+    int fd = accept(listener, NULL, NULL);
+    ssize_t got = recv(fd, hello, sizeof hello, 0);
+    CLAIM(got > 0 && memmem(hello, (size_t)got, offer, sizeof offer) != NULL, "no such offer in %zd bytes", got);
+    (void)close(fd);
+    (void)close(listener);
+    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT_EQUAL(t->status, 502);
+    talk_free(t);
+}
+
+/* A certificate that nobody vouches for: nothing is said to such an endpoint, and the client is told why. */
+static void an_endpoint_whose_certificate_is_not_trusted_hears_nothing(void)
+{
+    CLEANUP(scene_end) struct scene s;
+    scene_begin_over(&s, NULL, endpoint_tls);
+    struct mock_config config = recording(&s);
+    config.record.ca_file = NULL;
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    struct talk *t = talk_new(m, NULL);
+    tell_opening(t);
+    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CLAIM(t->status == 502 && strstr(buf_text(&t->body), "certificate") != NULL, "%d %s", t->status,
+          buf_text(&t->body));
+    talk_free(t);
+    CLEANUP(reply_release) struct reply r = admin(s.endpoint, "GET", "/journal", "");
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(json_item(r.json, "entries")), 0);
+    CU_ASSERT_EQUAL(kept_files(&s), 0);
+}
+
 static void sessions_of_a_run_are_a_sequence(void)
 {
     CLEANUP(scene_end) struct scene s;
@@ -381,7 +479,7 @@ static void sessions_of_a_run_are_a_sequence(void)
     CLEANUP(buf_release) struct buf first = BUF_INIT(BUF_ANY);
     CLEANUP(buf_release) struct buf again = BUF_INIT(BUF_ANY);
     for (int i = 0; i < 2; i++) {
-        struct talk *t = converse(s.recorder, "p", false);
+        struct talk *t = converse(s.recorder, "p", false, NULL);
         shape(t, &first);
         talk_free(t);
         wait_for_files(&s, 1);
@@ -390,7 +488,7 @@ static void sessions_of_a_run_are_a_sequence(void)
     }
     CLEANUP(rig_stop) struct mock *m = replaying(&s, "0");
     for (int i = 0; i < 2; i++) {
-        struct talk *t = converse(m, "p", false);
+        struct talk *t = converse(m, "p", false, NULL);
         shape(t, &again);
         talk_free(t);
     }
@@ -409,6 +507,8 @@ int main(void)
         {"a bearer key alone cannot sign frames", a_bearer_key_alone_cannot_sign_frames},
         {"a client that leaves ends the stream there", a_client_that_leaves_ends_the_stream_there},
         {"a peer that does not read slows the endpoint", a_peer_that_does_not_read_slows_the_endpoint},
+        {"an endpoint is offered HTTP/2 and nothing else", an_endpoint_is_offered_http2_and_nothing_else},
+        {"an endpoint whose certificate is not trusted hears nothing", an_endpoint_whose_certificate_is_not_trusted_hears_nothing},
         {"sessions of a run are a sequence", sessions_of_a_run_are_a_sequence},
         CU_TEST_INFO_NULL,
     };

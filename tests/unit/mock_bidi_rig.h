@@ -1,4 +1,4 @@
-/* mock_bidi_rig.h: a peer of InvokeModelWithBidirectionalStream over raw HTTP/2, for tests/unit/mock_bidi*.c. It signs
+/* mock_bidi_rig.h: a peer of InvokeModelWithBidirectionalStream over raw HTTP/2 or TLS, for tests/unit/mock_bidi*.c. It signs
  * each frame, sends the next one when it likes, and reads only inside talk_until(), so that it can be late, silent,
  * wrong or gone.
  */
@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@
 
 struct talk {
     int fd;
+    SSL_CTX *trust; /* NULL: cleartext */
+    SSL *ssl;
     nghttp2_session *session;
     int32_t id;
     int status;
@@ -41,7 +44,7 @@ static inline ssize_t on_send(nghttp2_session *session, const uint8_t *bytes, si
 {
     struct talk *t = ctx;
     (void)session, (void)flags;
-    ssize_t sent = send(t->fd, bytes, n, MSG_NOSIGNAL);
+    ssize_t sent = t->ssl ? SSL_write(t->ssl, bytes, (int)n) : send(t->fd, bytes, n, MSG_NOSIGNAL);
     return sent > 0 ? sent : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -111,7 +114,38 @@ struct manner {
     bool unsigned_, manual;   /* manual: windows open by hand only */
     const char *bearer, *secret; /* secret NULL: the right one */
     const cJSON *captured;       /* NULL; or the head of a recorded request, which is sent as it was */
+    const char *ca_file;         /* NULL: cleartext; else TLS, h2 by ALPN */
 };
+
+/* Shaken hands, or the test ends: the certificate must be for 127.0.0.1, and ALPN must choose h2. */
+static inline void talk_over_tls(struct talk *t, const char *ca_file)
+{
+    const unsigned char *chosen = NULL;
+    unsigned n = 0;
+    t->trust = SSL_CTX_new(TLS_client_method());
+    (void)SSL_CTX_clear_mode(t->trust, SSL_MODE_AUTO_RETRY); /* a ticket alone is not waited behind */
+    CU_ASSERT_EQUAL_FATAL(SSL_CTX_load_verify_locations(t->trust, ca_file, NULL), 1);
+    SSL_CTX_set_verify(t->trust, SSL_VERIFY_PEER, NULL);
+    t->ssl = SSL_new(t->trust);
+    (void)X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), "127.0.0.1");
+    (void)SSL_set_alpn_protos(t->ssl, (const unsigned char *)"\2h2", 3);
+    (void)SSL_set_fd(t->ssl, t->fd);
+    CU_ASSERT_EQUAL_FATAL(SSL_connect(t->ssl), 1);
+    SSL_get0_alpn_selected(t->ssl, &chosen, &n);
+    CU_ASSERT_FATAL(n == 2 && memcmp(chosen, "h2", 2) == 0);
+}
+
+/* What came within so long; 0: nothing, -1: it is over. */
+static inline ssize_t talk_recv(struct talk *t, unsigned char *to, size_t n, int ms)
+{
+    struct pollfd at = {.fd = t->fd, .events = POLLIN};
+    if (!(t->ssl && SSL_has_pending(t->ssl)) && poll(&at, 1, ms) <= 0)
+        return 0;
+    ssize_t got = t->ssl ? SSL_read(t->ssl, to, (int)n) : recv(t->fd, to, n, 0);
+    if (got > 0)
+        return got;
+    return t->ssl && SSL_get_error(t->ssl, (int)got) == SSL_ERROR_WANT_READ ? 0 : -1;
+}
 
 static inline void ask_signed(struct talk *t, uint16_t port, const struct manner *m)
 {
@@ -131,7 +165,8 @@ static inline void ask_signed(struct talk *t, uint16_t port, const struct manner
     CU_ASSERT_EQUAL_FATAL(sigv4_sign(t->sigv4, &r, &how, &s, NULL), OK);
     struct sigv4_scope scope = {span_of("20000101"), how.region, how.service};
     CU_ASSERT_EQUAL_FATAL(sigv4_chain_init(&t->chain, how.secret, &scope, span_of(s.signature)), OK);
-    nghttp2_nv fields[10] = {nv(":method", "POST"), nv(":path", path), nv(":scheme", "http"), nv(":authority", host)};
+    nghttp2_nv fields[10] = {nv(":method", "POST"), nv(":path", path), nv(":scheme", t->ssl ? "https" : "http"),
+                             nv(":authority", host)};
     size_t n = 4;
     if (!m->unsigned_ && !m->bearer) {
         fields[n++] = nv("x-amz-content-sha256", SIGV4_STREAMING_EVENTS);
@@ -167,6 +202,8 @@ static inline struct talk *talk_new(struct mock *m, const struct manner *manner)
     nghttp2_option *option = NULL;
     manner = manner ? manner : &usual;
     t->fd = dial_port(mock_port(m));
+    if (manner->ca_file)
+        talk_over_tls(t, manner->ca_file);
     t->sigv4 = sigv4_new();
     t->at_s = (int64_t)time(NULL);
     t->manual = manner->manual;
@@ -192,6 +229,8 @@ static inline struct talk *talk_new(struct mock *m, const struct manner *manner)
 
 static inline void talk_free(struct talk *t)
 {
+    SSL_free(t->ssl);
+    SSL_CTX_free(t->trust);
     close(t->fd);
     nghttp2_session_del(t->session);
     sigv4_chain_release(&t->chain);
@@ -216,12 +255,9 @@ static inline bool talk_until(struct talk *t, const char *name, size_t n, int ms
             return true;
         if (now_ns() >= until)
             return false;
-        struct pollfd at = {.fd = t->fd, .events = POLLIN};
-        if (poll(&at, 1, 5) <= 0)
-            continue;
         unsigned char part[65536];
-        ssize_t got = recv(t->fd, part, sizeof part, 0);
-        if (got <= 0 || nghttp2_session_mem_recv(t->session, part, (size_t)got) < 0)
+        ssize_t got = talk_recv(t, part, sizeof part, 5);
+        if (got < 0 || nghttp2_session_mem_recv(t->session, part, (size_t)got) < 0)
             return false;
     }
 }

@@ -11,22 +11,20 @@
 /* ---- a directory of fixtures ---- */
 
 struct folder {
-    char path[64];
+    char path[160];
 };
 
 static struct folder folder_new(void)
 {
     struct folder f;
-    (void)snprintf(f.path, sizeof f.path, "fixtures-test-XXXXXX");
-    if (mkdtemp(f.path) == NULL)
-        abort();
+    unit_folder("fixtures", f.path, sizeof f.path);
     return f;
 }
 
 static void folder_remove(struct folder *f)
 {
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", f->path);
+    char command[192];
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", f->path);
     if (system(command) != 0)
         abort();
 }
@@ -34,7 +32,7 @@ static void folder_remove(struct folder *f)
 /* Write beside and rename, as editors do. */
 static void put(const struct folder *f, const char *name, const char *text)
 {
-    char path[160], beside[192];
+    char path[256], beside[272];
     (void)snprintf(path, sizeof path, "%s/%s", f->path, name);
     (void)snprintf(beside, sizeof beside, "%s.new", path);
     FILE *out = fopen(beside, "wb");
@@ -544,7 +542,7 @@ static void a_watched_folder_is_loaded_again(void)
             (void)nanosleep(&(struct timespec){0, 25000000}, NULL);
         }
         wait_until_said(m, "changed");
-        char inner[128];
+        char inner[192];
         (void)snprintf(inner, sizeof inner, "%s/deep", f.path);
         if (mkdir(inner, 0700) != 0)
             abort();
@@ -577,7 +575,7 @@ static void a_folder_that_never_rests_is_read_all_the_same(void)
 {
     CLEANUP(folder_remove) struct folder f = folder_new();
     CLEANUP(rig_stop) struct mock *m = start_with(&f, "{\"reply\":{\"text\":\"old\"}}", (struct mock_config){.watch = true});
-    char file[160];
+    char file[192];
     (void)snprintf(file, sizeof file, "%s/run.log", f.path);
     struct noise noise = {.file = file};
     pthread_t threads[NOISY];

@@ -26,7 +26,7 @@ static const struct mock_key our_key = {OUR_KEY, OUR_SECRET, OUR_TOKEN, NULL};
 
 struct scene {
     struct mock *endpoint, *recorder;
-    char url[64], directory[64];
+    char url[64], directory[160];
 };
 
 static void remove_directory(const char *path)
@@ -63,9 +63,7 @@ static void scene_begin(struct scene *s, bool misses)
     struct mock_config endpoint = {.keys = &our_key, .key_count = 1, .auth = MOCK_AUTH_STRICT};
     *s = (struct scene){.endpoint = rig_start(&endpoint)};
     (void)snprintf(s->url, sizeof s->url, "http://127.0.0.1:%u", mock_port(s->endpoint));
-    (void)snprintf(s->directory, sizeof s->directory, "mohs-record-XXXXXX");
-    if (mkdtemp(s->directory) == NULL)
-        abort();
+    unit_folder("record", s->directory, sizeof s->directory);
     struct mock_config config = recording(s);
     config.record.misses = misses;
     s->recorder = rig_start(&config);
@@ -334,7 +332,7 @@ static void only_misses_go_on_when_so_asked(void)
     CLEANUP(scene_end) struct scene s;
     scene_begin(&s, false);
     mock_stop(s.recorder);
-    char path[128];
+    char path[192];
     (void)snprintf(path, sizeof path, "%s/hand.json", s.directory);
     FILE *f = fopen(path, "w");
     (void)fputs("{\"fixtures\":[{\"match\":{\"user\":\"written\"},\"reply\":{\"text\":\"by hand\"}}]}", f);
@@ -606,7 +604,7 @@ static void the_pace_is_kept_and_can_be_let_go(void)
     CLAIM(number_at(document, "/fixtures/0/reply/latency_ms") >= 50, "%f",
           number_at(document, "/fixtures/0/reply/latency_ms"));
     CLAIM(number_at(document, "/fixtures/0/reply/frames/1/after_ms") >= 40, "%s", buf_text(&text));
-    char path[128];
+    char path[192];
     (void)snprintf(path, sizeof path, "%s/hour.json", s.directory);
     FILE *f = fopen(path, "w");
     (void)fputs("{\"fixtures\":[{\"priority\":1,\"reply\":{\"recorded\":{},\"latency_ms\":3600000,\"frames\":[{"

@@ -26,6 +26,15 @@ static inline int unit_main(const char *suite, CU_TestInfo *tests)
     return failures == 0 && run > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* A fresh folder under $TMPDIR, or /tmp: a test that is killed leaves nothing where it was started. The caller removes it. */
+static inline void unit_folder(const char *name, char *path, size_t size)
+{
+    const char *under = getenv("TMPDIR");
+    int n = snprintf(path, size, "%s/mohs-%s-XXXXXX", under != NULL && *under != '\0' ? under : "/tmp", name);
+    if (n < 0 || (size_t)n >= size || mkdtemp(path) == NULL)
+        abort();
+}
+
 /* A claim with the sentence to print when it does not hold. Unlike CU_ASSERT it says which vector of a table failed. */
 #define CLAIM(condition, ...)                                                                                         \
     do {                                                                                                               \
