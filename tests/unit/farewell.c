@@ -156,7 +156,7 @@ static void a_word_behind_the_answer_takes_nothing_from_it(void)
         struct scene s = scene_new(http, true);
         request(&s, "/letters", 0, true);
         read_until_done(&s, (size_t)http + 1);
-        usleep(20000);
+        usleep(1500000); /* longer than one who has everything is waited for */
         (void)chatter(&s, 100);
         usleep(20000);
         hear_all(&s);
@@ -209,15 +209,17 @@ static void an_early_refusal_reaches_who_goes_on_sending(void)
     };
     memset(block, 'x', sizeof block);
     start_patient();
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < 2 * COUNT_OF(rows); i++) {
         struct scene s = scene_new(0, false);
-        bool sent = say(&s, span_of(rows[i].head));
+        bool sent = say(&s, span_of(rows[i / 2].head)) && say(&s, (struct span){(unsigned char *)block, 100000});
+        if (i % 2 == 1)
+            usleep(30000); /* refused by then, with nothing unread */
         for (size_t k = 0; k < BLOCKS && sent; k++)
             sent = say(&s, (struct span){(unsigned char *)block, sizeof block});
         hear_all(&s);
         const char *text = buf_text(&s.in);
-        CLAIM(sent && s.ending == FIN && s.in.len > 20 && memcmp(text + 8, rows[i].expect, 5) == 0,
-              "%s: sent %d, %s after %zu bytes: %.20s", rows[i].what, sent, ending_names[s.ending], s.in.len, text);
+        CLAIM(sent && s.ending == FIN && s.in.len > 20 && memcmp(text + 8, rows[i / 2].expect, 5) == 0,
+              "%s: sent %d, %s after %zu bytes: %.20s", rows[i / 2].what, sent, ending_names[s.ending], s.in.len, text);
         scene_free(&s);
     }
     expect_peace("refusals");
@@ -242,6 +244,10 @@ static void the_goaway_reaches_who_goes_on_sending(void)
         goaways += rest.p[3] == 7;
         rest = span_from(rest, 9 + n);
     }
+    uint64_t accepted = 0, open = 0;
+    usleep(1000);
+    server_connections(rig.server, &accepted, &open);
+    CLAIM(open == 1, "the FIN came of the close");
     CLAIM(sent && s.ending == FIN && goaways > 0, "sent %d, %s after %zu bytes, %zu GOAWAY", sent,
           ending_names[s.ending], s.in.len, goaways);
     scene_free(&s);
@@ -336,6 +342,7 @@ static void who_has_everything_and_talks_on_is_let_go_in_time(void)
         server_connections(rig.server, &accepted, &open);
     }
     CLAIM(open == 0, "%llu connections stay as long as there is talk", (unsigned long long)open);
+    CLAIM(now_ns() - began > 2500 * MS, "let go after %llu ms", (unsigned long long)((now_ns() - began) / MS));
     for (size_t k = 0; k < HTTPS; k++)
         scene_free(&scenes[k]);
     rig_stop();
