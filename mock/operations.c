@@ -25,6 +25,7 @@
 
 #define SCRATCH_MAX BUF_ANY
 #define NAMES_MAX   256
+#define UNKNOWN_MAX 32 /* members that the journal names; a body of nothing else would fill it */
 
 /* ---- the operations ---- */
 
@@ -414,6 +415,9 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
     size_t signature = text->len;
     print_refusal(v, text);
     size_t refusal = text->len - signature;
+    if (v->body != NULL && v->route.operation != NULL)
+        (void)api_unknown_members(v->route.operation, v->body, UNKNOWN_MAX, text);
+    size_t unknown = text->len - signature - refusal;
     const struct refusal *said = v->refusal.layer == REFUSAL_THROTTLE ? &v->found : &v->refusal;
     bool forbidden = said->layer == REFUSAL_POLICY, told_only = m->config.auth == MOCK_AUTH_NONE;
     CLEANUP(buf_release) struct buf canaries = BUF_INIT(BUF_ANY);
@@ -424,6 +428,7 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .model = v->model_id,
                                     .signature = span_cut(all, 0, signature),
                                     .refusal = span_cut(all, signature, refusal),
+                                    .unknown = span_cut(all, signature + refusal, unknown),
                                     .unjudged = said->layer == REFUSAL_AUTH || (forbidden && !told_only),
                                     .good = forbidden && told_only, /* judge() asks the policy last then */
                                     .canaries = buf_span(&canaries),

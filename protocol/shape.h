@@ -183,6 +183,9 @@ enum err api_check_response(const struct api *api, const struct api_operation *o
                             struct api_fault *out) MUST_USE;
 enum err api_check_shape(const struct api *api, const struct shape *shape, const cJSON *value,
                          struct api_fault *out) MUST_USE;
+/* Members of a request's body that the model does not know, at any depth: their JSON pointers as JSON strings, joined by commas,
+ * appended; at most `most`. How many were appended. A body that is no JSON of the model's (a payload) has none. */
+size_t api_unknown_members(const struct api_operation *operation, const cJSON *body, size_t most, struct buf *out);
 /* The fault of a body that is not JSON at all. */
 void api_fault_not_json(const struct api *api, struct api_fault *out);
 

@@ -97,6 +97,36 @@ static void add_summary(const cJSON *summary, struct paint p, struct buf *out)
     buf_addc(out, '\n');
 }
 
+#define REASONS_MAX 64 /* told apart; cases are skipped for what a profile does not claim, and that is a short list */
+
+/* A run of which much was skipped says why: the most frequent reason, and how many there are beside it. */
+static void add_skipped(const cJSON *cases, struct buf *out)
+{
+    const char *reasons[REASONS_MAX];
+    size_t counts[REASONS_MAX] = {0}, n = 0, skipped = 0, most = 0;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, cases)
+    {
+        const char *status = json_str(one, "status"), *reason = json_str(one, "reason");
+        size_t i = 0;
+        if (status == NULL || strcmp(status, "skip") != 0 || reason == NULL)
+            continue;
+        skipped++;
+        while (i < n && strcmp(reasons[i], reason) != 0)
+            i++;
+        if (i == n && n < REASONS_MAX)
+            reasons[n++] = reason;
+        if (i < n)
+            most = ++counts[i] > counts[most] ? i : most;
+    }
+    if (n == 0)
+        return;
+    buf_addf(out, "skipped %zu: %s\n", counts[most], reasons[most]);
+    if (n > 1)
+        buf_addf(out, "skipped %zu for %zu other reason%s (--verbose tells)\n", skipped - counts[most], n - 1,
+                 n > 2 ? "s" : "");
+}
+
 void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out)
 {
     struct paint p = {colour};
@@ -111,6 +141,8 @@ void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out
     }
     if (conformance != NULL)
         add_summary(json_member(conformance, "summary"), p, out);
+    if (!verbose)
+        add_skipped(json_member(conformance, "cases"), out);
     console_add_load(doc, out);
     console_add_selftest(json_member(doc, "selftest"), out);
     const cJSON *end = json_member(doc, "exit");

@@ -158,6 +158,8 @@ bool admin_has_path(struct span path)
 static bool is_bedrocks(const struct admin_call *c)
 {
     struct api_route route;
+    if (span_is(c->request->path, "/")) /* STS has it; here it is more likely a look at what there is */
+        return false;
     return span_has_prefix(c->request->path, "/model/") ||
            api_route(c->mock->api, c->request->method, c->request->path, &route) != ERR_UNKNOWN;
 }

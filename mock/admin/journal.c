@@ -39,6 +39,7 @@ enum {
     PIECE_SESSION,
     PIECE_FIXTURE,
     PIECE_MISS,
+    PIECE_UNKNOWN,
     PIECE_COUNT
 };
 
@@ -321,6 +322,7 @@ static void collect(const struct journal_record *r, struct piece *pieces, struct
     pieces[PIECE_SESSION] = add_text(out, span_of(r->session));
     pieces[PIECE_FIXTURE] = add_text(out, r->fixture);
     pieces[PIECE_MISS] = add_text(out, r->miss);
+    pieces[PIECE_UNKNOWN] = add_text(out, r->unknown);
     for (size_t i = 0; i < q->field_count; i++) {
         headers[2 * i] = add_text(out, q->fields[i].name);
         from = out->len;
@@ -597,7 +599,9 @@ static void print_entry(const struct entry *e, const struct state *d, struct sig
     print_raw(out, "signature", text(e, e->pieces[PIECE_SIGNATURE]), "null");
     buf_addf(out, ",\"valid\":%s", e->unjudged ? "null" : refusal.n == 0 || e->good ? "true" : "false");
     print_raw(out, "refusal", refusal, "null");
-    buf_adds(out, ",\"canaries\":[");
+    buf_adds(out, ",\"unknown\":[");
+    buf_add(out, text(e, e->pieces[PIECE_UNKNOWN]));
+    buf_adds(out, "],\"canaries\":[");
     buf_add(out, text(e, e->pieces[PIECE_CANARIES]));
     buf_addf(out, "],\"reply\":{\"status\":%d,\"source\":\"%s\"", d->status, e->source);
     print_raw(out, "faults", text(e, e->pieces[PIECE_FAULTS]), "[]");

@@ -30,6 +30,7 @@ struct journal_record {
     bool good;                     /* the refusal is none of its shapes and rules: these held */
     const char *source;            /* "script", "fixture", "default", "refusal", "miss", "error" */
     const char *session;           /* NULL: the main one */
+    struct span unknown;           /* JSON strings joined by commas: members that the API model does not know */
     struct span fixture;           /* its label; empty: none */
     struct span miss;              /* JSON list of near misses; empty: none */
     const char *faults;            /* JSON array; NULL: none */

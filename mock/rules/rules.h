@@ -69,6 +69,11 @@ rule_broken rule_native_image; /* native_image_rules.c */
 rule_broken rule_native_model;
 rule_broken rule_fields_claude;
 rule_broken rule_fields_schema;
+/* rules_tools.c: what a request hardly means */
+rule_broken rule_chooses_no_tool;
+rule_broken rule_has_tool_twice;
+rule_broken rule_has_use_twice;
+rule_broken rule_has_unknown_members;
 /* native_body_rules.c: deeper than the first members */
 rule_broken rule_native_members;
 rule_broken rule_native_texts;

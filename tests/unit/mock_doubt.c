@@ -228,6 +228,69 @@ static void the_admin_api_stays_on_loopback(void)
     }
 }
 
+#define TOOL(name) "{\"toolSpec\":{\"name\":\"" name "\",\"inputSchema\":{\"json\":{\"type\":\"object\"}}}}"
+#define USE(id)    "{\"toolUse\":{\"toolUseId\":\"" id "\",\"name\":\"a\",\"input\":{}}}"
+#define RESULT(id) "{\"toolResult\":{\"toolUseId\":\"" id "\",\"content\":[{\"text\":\"r\"}]}}"
+#define ASK        "{\"role\":\"user\",\"content\":[{\"text\":\"hello\"}]}"
+#define SCHEMA     "please reformat your input and try again."
+
+static void rules_for_what_is_hardly_meant_are_off_and_can_be_on(void)
+{
+    static const struct {
+        const char *body, *message; /* NULL: good all the same */
+    } rows[] = {
+        {"{\"messages\":[" ASK "],\"toolConfig\":{\"tools\":[" TOOL("a") "],\"toolChoice\":{\"tool\":{\"name\":\"nope\"}}}}",
+         "The model returned the following errors: tool_choice: Tool 'nope' not found in provided tools"},
+        {"{\"messages\":[" ASK "],\"toolConfig\":{\"tools\":[" TOOL("a") "],\"toolChoice\":{\"tool\":{\"name\":\"a\"}}}}", NULL},
+        {"{\"messages\":[" ASK "],\"toolConfig\":{\"tools\":[" TOOL("a") "," TOOL("b") "," TOOL("a") "]}}",
+         "The model returned the following errors: tools: Tool names must be unique."},
+        {"{\"messages\":[" ASK ",{\"role\":\"assistant\",\"content\":[" USE("x") "," USE("x") "]},{\"role\":\"user\",\"content\":["
+         RESULT("x") "," RESULT("x") "]}],\"toolConfig\":{\"tools\":[" TOOL("a") "]}}",
+         "The model returned the following errors: messages.1.content.1: `tool_use` ids must be unique"},
+        {"{\"messages\":[" ASK ",{\"role\":\"assistant\",\"content\":[" USE("x") "," USE("y") "]},{\"role\":\"user\",\"content\":["
+         RESULT("x") "," RESULT("y") "]}],\"toolConfig\":{\"tools\":[" TOOL("a") "]}}", NULL},
+        {"{\"messages\":[" ASK "],\"inferenceConfig\":{\"max_tokens\":5}}",
+         "Malformed input request: #/inferenceConfig: extraneous key [max_tokens] is not permitted, " SCHEMA},
+        {"{\"messages\":[" ASK "],\"anthropic_version\":\"x\"}",
+         "Malformed input request: #: extraneous key [anthropic_version] is not permitted, " SCHEMA},
+        {"{\"messages\":[" ASK "],\"additionalModelRequestFields\":{\"top_k\":5},\"requestMetadata\":{\"any\":\"thing\"}}", NULL},
+    };
+    static const char *const on[] = {"tool-choice", "tool-names", "tool-use-ids", "unknown-members", NULL};
+    CLEANUP(rig_stop) struct mock *lenient = rig_start(&(struct mock_config){0});
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.rules_on = on});
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(reply_release) struct reply off = ask(lenient, CONVERSE, rows[i].body), r = ask(m, CONVERSE, rows[i].body);
+        CLAIM(off.status == 200, "%s: %s", rows[i].body, buf_text(&off.body));
+        CLAIM(rows[i].message == NULL ? r.status == 200
+                                      : r.status == 400 && strcmp(text_at(r.json, "/message"), rows[i].message) == 0,
+              "%s: %d %s", rows[i].body, r.status, buf_text(&r.body));
+    }
+}
+
+static void the_journal_names_members_nobody_knows(void)
+{
+    static const struct {
+        const char *path, *body, *unknown;
+    } rows[] = {
+        {CONVERSE, HELLO, "[]"},
+        {CONVERSE, "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}],\"na/me\":1}],\"inferenceConfig\":{\"max_tokens\":1},"
+                   "\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"a\",\"inputSchema\":{\"json\":{\"type\":\"object\",\"odd\":1}},\"strickt\":1}}]}}",
+         "[\"/messages/0/na~1me\",\"/inferenceConfig/max_tokens\",\"/toolConfig/tools/0/toolSpec/strickt\"]"},
+        {"/model/" HAIKU "/invoke", "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}", "[]"},
+        {CONVERSE, "{\"messages\":", "[]"},
+    };
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){0});
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char path[64];
+        CLEANUP(reply_release) struct reply r = ask(m, rows[i].path, rows[i].body);
+        CU_ASSERT_EQUAL(r.error, OK);
+        (void)snprintf(path, sizeof path, "/journal?since=%zu", i);
+        CLEANUP(reply_release) struct reply j = admin(m, "GET", path, "");
+        CLEANUP(free_ptr) char *got = json_text(json_at(j.json, "/entries/0/unknown"), JSON_COMPACT);
+        CLAIM(got != NULL && strcmp(got, rows[i].unknown) == 0, "%s: %s", rows[i].body, got);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -238,6 +301,8 @@ int main(void)
         {"a block without a delta is told in the journal", a_block_without_a_delta_is_told_in_the_journal},
         {"the wrong port is told", the_wrong_port_is_told},
         {"the admin api stays on loopback", the_admin_api_stays_on_loopback},
+        {"rules for what is hardly meant are off and can be on", rules_for_what_is_hardly_meant_are_off_and_can_be_on},
+        {"the journal names members nobody knows", the_journal_names_members_nobody_knows},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_doubt", tests);

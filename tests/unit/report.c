@@ -103,6 +103,10 @@ static void a_run_without_cases_has_figures_and_a_verdict_in_every_format(void)
         {"{\"kind\":\"load\",\"exit\":{\"code\":0,\"reason\":\"r\"},\"load\":{\"completed\":7,\"failed\":0},\"metrics\":{\"e2e\":"
          "{\"unit\":\"us\",\"n\":7,\"p50\":12.5,\"max\":90}}}",
          "  e2e                    7       12.5          -          -          -       90.0 us\n", "failures=\"0\""},
+        {"{\"kind\":\"conformance\",\"exit\":{\"code\":0,\"reason\":\"r\"},\"conformance\":{\"summary\":{\"pass\":0,\"fail\":0,\"skip\":4},"
+         "\"cases\":[{\"id\":\"a\",\"status\":\"skip\",\"reason\":\"one\"},{\"id\":\"b\",\"status\":\"skip\",\"reason\":\"no claim\"},"
+         "{\"id\":\"c\",\"status\":\"skip\",\"reason\":\"no claim\"},{\"id\":\"d\",\"status\":\"skip\",\"reason\":\"two\"}]}}",
+         "4 skipped\nskipped 2: no claim\nskipped 2 for 2 other reasons (--verbose tells)\n", "errors=\"0\""},
         {"{\"kind\":\"compare\",\"exit\":{\"code\":0,\"reason\":\"r\"},\"paired\":[{\"metric\":\"e2e\",\"quantile\":0.5,\"unit\":"
          "\"us\",\"direct\":10,\"gateway\":30,\"diff\":20,\"ci95\":[19,21],\"verdict\":\"added\"}]}",
          "  e2e      p50           10.0       30.0       20.0 us [19.0, 21.0] added\n", "failures=\"0\""},
