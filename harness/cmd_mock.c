@@ -458,6 +458,8 @@ static int run(const void *settings, const struct option_list *operands)
     struct note note = {""};
     struct mock_config config;
     CLEANUP(known_keys_release) struct known_keys keys = {.count = 0};
+    struct identity_options tls = o->tls;
+    tls.dry_run = o->dry_run;
     CLEANUP(identity_release) struct identity identity = {.tls = NULL};
     CLEANUP(free_ptr) const char **on = ended(&o->rules_on);
     CLEANUP(free_ptr) const char **off = ended(&o->rules_off);
@@ -477,7 +479,7 @@ static int run(const void *settings, const struct option_list *operands)
     if (e == OK)
         e = read_record(o, &found, &config, &note);
     if (e == OK)
-        e = identity_open(&o->tls, o->host, &identity, &note);
+        e = identity_open(&tls, o->host, &identity, &note);
     config.tls = identity.tls;
     if (e == OK)
         e = interrupt_install(&note);

@@ -36,10 +36,23 @@ static int open_own(struct identity *out)
     return -1;
 }
 
+/* A file that is there keeps what it holds, and one that is not there stays so. */
+static int try_to_open(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        (void)unlink(path);
+    return fd >= 0 || errno != EEXIST ? fd : open(path, O_WRONLY | O_CLOEXEC);
+}
+
 static enum err write_ca(const struct identity_options *o, struct identity *out, struct span pem, struct note *note)
 {
     int fd = -1;
-    if (o->ca_out) {
+    if (o->ca_out && o->dry_run) {
+        (void)snprintf(out->ca_file, sizeof out->ca_file, "%s", o->ca_out);
+        fd = try_to_open(o->ca_out);
+        pem = SPAN_EMPTY;
+    } else if (o->ca_out) {
         (void)snprintf(out->ca_file, sizeof out->ca_file, "%s", o->ca_out);
         fd = open(o->ca_out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     } else {

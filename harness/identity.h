@@ -15,6 +15,7 @@ struct identity_options {
     const char *certificate, *key; /* --tls-cert, --tls-key: both or none */
     bool self_signed;              /* --tls-self-signed */
     const char *ca_out;            /* --tls-ca-out; NULL: a file of our choice */
+    bool dry_run;                  /* only see whether the CA could be written to ca_out */
 };
 
 struct identity {

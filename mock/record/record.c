@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "mock/surface.h"
 #include "protocol/secret.h"
@@ -28,6 +29,7 @@ struct recorder {
     char *directory, *ca_file, *region;     /* region NULL: as the client signed */
     char *access_key, *secret, *session_token, *bearer;
     bool misses;
+    bool leaves_nothing; /* a dry run made the directory, to see whether it can be made */
     pthread_mutex_t lock;
     struct known *list;
     size_t count, room;
@@ -46,6 +48,8 @@ void recorder_free(struct recorder *r)
 {
     if (r == NULL)
         return;
+    if (r->leaves_nothing)
+        (void)rmdir(r->directory);
     for (size_t i = 0; i < r->count; i++) {
         free(r->list[i].name);
         shared_drop(&r->list[i].reply);
@@ -160,11 +164,13 @@ static enum err take_names(struct recorder *r, const struct mock_record *c, stru
     return e;
 }
 
-static enum err open_directory(const struct recorder *r, struct note *note)
+static enum err open_directory(struct recorder *r, bool dry_run, struct note *note)
 {
     struct stat st;
-    if (mkdir(r->directory, 0700) != 0 && errno != EEXIST)
+    bool made = mkdir(r->directory, 0700) == 0;
+    if (!made && errno != EEXIST)
         return note_set(note, ERR_IO, "--record-to %s cannot be made: %s", r->directory, strerror(errno));
+    r->leaves_nothing = made && dry_run;
     if (stat(r->directory, &st) != 0 || !S_ISDIR(st.st_mode))
         return note_set(note, ERR_INVALID, "--record-to %s: expected a directory", r->directory);
     return OK;
@@ -191,7 +197,7 @@ enum err recorder_new(const struct mock_config *config, struct recorder **out, s
                      "--record signs with your own credentials, and found none: set AWS_ACCESS_KEY_ID and "
                      "AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK, or a profile of ~/.aws/credentials");
     if (e == OK)
-        e = open_directory(r, note);
+        e = open_directory(r, config->dry_run, note);
     if (e != OK)
         recorder_free(r);
     else

@@ -66,6 +66,12 @@ is "$(cat err)" 'mohs mock: broken.json:1: /fixtures/0/reply/txt: *' "its senten
 timeout 60 "$MOHS" mock --fixtures odd.json --fixtures tests -n > out 2> err; is $? 0 "the exit code of --dry-run"
 is "$(cat out)" '3 fixtures of 2 files are good, 1 warning' "what --dry-run says"
 is "$(cat err)" 'mohs mock: odd.json:2: /fixtures/1/reply/text: holds a {{placeholder}}*' "its warning"
+echo kept > ca.pem
+record=(--record http://127.0.0.1:9 --record-to recordings)
+AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b "$MOHS" mock -n --tls-self-signed --tls-ca-out ca.pem "${record[@]}" > out 2> err; is $? 0 "--dry-run of a recorder over TLS"
+is "$(cat ca.pem; ls -d recordings 2>&1)" 'kept*No such file*' "--dry-run writes no CA and makes no folder"
+"$MOHS" mock -n --tls-self-signed --tls-ca-out nowhere/ca.pem > out 2> err; is $? 2 "--dry-run where the CA cannot be written"
+"$MOHS" mock -n --tls-self-signed --tls-ca-out new.pem > out 2> err; is "$? $(ls new.pem 2>&1)" '0 *No such file*' "nor a CA that was not there"
 "$MOHS" mock --port 0 --watch 2> err; is $? 2 "exit with --watch and nothing to watch"
 is "$(cat err)" '*--watch belongs to --fixtures*' "its sentence"
 "$MOHS" mock --skew 7d --dry-run > out 2>&1; is $? 0 "a week of skew in days"
