@@ -502,6 +502,7 @@ struct automaton {
 };
 
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER; /* of what REGEX_LATE put off, which takes its time */
 static struct regex *kept[BUCKETS];
 static size_t kept_count;
 
@@ -621,12 +622,12 @@ static const regex_t *automaton_of(const struct regex *r)
     if (atomic_load_explicit(&a->ready, memory_order_acquire))
         return &a->posix;
     CLEANUP(buf_release) struct buf posix = BUF_INIT(LONGEST_PATTERN);
-    (void)pthread_mutex_lock(&kept_lock);
+    (void)pthread_mutex_lock(&late_lock);
     bool ready = atomic_load_explicit(&a->ready, memory_order_relaxed) ||
                  (regex_translate(r->ecma, r->flags, &posix, NULL) == OK &&
                   compile_posix(r->ecma, r->flags, buf_text(&posix), &a->posix) == 0);
     atomic_store_explicit(&a->ready, ready, memory_order_release);
-    (void)pthread_mutex_unlock(&kept_lock);
+    (void)pthread_mutex_unlock(&late_lock);
     return ready ? &a->posix : NULL;
 }
 
