@@ -94,7 +94,8 @@ struct collection {
 const struct collection *control_collection(const char *operation);
 /* A copy of the Get answer of what is called so: by ARN, by the end of the ARN, by name. NULL: there is none. */
 cJSON *control_find(struct visit *v, const struct collection *c, const char *id);
-/* The ARN of what the visit's operation names in its path, appended; nothing when there is no such thing. */
+/* The ARN of what the visit's operation names in its path, or of the custom model that throughput is bought for,
+ * appended; nothing when there is no such thing. */
 void control_named_arn(struct visit *v, struct buf *out);
 
 /* Operations, for the table of rows. None is told by a scripted reply: its raw forms are served before it is asked. */

@@ -200,7 +200,14 @@ void control_named_arn(struct visit *v, struct buf *out)
 {
     const struct collection *c = control_collection(v->operation);
     CLEANUP(buf_release) struct buf id = BUF_INIT(BUF_ANY);
-    if (c == NULL || *control_label(v, c->label, &id) == '\0')
+    const char *model = json_str(v->body, "modelId");
+    if (c == NULL)
+        return;
+    if (*control_label(v, c->label, &id) == '\0' && model != NULL) { /* throughput, which may be of a custom model */
+        c = control_collection("GetCustomModel");
+        buf_adds(&id, model);
+    }
+    if (id.len == 0)
         return;
     CLEANUP(json_free) cJSON *item = control_find(v, c, buf_text(&id));
     const char *arn = json_str(item, c->ids[0]);

@@ -37,6 +37,7 @@ static const struct action_row {
     {"GetInferenceProfile", "bedrock:GetInferenceProfile", "inferenceProfileIdentifier", "inference-profile"},
     {"GetProvisionedModelThroughput", "bedrock:GetProvisionedModelThroughput", "provisionedModelId",
      "provisioned-model"},
+    {"CreateProvisionedModelThroughput", "bedrock:CreateProvisionedModelThroughput", "modelId", ":foundation-model"},
     {"UpdateProvisionedModelThroughput", "bedrock:UpdateProvisionedModelThroughput", "provisionedModelId",
      "provisioned-model"},
     {"DeleteProvisionedModelThroughput", "bedrock:DeleteProvisionedModelThroughput", "provisionedModelId",

@@ -369,6 +369,28 @@ static void regions_and_accounts_keep_their_own(void)
     CU_ASSERT(strstr(text_at(same.json, "/provisionedModelArn"), "arn:aws:bedrock:eu-west-3:") != NULL);
 }
 
+static void make_until_full(struct mock *m, const char *path, const char *form, int made)
+{
+    int status = made;
+    for (int i = 0; i <= CONTROL_KEPT_MAX && status == made; i++) {
+        char number[16];
+        (void)snprintf(number, sizeof number, "%d", i);
+        CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+        for (const char *at = form; *at != '\0'; at++)
+            if (at[0] == '%' && at[1] == 'd') {
+                buf_adds(&body, number);
+                at++;
+            } else {
+                buf_addc(&body, *at);
+            }
+        CLEANUP(reply_release) struct reply r = ask(m, path, buf_text(&body));
+        status = r.status;
+        CLAIM(status == (i < CONTROL_KEPT_MAX ? made : 400), "%s, the %dth: %s", path, i, buf_text(&r.body));
+        if (status != made)
+            CU_ASSERT(strncmp(header(&r, "x-amzn-ErrorType"), "ServiceQuotaExceededException", 29) == 0);
+    }
+}
+
 static void what_is_kept_has_a_ceiling(void)
 {
     CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.journal_bytes = MOCK_JOURNAL_OFF});
@@ -379,16 +401,8 @@ static void what_is_kept_has_a_ceiling(void)
     buf_adds(&tags, "]}");
     CLEANUP(reply_release) struct reply many = ask(m, PROVISION, buf_text(&tags));
     CU_ASSERT(many.status == 400 && strncmp(header(&many, "x-amzn-ErrorType"), "TooManyTagsException", 20) == 0);
-    int status = 201;
-    for (int i = 0; i <= CONTROL_KEPT_MAX && status == 201; i++) {
-        char body[512];
-        (void)snprintf(body, sizeof body, IMPORT("n%d", "m%d", ""), i, i);
-        CLEANUP(reply_release) struct reply r = ask(m, JOBS, body);
-        status = r.status;
-        CLAIM(status == (i < CONTROL_KEPT_MAX ? 201 : 400), "the %dth: %s", i, buf_text(&r.body));
-        if (status != 201)
-            CU_ASSERT(strncmp(header(&r, "x-amzn-ErrorType"), "ServiceQuotaExceededException", 29) == 0);
-    }
+    make_until_full(m, NEW_CUSTOM, CUSTOM("n%d", "m%d", ""), 202);
+    make_until_full(m, JOBS, IMPORT("n%d", "m%d", ""), 201); /* here what they bring is full first */
     clock_advance_ms(&m->clock, CONTROL_IMPORT_MS);
     CLEANUP(reply_release)
     struct reply full = fetch(mock_port(m), "DELETE", IMPORTED "/our-llama", "", NULL, &usual_key);
@@ -446,7 +460,7 @@ static void policies_are_about_arns(void)
         "{\"effect\":\"Deny\",\"actions\":[\"bedrock:DeleteImportedModel\"],\"resources\":[\"*:imported-model/"
         "imp012345678\"]},"
         "{\"effect\":\"Deny\",\"actions\":[\"bedrock:CreateProvisionedModelThroughput\"],"
-        "\"resources\":[\"arn:aws:bedrock:*::foundation-model/anthropic.*\"]},"
+        "\"resources\":[\"arn:aws:bedrock:*::foundation-model/anthropic.*\",\"" ROUTER "\"]},"
         "{\"effect\":\"Deny\",\"actions\":[\"bedrock:CreateCustomModelDeployment\"],\"resources\":[\"" TUNED "\"]},"
         "{\"effect\":\"Deny\",\"actions\":[\"bedrock:DeleteProvisionedModelThroughput\"],"
         "\"resources\":[\"*:provisioned-model/pmt012345678\"]}]}";
@@ -458,6 +472,8 @@ static void policies_are_about_arns(void)
         {"DELETE", IMPORTED "/our-mistral", "", 200},
         {"POST", PROVISION, BUY("a", "anthropic.claude-3-haiku-20240307-v1:0", ""), 403},
         {"POST", PROVISION, BUY("a", "amazon.nova-lite-v1:0", ""), 201},
+        {"POST", PROVISION, BUY("b", "router-small", ""), 403},
+        {"POST", PROVISION, BUY("b", "support-tone", ""), 201},
         {"POST", DEPLOYMENTS, DEPLOY("a", TUNED, ""), 403},
         {"POST", DEPLOYMENTS, DEPLOY("a", ROUTER, ""), 202},
         {"DELETE", PROVISION "/support-tone-reserved", "", 403},
