@@ -139,12 +139,16 @@ start() {
     admin[$name]=$(wait_for_line "$work/$name.err" 'admin on http://127.0.0.1:[0-9]*' | grep -o '[0-9]*$')
 }
 
-# sign NAME FILE SERVICE PATH BODY
+# sign NAME ROW SERVICE: the request of a row of the traffic, whose body is always the same, into the file that the row names
 sign() {
-    local scheme=http
+    local scheme=http type=application/json row path body file
+    row=$(awk -F '\t' -v row="$2" '$1 == row' "$work/traffic")
+    path=$(cut -f 5 <<<"$row") file=$(cut -f 6 <<<"$row") body=$(cut -f 8- <<<"$row")
+    file=$work/$1/${file#signed:}
     [ "$1" = clear ] || scheme=https
-    "$mohs" sign "$scheme://127.0.0.1:${port[$1]}$4" -X POST -d "$5" -H "Content-Type: $6" --service "$3" --key AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY >"$work/$1/$2"
-    grep -qi '^content-type' "$work/$1/$2" || echo "Content-Type: $6" >>"$work/$1/$2"
+    [ "$3" != sts ] || type=application/x-www-form-urlencoded
+    "$mohs" sign "$scheme://127.0.0.1:${port[$1]}$path" -X POST -d "$body" -H "Content-Type: $type" --service "$3" --key AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY >"$file"
+    grep -qi '^content-type' "$file" || echo "Content-Type: $type" >>"$file"
 }
 
 sample() {
@@ -160,9 +164,8 @@ sample() {
 start clear
 start tls --tls-self-signed --tls-ca-out "$work/ca.pem"
 for name in clear tls; do
-    sign $name converse bedrock /model/amazon.nova-lite-v1%3A0/converse '{"messages":[{"role":"user","content":[{"text":"signed"}]}]}' application/json
-    sign $name sts-assume sts / 'Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fsoak&RoleSessionName=soak' application/x-www-form-urlencoded
-    sign $name sts-caller sts / 'Action=GetCallerIdentity&Version=2011-06-15' application/x-www-form-urlencoded
+    for row in converse-signed rerank retrieve; do sign $name $row bedrock; done
+    for row in sts-assume-role sts-caller; do sign $name $row sts; done
     echo "before $(sample $name 0)" >"$work/$name.samples"
 done
 echo "load average when it began: $(cut -d ' ' -f 1-3 /proc/loadavg)"
