@@ -2,6 +2,9 @@
  * its second number, how it comes: the size of the parts, a break in the middle, the client gone. Header lines up to an
  * empty one, then the body. Whatever it is: the client gets its bytes as they are, a file that is written is one that
  * the fixtures' loader takes, and the same request asked again is answered from it, byte for byte.
+ *
+ * With BOTH_WAYS the lines are those of a stream both ways, and what the client says in turn with the endpoint are the
+ * same frames; what is kept is a script then, which the loader has to take.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -26,7 +29,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
     return fuzz_mutate(data, size, max, seed, "");
 }
 
-enum how { FRAMED = 1, SSE = 2, JSON = 4, BROKEN = 8, CLIENT_GONE = 16, SEALED = 32 };
+enum how { FRAMED = 1, SSE = 2, JSON = 4, BROKEN = 8, CLIENT_GONE = 16, SEALED = 32, BOTH_WAYS = 64, NO_END = 128 };
 
 static char directory[] = "/tmp/mohs-fuzz-XXXXXX";
 
@@ -141,6 +144,75 @@ static void one(struct mock *m, const struct rig_ask *ask, unsigned how, size_t 
     rig_free(again, DELIVERY_COMPLETE);
 }
 
+static size_t frames_in(struct span bytes)
+{
+    struct es_decoder d;
+    struct es_message m;
+    size_t n = 0;
+    es_decoder_init(&d);
+    es_decoder_feed(&d, bytes);
+    while (es_decoder_next(&d, &m) == ES_OK)
+        n++;
+    es_decoder_release(&d);
+    return n;
+}
+
+/* The endpoint and the client in turn, a part each, until the one is done or the other is refused. */
+static void talk(struct mock *m, const struct rig_ask *ask, unsigned how, size_t part, int status, const struct http_headers *headers, struct span body)
+{
+    struct exchange *x = rig_send(m->server, ask);
+    must(!rig_replied(x) && rig_call.running);
+    struct rig_call call = rig_call;
+    struct span heard = body, said = body;
+    bool headed = false;
+    while (rig_call.running && (heard.n > 0 || said.n > 0)) {
+        struct span one = span_cut(said, 0, part);
+        CLEANUP(buf_release) struct buf copy = BUF_INIT(BUF_ANY);
+        buf_add(&copy, one);
+        rig_push(x, buf_span(&copy)); /* it must not be looked at later */
+        said = span_from(said, one.n);
+        if (!rig_call.running)
+            break;
+        if (!headed)
+            call.events->head(call.ctx, status, headers);
+        headed = true;
+        one = span_cut(heard, 0, part);
+        must(one.n == 0 || call.events->data(call.ctx, one, now_ns()));
+        heard = span_from(heard, one.n);
+        (void)rig_drain(x);
+    }
+    if (rig_call.running && !(how & NO_END)) {
+        rig_push_end(x);
+        must(!rig_call.running || rig_call.sent_over);
+    }
+    bool refused = !rig_call.running, gone = (how & CLIENT_GONE) != 0;
+    if (!refused && !gone) {
+        if (!headed)
+            call.events->head(call.ctx, status, headers);
+        rig_call.running = false;
+        const struct client_result result = {
+            .error = (how & BROKEN) ? ERR_CLOSED : OK, .text = "it broke", .status = status, .bytes = body.n};
+        call.events->done(call.ctx, &result);
+        must(rig_replied(x));
+        must((how & BROKEN) || (rig_status(x) == status && span_equal(rig_drain(x), body)));
+        rig_push(x, SPAN_LIT("and more, which nobody reads"));
+    }
+    rig_free(x, gone ? DELIVERY_PEER_CLOSED : DELIVERY_COMPLETE);
+    must(!rig_call.running);
+    if (take_files() == 0)
+        return;
+    must(!refused && !gone && !(how & BROKEN));
+    struct exchange *again = rig_send(m->server, ask); /* the script answers */
+    must(rig_replied(again));
+    rig_turn();
+    rig_push(again, body);
+    rig_push_end(again);
+    struct span replayed = rig_drain(again);
+    bool nonsense = span_find(replayed, "validationException") != NULL; /* of the client, which the endpoint took */
+    must(nonsense || frames_in(replayed) == frames_in(body)); /* who says the same again gets the same again */
+    rig_free(again, DELIVERY_COMPLETE);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const int statuses[] = {200, 200, 200, 200, 400, 404, 424, 500, 503, 429, 201, 299, 599, 100, 999, 304};
@@ -163,17 +235,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (bool more = (how & FRAMED) && (how & SEALED); more;) {
         struct span line;
         more = span_split(rest, '\n', &line, &rest);
-        must(es_encode_event(&body, "contentBlockDelta", line) == ES_OK);
+        must(es_encode_event(&body, (how & BOTH_WAYS) ? "chunk" : "contentBlockDelta", line) == ES_OK);
     }
     buf_add(&body, rest);
     /* another question each time, or one whose answer is known would be given it */
     buf_addf(&asked, "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"%llu\"}]}]}", (unsigned long long)number++);
+    CLEANUP(buf_release) struct buf target = BUF_INIT(BUF_ANY);
+    buf_addf(&target, "/model/amazon.nova-sonic-v%llu%%3A0/invoke-with-bidirectional-stream", (unsigned long long)number);
+    const struct rig_ask both = {.method = "POST",
+                                 .target = buf_span(&target),
+                                 .fields = {{SPAN_LIT("host"), SPAN_LIT("127.0.0.1")}},
+                                 .field_count = 1,
+                                 .body_follows = true,
+                                 .version = 20};
     const struct rig_ask ask = {.method = "POST",
                                 .target = span_of((how & FRAMED) ? "/model/amazon.nova-lite-v1%3A0/converse-stream" : "/model/amazon.nova-lite-v1%3A0/converse"),
                                 .fields = {{SPAN_LIT("host"), SPAN_LIT("127.0.0.1")}},
                                 .field_count = 1,
                                 .body = buf_span(&asked)};
-    if (buf_error(&body) == OK)
+    if (buf_error(&body) == OK && (how & BOTH_WAYS))
+        talk(m, &both, how, part, status, &headers, buf_span(&body));
+    else if (buf_error(&body) == OK)
         one(m, &ask, how, part, status, &headers, buf_span(&body));
     return 0;
 }
@@ -183,11 +265,15 @@ bool fuzz_seed(size_t i, struct buf *out)
     static const char *const bodies[] = {
         "x-amzn-requestid: 1\n\n{\"output\":{\"message\":{\"role\":\"assistant\",\"content\":[{\"text\":\"hi\"}]}},\"stopReason\":\"end_turn\",\"usage\":{\"inputTokens\":1}}",
         "\n{\"delta\":{\"text\":\"a\"}}\n{\"p\":\"abc\",\"delta\":{}}\nno json\n", "\nevent: x\ndata: {\"a\":1}\n\ndata: [DONE]\n\n", "\n<html>\xff",
-        "retry-after: 1\nset-cookie: a=b\n\n{\"message\":\"no\"}", "\n"};
-    static const unsigned char hows[] = {JSON, FRAMED | SEALED, SSE, 0, JSON | BROKEN, FRAMED | SEALED | CLIENT_GONE, FRAMED, FRAMED | SEALED | BROKEN};
+        "retry-after: 1\nset-cookie: a=b\n\n{\"message\":\"no\"}", "\n",
+        /* {"event":{"promptStart":{"promptName":"p"}}}, {"event":{"audioInput":{"content":"AA=="}}}, {"event":{"x":{}}} */
+        "\n{\"bytes\":\"eyJldmVudCI6eyJwcm9tcHRTdGFydCI6eyJwcm9tcHROYW1lIjoicCJ9fX0=\"}\n"
+        "{\"bytes\":\"eyJldmVudCI6eyJhdWRpb0lucHV0Ijp7ImNvbnRlbnQiOiJBQT09In19fQ==\"}\n{\"bytes\":\"eyJldmVudCI6eyJ4Ijp7fX19\"}"};
+    static const unsigned char hows[] = {JSON, FRAMED | SEALED, SSE, 0, JSON | BROKEN, FRAMED | SEALED | CLIENT_GONE, FRAMED, FRAMED | SEALED | BROKEN,
+                                         BOTH_WAYS | FRAMED | SEALED, BOTH_WAYS | FRAMED | SEALED | NO_END, BOTH_WAYS | JSON, BOTH_WAYS | FRAMED | SEALED | CLIENT_GONE};
     if (i >= COUNT_OF(bodies) * COUNT_OF(hows))
         return false;
-    const unsigned char head[HEAD] = {hows[i % COUNT_OF(hows)], (unsigned char)(i % 12), (unsigned char)(i % 3 == 0 ? 255 : i), 0};
+    const unsigned char head[HEAD] = {hows[i % COUNT_OF(hows)], (unsigned char)((i + i / COUNT_OF(hows)) % 12), (unsigned char)(i % 3 == 0 ? 255 : i), 0};
     buf_add(out, (struct span){head, sizeof head});
     buf_adds(out, bodies[i / COUNT_OF(hows)]);
     return true;

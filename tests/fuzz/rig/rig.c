@@ -269,7 +269,7 @@ struct call *__wrap_client_start(struct client *client, const struct client_requ
 {
     (void)client, (void)note;
     must(!rig_call.running && request->url != NULL);
-    rig_call = (struct rig_call){events, ctx, true};
+    rig_call = (struct rig_call){.events = events, .ctx = ctx, .running = true};
     return (struct call *)&rig_call;
 }
 
@@ -282,6 +282,28 @@ void __wrap_call_cancel(struct call *call)
 void __wrap_call_resume(struct call *call)
 {
     must(call == (struct call *)&rig_call && rig_call.running);
+}
+
+void __wrap_call_send(struct call *call, struct span bytes);
+void __wrap_call_send_end(struct call *call);
+size_t __wrap_call_unsent(const struct call *call);
+
+void __wrap_call_send(struct call *call, struct span bytes)
+{
+    must(call == (struct call *)&rig_call && rig_call.running && !rig_call.sent_over);
+    rig_call.sent += bytes.n;
+}
+
+void __wrap_call_send_end(struct call *call)
+{
+    must(call == (struct call *)&rig_call && rig_call.running && !rig_call.sent_over);
+    rig_call.sent_over = true;
+}
+
+size_t __wrap_call_unsent(const struct call *call)
+{
+    must(call == (const struct call *)&rig_call && rig_call.running);
+    return 0;
 }
 
 /* ---- the target's side ---- */

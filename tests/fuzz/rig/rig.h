@@ -69,6 +69,8 @@ struct rig_call { /* the request that was sent on and not answered yet */
     const struct client_events *events;
     void *ctx;
     bool running;
+    size_t sent;    /* bytes of a request that streams up */
+    bool sent_over; /* and its end */
 };
 extern struct rig_call rig_call;
 
