@@ -102,7 +102,8 @@ static enum err start_recorder(struct mock *m, const struct mock_config *c, stru
         return e;
     CLEANUP(buf_release) struct buf words = BUF_INIT(BUF_ANY);
     recorder_describe(m->recorder, &words);
-    mock_log(m, "%s", buf_text(&words));
+    if (!c->dry_run)
+        mock_log(m, "%s", buf_text(&words));
     m->config.validation = MOCK_VALIDATION_RECORD;
     return OK;
 }

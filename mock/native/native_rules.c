@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include "protocol/utf8.h"
+
 #define PREFIX         RULE_RETURNED
 #define TEXTS_LENGTH   2048 /* characters of one text to embed */
 #define TELL_FIRST_MAX 1
@@ -21,15 +23,6 @@ static void add_text(const struct visit *v, struct finding *f, const char *id, c
     if (span_has_prefix(said, PREFIX))
         said = span_from(said, strlen(PREFIX));
     buf_add(&f->whole, said);
-}
-
-static bool in_words(const char *words, struct span word)
-{
-    struct span rest = span_of(words), next;
-    while (span_split(rest, ' ', &next, &rest))
-        if (span_equal(next, word))
-            return true;
-    return span_equal(next, word);
 }
 
 /* How many required members are missing; `first` names the first. */
@@ -58,7 +51,8 @@ static size_t strangers(const struct native_family *family, const cJSON *body, c
     cJSON_ArrayForEach(member, object)
     {
         struct span name = span_of(member->string);
-        if (family->known != NULL && !in_words(family->known, name) && !in_words(besides, name) && count++ == 0)
+        bool known = family->known == NULL || span_in_words(name, family->known, ' ') || span_in_words(name, besides, ' ');
+        if (!known && count++ == 0)
             (void)snprintf(first, size, "%s", member->string);
     }
     return count;
@@ -97,9 +91,7 @@ bool rule_native_text_too_long(const struct visit *v, struct finding *f)
     f->i = 0;
     cJSON_ArrayForEach(text, texts)
     {
-        f->n = 0;
-        for (const char *p = cJSON_IsString(text) ? text->valuestring : ""; *p != '\0'; p++)
-            f->n += ((unsigned char)*p & 0xc0) != 0x80;
+        f->n = cJSON_IsString(text) ? utf8_count(span_of(text->valuestring)) : 0;
         if (f->n > TEXTS_LENGTH)
             return true;
         f->i++;

@@ -162,7 +162,8 @@ static void doubt_braces(struct doubts *d, const cJSON *item, const char *where)
 
 /* ---- replies and what holds them ---- */
 
-void doubt_reply(struct doubts *d, const cJSON *reply, const char *where)
+/* Of a reply that scripted_check() has taken; `where` is its JSON pointer. */
+static void doubt_reply(struct doubts *d, const cJSON *reply, const char *where)
 {
     struct words reasons = {"stop reason", stop_reasons, COUNT_OF(stop_reasons)};
     char at[512];

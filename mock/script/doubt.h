@@ -18,8 +18,6 @@ struct doubts {
     size_t count; /* found so far; those beyond DOUBTS_MAX are only counted */
 };
 
-/* Of a reply that scripted_check() has taken; `where` is its JSON pointer. */
-void doubt_reply(struct doubts *d, const cJSON *reply, const char *where);
 /* Of the body of POST /script. */
 void doubt_script(struct doubts *d, const cJSON *body);
 /* Of a document of fixtures. */

@@ -167,6 +167,23 @@ static void sessions_do_not_see_one_another(void)
     is_missing(&read);
 }
 
+static void accounts_do_not_see_one_another(void)
+{
+    static const struct mock_key keys[] = {{"AKIAONE", "one", NULL, "arn:aws:iam::111111111111:user/ann"},
+                                           {"AKIATWO", "two", NULL, "arn:aws:iam::222222222222:user/bob"}};
+    static const struct key ann = {"AKIAONE", "one", NULL, "bedrock-mantle", "us-east-1", false, 0};
+    static const struct key bob = {"AKIATWO", "two", NULL, "bedrock-mantle", "us-east-1", false, 0};
+    struct mock_config config = {.seed = 1, .keys = keys, .key_count = 2};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(reply_release) struct reply made = fetch(mock_port(m), "POST", RESPOND, "{" OSS ",\"input\":\"x\"}", NULL, &ann);
+    CLEANUP(buf_release) struct buf path = BUF_INIT(256);
+    buf_addf(&path, RESPOND "/%s", text_at(made.json, "/id"));
+    CLEANUP(reply_release) struct reply hers = fetch(mock_port(m), "GET", buf_text(&path), "", NULL, &ann);
+    CLEANUP(reply_release) struct reply his = fetch(mock_port(m), "GET", buf_text(&path), "", NULL, &bob);
+    CLAIM(hers.status == 200, "%s", buf_text(&hers.body));
+    is_missing(&his);
+}
+
 /* A thousand and more: the oldest makes room. */
 static void the_oldest_makes_room(void)
 {
@@ -217,6 +234,7 @@ int main(void)
         {"the background follows the clock", the_background_follows_the_clock},
         {"what is not to be kept is not", what_is_not_to_be_kept_is_not},
         {"sessions do not see one another", sessions_do_not_see_one_another},
+        {"accounts do not see one another", accounts_do_not_see_one_another},
         {"the oldest makes room", the_oldest_makes_room},
         {"the oldest of long ones make room, too", the_oldest_of_long_ones_make_room_too},
         CU_TEST_INFO_NULL,
