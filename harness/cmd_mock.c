@@ -447,8 +447,8 @@ static enum err announce(const struct mock_options *o, const struct identity *id
 static void report_dry_run(const struct mock *mock)
 {
     struct mock_fixtures f = mock_fixtures(mock);
-    (void)printf("%zu fixture%s of %zu file%s good, %zu warning%s\n", f.fixtures, f.fixtures == 1 ? "" : "s", f.files,
-                 f.files == 1 ? " is" : "s are", f.doubts, f.doubts == 1 ? "" : "s");
+    (void)printf("%zu fixture%s of %zu file%s %s good, %zu warning%s\n", f.fixtures, f.fixtures == 1 ? "" : "s", f.files,
+                 f.files == 1 ? "" : "s", f.fixtures == 1 ? "is" : "are", f.doubts, f.doubts == 1 ? "" : "s");
 }
 
 static int run(const void *settings, const struct option_list *operands)

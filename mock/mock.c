@@ -120,7 +120,12 @@ static enum err load_fixtures(struct mock *m, const struct mock_config *c, struc
         paths[count++] = c->record.directory;
     const struct fixtures_config f = {
         .paths = paths, .count = count, .watch = c->watch, .log = server_log, .log_ctx = m};
-    return fixtures_new(&f, &m->fixtures, note);
+    enum err e = fixtures_new(&f, &m->fixtures, note);
+    if (e == OK && count > 0 && !c->dry_run) {
+        struct mock_fixtures read = mock_fixtures(m);
+        mock_log(m, "fixtures loaded: %zu from %zu file%s", read.fixtures, read.files, read.files == 1 ? "" : "s");
+    }
+    return e;
 }
 
 static enum err start_bedrock(struct mock *m, const struct mock_config *c, struct note *note)

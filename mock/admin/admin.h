@@ -52,6 +52,9 @@ enum err admin_session(const struct admin_call *c, bool make, struct session **o
 enum err admin_session_reset(struct mock *m, const char *name, bool (*keeps)(void *ctx, const char *memory), void *ctx,
                              struct note *note) MUST_USE;
 
+/* admin_journal.c: a status as people write it, 429 or 4xx, as bounds; false: it is none. */
+bool admin_status(struct span text, int *from, int *to);
+
 /* A plan of a JSON body. */
 struct plan *admin_plan(int status, const struct buf *body);
 

@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "mock/operations.h"
 #include "protocol/glob.h"
 #include "protocol/sigv4.h"
 
@@ -48,16 +49,25 @@ static enum err read_number(struct span value, const char *name, uint64_t *out, 
     return good ? OK : note_set(note, ERR_INVALID, "?%s: expected a number", name);
 }
 
-/* 429, or 4xx. */
-static enum err read_status(struct span value, struct journal_filter *f, struct note *note)
+bool admin_status(struct span value, int *from, int *to)
 {
     const unsigned char *p = value.p;
     bool family = value.n == 3 && tolower(p[1]) == 'x' && tolower(p[2]) == 'x';
     if (value.n != 3 || p[0] < '1' || p[0] > '5' || (!family && (!isdigit(p[1]) || !isdigit(p[2]))))
-        return note_set(note, ERR_INVALID, "?status: expected a status as 429, or 4xx");
-    f->status_from = (p[0] - '0') * 100 + (family ? 0 : (p[1] - '0') * 10 + (p[2] - '0'));
-    f->status_to = f->status_from + (family ? 99 : 0);
-    return OK;
+        return false;
+    *from = (p[0] - '0') * 100 + (family ? 0 : (p[1] - '0') * 10 + (p[2] - '0'));
+    *to = *from + (family ? 99 : 0);
+    return true;
+}
+
+/* As read_word() says of the words that are few. */
+static enum err read_operation(const char *word, struct note *note)
+{
+    const char *near;
+    if (glob_is(word) || operation_is_known(word, &near))
+        return OK;
+    return note_set(note, ERR_INVALID, "?operation: there is no operation \"%.80s\"%s%s%s", word,
+                    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
 }
 
 /* A word that no entry can have is a slip of the pen; a glob may fit what it likes. */
@@ -67,6 +77,8 @@ static enum err read_word(const char *name, const char *word, struct note *note)
                                           "error",  "quota",   "record",  "fault-header"};
     const char *known[SIGV4_REASONS + COUNT_OF(sources)];
     size_t n = 0;
+    if (strcmp(name, "operation") == 0)
+        return read_operation(word, note);
     if (strcmp(name, "source") == 0)
         for (; n < COUNT_OF(sources); n++)
             known[n] = sources[n];
@@ -112,7 +124,9 @@ static enum err read_pair(struct query *q, struct span key, struct span value, s
                                    : note_set(note, ERR_NOMEM, "out of memory");
     }
     if (span_is(key, "status"))
-        return read_status(value, &q->filter, note);
+        return admin_status(value, &q->filter.status_from, &q->filter.status_to)
+                   ? OK
+                   : note_set(note, ERR_INVALID, "?status: expected a status as 429, or 4xx");
     if (span_is(key, "session")) /* admin_session_name() has read it */
         return OK;
     CLEANUP(free_ptr) char *word = span_dup(span_cut(key, 0, 40));

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "mock/operations.h"
+#include "mock/script/doubt.h"
 #include "mock/script/subject.h"
 
 #define SHOWN_MAX 100 /* numbers of entries in an answer */
@@ -32,12 +33,14 @@ struct verify {
     bool has_near;
     uint64_t near_seq;
     struct subject_miss near;
+    struct buf warnings; /* JSON strings, commas between them */
 };
 
 static void verify_free(void *ctx)
 {
     struct verify *v = ctx;
     json_free(&v->body);
+    buf_release(&v->warnings);
     free(v);
 }
 
@@ -164,7 +167,8 @@ static void say_why(const struct verify *v, struct buf *out)
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     buf_adds(&text, "expected ");
     say_expected(v, &text);
-    buf_addf(&text, " matching request%s, found %lld", v->least == 1 && v->most == 1 ? "" : "s", (long long)v->count);
+    bool one = v->least == 1 ? v->most == 1 || v->most == INT64_MAX : v->least == 0 && v->most == 1;
+    buf_addf(&text, " matching request%s, found %lld", one ? "" : "s", (long long)v->count);
     bool few = v->count < v->least;
     if (few && v->has_near)
         buf_addf(&text, "; the nearest other is entry %llu, whose %s does not hold: at %s expected %s, got %s",
@@ -190,6 +194,8 @@ static struct plan *say(const struct verify *v)
     buf_addf(&out, "],\"last\":%llu,\"dropped\":%llu", (unsigned long long)v->last, (unsigned long long)s.dropped);
     if (!ok)
         say_why(v, &out);
+    if (v->warnings.len > 0)
+        buf_addf(&out, ",\"warnings\":[%s]", buf_text(&v->warnings));
     buf_addc(&out, '}');
     return admin_plan(200, &out);
 }
@@ -239,6 +245,35 @@ static enum err read_times(const cJSON *times, struct verify *v, struct note *no
                : e;
 }
 
+/* A text of a status means what it means in ?status=: it becomes the number, or bounds. */
+static enum err read_status(cJSON *match_, struct note *note)
+{
+    const char *text = json_str(match_, "status");
+    int from, to;
+    char words[64];
+    if (text == NULL)
+        return OK;
+    if (!admin_status(span_of(text), &from, &to))
+        return note_set(note, ERR_INVALID, "/match/status: expected a status as 429, or \"4xx\"");
+    (void)snprintf(words, sizeof words, from == to ? "%d" : "{\"$num\":{\"min\":%d,\"max\":%d}}", from, to);
+    cJSON *bounds = NULL;
+    enum err e = json_parse(span_of(words), JSON_COMPACT, &bounds, note);
+    if (e == OK && !cJSON_ReplaceItemInObjectCaseSensitive(match_, "status", bounds)) {
+        cJSON_Delete(bounds);
+        e = note_set(note, ERR_NOMEM, "out of memory");
+    }
+    return e;
+}
+
+static void warn(void *ctx, const char *line)
+{
+    struct verify *v = ctx;
+    if (v->warnings.len > 0)
+        buf_addc(&v->warnings, ',');
+    json_quote(span_of(line), &v->warnings);
+    mock_log(v->mock, "POST /verify: %s", line);
+}
+
 static enum err read_question(struct admin_call *c, struct verify *v, int64_t *timeout_ms, struct note *note)
 {
     static const char *const known[] = {"match", "times", "since", "session", "timeout_ms"};
@@ -250,6 +285,8 @@ static enum err read_question(struct admin_call *c, struct verify *v, int64_t *t
     enum err e = json_only_keys(c->body, known, COUNT_OF(known), "", note);
     if (e == OK)
         e = subject_check(v->match, more, "/match", note);
+    if (e == OK)
+        e = read_status(json_item(c->body, "match"), note);
     for (const char *const *name = more; e == OK && *name != NULL; name++)
         if (json_item(v->match, *name) != NULL)
             e = match_validate(json_item(v->match, *name), "/match", note);
@@ -275,9 +312,13 @@ static enum err post_verify(struct admin_call *c, struct note *note)
 {
     int64_t timeout_ms = 0;
     CLEANUP(verify_free_ptr) struct verify *v = calloc(1, sizeof *v);
+    if (v != NULL)
+        v->warnings = BUF_INIT(BUF_ANY);
     enum err e = v == NULL ? note_set(note, ERR_NOMEM, "out of memory") : read_question(c, v, &timeout_ms, note);
     if (e != OK)
         return e;
+    struct doubts doubts = {.say = warn, .ctx = v};
+    doubt_match(&doubts, v->match, "/match");
     v->body = c->body;
     c->body = NULL;
     struct admin_question ask = {.wait = {.filter = v->filter, .count = 1, .begun = true},

@@ -129,8 +129,8 @@ static enum err check_fault(const cJSON *fault, bool matching, const char *where
     const struct mock_fault_row *row = find_row(id);
     if (row == NULL) {
         const char *near = nearest_row(id);
-        return note_set(note, ERR_INVALID, "%s/id: no fault is called \"%s\"%s%s", where, id,
-                        near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+        return note_set(note, ERR_INVALID, "%s/id: no fault is called \"%.200s\"; %s%s", where, id,
+                        near != NULL ? "did you mean " : "`mohs list --faults` has them all", near != NULL ? near : "");
     }
     const cJSON *item;
     cJSON_ArrayForEach(item, fault)
@@ -303,6 +303,17 @@ static enum err add_parameter(cJSON *fault, struct span text, struct note *note)
     return added != NULL ? OK : note_set(note, ERR_NOMEM, "out of memory");
 }
 
+/* No id holds these: where one seems to, the other way of writing faults was meant. */
+static enum err refuse_mark(const char *name, char mark, struct note *note)
+{
+    if (strpbrk(name, ";:,=") == NULL)
+        return OK;
+    return note_set(note, ERR_INVALID,
+                    mark == ',' ? "\"%.80s\": parameters follow ':' here, and commas part them, as in pause:at_event=1,ms=50"
+                                : "\"%.80s\": parameters follow ';' here, and commas part faults, as in pause;at_event=1;ms=50",
+                    name);
+}
+
 /* The id, then parameters apart by `mark`. */
 static enum err add_fault(struct span id, struct span parameters, char mark, double rate, cJSON *list,
                           struct note *note)
@@ -313,7 +324,9 @@ static enum err add_fault(struct span id, struct span parameters, char mark, dou
         cJSON_Delete(fault);
         return note_set(note, ERR_NOMEM, "out of memory");
     }
-    enum err e = cJSON_AddStringToObject(fault, "id", name) != NULL ? OK : ERR_NOMEM;
+    enum err e = refuse_mark(name, mark, note);
+    if (e == OK && cJSON_AddStringToObject(fault, "id", name) == NULL)
+        e = note_set(note, ERR_NOMEM, "out of memory");
     while (e == OK && parameters.n > 0) {
         struct span one;
         (void)span_split(parameters, mark, &one, &parameters);

@@ -120,6 +120,8 @@ static struct plan *apply_header(struct visit *v, struct plan *take, const struc
     if (e == OK)
         return apply_list(v, take, list, OF_HEADER, scene);
     note_prefix(&note, FAULT_HEADER);
+    mock_log(v->mock, "%.*s %.300s refused: %s", (int)v->request->method.n, (const char *)v->request->method.p,
+             v->operation != NULL ? v->operation : "-", note.text);
     *source = "fault-header";
     return bad_header_plan(take, &note);
 }

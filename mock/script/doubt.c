@@ -1,6 +1,7 @@
 /* doubt.c: see doubt.h. The words are those of Bedrock's API model (ContentBlock, StopReason, the events and exceptions of
  * its streams); error types are those of refusal.c. A reply with placeholders is looked at as it is written, so a string
- * that holds one is passed over.
+ * that holds one is passed over. Of a match only plain values are looked at: they can be of a type that the request's
+ * member never has, which is what a forgotten $ or two quotation marks too many make of them.
  */
 #include "mock/script/doubt.h"
 
@@ -160,6 +161,127 @@ static void doubt_braces(struct doubts *d, const cJSON *item, const char *where)
     }
 }
 
+/* ---- matches that nothing can meet ---- */
+
+enum sort { SORT_TEXT, SORT_NUMBER, SORT_LIST, SORT_BOOL };
+
+/* Members of a match (subject.h, nth and call of fixtures, and POST /verify's own); of the others anything may be meant. */
+static const struct {
+    const char *member;
+    enum sort sort;
+} sorts[] = {{"operation", SORT_TEXT}, {"model", SORT_TEXT},   {"method", SORT_TEXT},   {"target", SORT_TEXT},
+             {"principal", SORT_TEXT}, {"session", SORT_TEXT}, {"user", SORT_TEXT},     {"system", SORT_TEXT},
+             {"source", SORT_TEXT},    {"verdict", SORT_TEXT}, {"turn", SORT_NUMBER},   {"round", SORT_NUMBER},
+             {"replies", SORT_NUMBER}, {"nth", SORT_NUMBER},   {"call", SORT_NUMBER},   {"status", SORT_NUMBER},
+             {"tools", SORT_LIST},     {"tool_results", SORT_LIST}, {"stream", SORT_BOOL}};
+static const char *const sort_names[] = {[SORT_TEXT] = "a text", [SORT_NUMBER] = "a whole number from 0", [SORT_LIST] = "a list",
+                                         [SORT_BOOL] = "true or false"};
+
+static bool is_operator(const cJSON *m)
+{
+    return cJSON_IsObject(m) && m->child != NULL && m->child->string[0] == '$';
+}
+
+/* A plain value; null asks that it be absent. */
+static bool can_be(const cJSON *m, enum sort sort)
+{
+    int64_t n;
+    if (cJSON_IsNull(m))
+        return true;
+    switch (sort) {
+    case SORT_TEXT:
+        return cJSON_IsString(m);
+    case SORT_NUMBER:
+        return cJSON_IsNumber(m) && json_int64(m, &n) && n >= 0;
+    case SORT_LIST:
+        return cJSON_IsArray(m);
+    case SORT_BOOL:
+        return cJSON_IsBool(m);
+    }
+    return true;
+}
+
+static void hint_at(const cJSON *m, enum sort sort, char *out, size_t room)
+{
+    static const char *const operators[] = {"contains", "regex", "prefix", "suffix", "in",   "all",   "or",  "not",
+                                            "absent",   "any",   "type",   "equal",  "num",  "len",   "text"};
+    const char *word = cJSON_IsObject(m) && m->child != NULL ? m->child->string : NULL;
+    const char *near = word == NULL ? NULL : nearest_word(word, operators, COUNT_OF(operators));
+    out[0] = '\0';
+    if (near != NULL)
+        (void)snprintf(out, room, "; did you mean $%s?", near);
+    else if (cJSON_IsString(m) && sort == SORT_LIST)
+        (void)snprintf(out, room, "; did you mean {\"$contains\":\"%.80s\"}?", m->valuestring);
+    else if (cJSON_IsString(m) && m->valuestring[0] != '\0' && sort != SORT_TEXT)
+        (void)snprintf(out, room, "; without the quotation marks?");
+}
+
+/* One value of a member: of an operator only the alternatives are looked into. */
+static void doubt_value(struct doubts *d, const cJSON *m, enum sort sort, const char *where)
+{
+    static const char *const several[] = {"$in", "$or", "$all"};
+    char hint[160], at[512];
+    const cJSON *one;
+    for (size_t i = 0; i < COUNT_OF(several) && is_operator(m); i++) {
+        size_t k = 0;
+        cJSON_ArrayForEach(one, json_item(m, several[i]))
+        {
+            (void)snprintf(at, sizeof at, "%.400s/%s/%zu", where, several[i], k++);
+            doubt_value(d, one, sort, at);
+        }
+    }
+    if (is_operator(m) || can_be(m, sort))
+        return;
+    hint_at(m, sort, hint, sizeof hint);
+    say(d, "%.400s: is %s, so this never holds%s", where, sort_names[sort], hint);
+}
+
+static void doubt_headers(struct doubts *d, const cJSON *headers, const char *where)
+{
+    const cJSON *item;
+    char small[128], at[512];
+    if (!cJSON_IsObject(headers) && !cJSON_IsNull(headers))
+        say(d, "%.400s: is an object, so this never holds", where);
+    if (!cJSON_IsObject(headers) || is_operator(headers))
+        return;
+    cJSON_ArrayForEach(item, headers)
+    {
+        (void)snprintf(small, sizeof small, "%.100s", item->string);
+        for (char *p = small; *p != '\0'; p++)
+            *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+        (void)snprintf(at, sizeof at, "%.300s/%.100s", where, item->string);
+        if (strncmp(small, item->string, strlen(small)) != 0)
+            say(d, "%s: names of headers are in lower case here, so none has this one; did you mean \"%s\"?", at, small);
+        doubt_value(d, item, SORT_TEXT, at);
+    }
+}
+
+void doubt_match(struct doubts *d, const cJSON *match, const char *where)
+{
+    static const char *const several[] = {"$in", "$or", "$all"};
+    const cJSON *item;
+    char at[512];
+    for (size_t i = 0; i < COUNT_OF(several) && is_operator(match); i++) {
+        size_t k = 0;
+        cJSON_ArrayForEach(item, json_item(match, several[i]))
+        {
+            (void)snprintf(at, sizeof at, "%.400s/%s/%zu", where, several[i], k++);
+            doubt_match(d, item, at);
+        }
+    }
+    if (!cJSON_IsObject(match) || is_operator(match))
+        return;
+    cJSON_ArrayForEach(item, match)
+    {
+        (void)snprintf(at, sizeof at, "%.400s/%.80s", where, item->string);
+        if (strcmp(item->string, "headers") == 0)
+            doubt_headers(d, item, at);
+        for (size_t i = 0; i < COUNT_OF(sorts); i++)
+            if (strcmp(sorts[i].member, item->string) == 0)
+                doubt_value(d, item, sorts[i].sort, at);
+    }
+}
+
 /* ---- replies and what holds them ---- */
 
 /* Of a reply that scripted_check() has taken; `where` is its JSON pointer. */
@@ -186,6 +308,8 @@ void doubt_script(struct doubts *d, const cJSON *body)
     size_t i = 0;
     cJSON_ArrayForEach(item, json_item(body, "replies"))
     {
+        (void)snprintf(at, sizeof at, "/replies/%zu/match", i);
+        doubt_match(d, json_item(item, "match"), at);
         (void)snprintf(at, sizeof at, "/replies/%zu/reply", i++);
         doubt_reply(d, json_item(item, "reply"), at);
     }
@@ -199,6 +323,8 @@ void doubt_fixtures(struct doubts *d, const cJSON *document)
     cJSON_ArrayForEach(fixture, json_item(document, "fixtures"))
     {
         size_t k = 0;
+        (void)snprintf(at, sizeof at, "/fixtures/%zu/match", i);
+        doubt_match(d, json_item(fixture, "match"), at);
         (void)snprintf(at, sizeof at, "/fixtures/%zu/reply", i);
         if (json_item(fixture, "reply") != NULL)
             doubt_reply(d, json_item(fixture, "reply"), at);

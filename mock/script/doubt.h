@@ -1,4 +1,4 @@
-/* doubt.h: what a reply may say, and hardly means.
+/* doubt.h: what a reply or a match may say, and hardly means.
  *
  * scripted_check() refuses what cannot be served. A stop reason, an error type or a kind of block that Bedrock does not
  * have can be served, and a test of a gateway may want just that; more often it is a slip of the pen, and the test then
@@ -20,6 +20,8 @@ struct doubts {
 
 /* Of the body of POST /script. */
 void doubt_script(struct doubts *d, const cJSON *body);
+/* Of a checked match whose pointer is `where`: the values that its members never have. */
+void doubt_match(struct doubts *d, const cJSON *match, const char *where);
 /* Of a document of fixtures. */
 void doubt_fixtures(struct doubts *d, const cJSON *document);
 

@@ -121,7 +121,7 @@ static enum err check_item(const cJSON *item, size_t i, int64_t *times, struct n
     (void)snprintf(where, sizeof where, "/replies/%zu", i);
     if (!cJSON_IsObject(item))
         return note_set(note, ERR_INVALID, "%s: expected an object", where);
-    enum err e = json_only_keys(item, known, COUNT_OF(known), where, note);
+    enum err e = scripted_check_around(item, known, COUNT_OF(known), where, note);
     if (e == OK)
         e = read_times(item, where, times, note);
     (void)snprintf(inner, sizeof inner, "%s/match", where);

@@ -279,6 +279,20 @@ static const struct member_row reply_rows[] = {
     {"bidirectional", bidi_check},
 };
 
+enum err scripted_check_around(const cJSON *object, const char *const *known, size_t count, const char *where,
+                               struct note *note)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        for (size_t i = 0; i < COUNT_OF(reply_rows); i++)
+            if (strcmp(reply_rows[i].key, item->string) == 0)
+                return note_set(note, ERR_UNKNOWN, "%s/%s: \"%s\" belongs into \"reply\", as in {\"reply\":{\"%s\":…}}",
+                                where, item->string, item->string, item->string);
+    }
+    return json_only_keys(object, known, count, where, note);
+}
+
 size_t scripted_members(const char *const **out)
 {
     static const char *names[COUNT_OF(reply_rows)];

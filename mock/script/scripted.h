@@ -13,6 +13,10 @@ enum err scripted_check(const cJSON *reply, const char *where, struct note *note
 enum err scripted_check_frames(const cJSON *frames, const char *where, struct note *note) MUST_USE;
 bool scripted_frame(const cJSON *frame, struct rng *rng, struct buf *out);
 
+/* json_only_keys() of the object that holds a reply: what belongs into the reply itself is told so. */
+enum err scripted_check_around(const cJSON *object, const char *const *known, size_t count, const char *where,
+                               struct note *note) MUST_USE;
+
 /* The names of its members, for the schema's test. */
 size_t scripted_members(const char *const **out);
 

@@ -50,6 +50,8 @@ static void a_slip_in_a_reply_is_refused_with_the_nearest_name(void)
         {"{\"reply\":{\"error\":{\"type\":\"ConflictException\"},\"bidirectional\":{\"said\":[\"b\"]}}}",
          "at most one of text, content, error, raw, frames; bidirectional goes with the first two only"},
         {"{\"reply\":{\"txt\":\"a\"}}", "/replies/0/reply/txt: nobody knows this key; did you mean \"text\"?"},
+        {"{\"text\":\"a\"}", "/replies/0/text: \"text\" belongs into \"reply\", as in {\"reply\":{\"text\":"},
+        {"{\"faults\":[],\"reply\":{}}", "/replies/0/faults: \"faults\" belongs into \"reply\""},
         {"{\"relpy\":{}}", "/replies/0/relpy: nobody knows this key; did you mean \"reply\"?"},
     };
     static const char *const good[] = {"Converse", "MantleMessages", "ListFoundationModels", "Rerank", "Conv*",
@@ -111,12 +113,58 @@ static void an_odd_reply_is_taken_and_told(void)
     buf_release(&log.lines);
 }
 
+static const struct {
+    const char *match, *warning; /* NULL: none */
+} unmeetable[] = {
+    {"{\"user\":{\"contains\":\"x\"}}", "/match/user: is a text, so this never holds; did you mean $contains?"},
+    {"{\"user\":7}", "/match/user: is a text, so this never holds"},
+    {"{\"user\":{}}", "/match/user: is a text"},
+    {"{\"tools\":\"get_weather\"}",
+     "/match/tools: is a list, so this never holds; did you mean {\"$contains\":\"get_weather\"}?"},
+    {"{\"turn\":\"2\"}", "/match/turn: is a whole number from 0, so this never holds; without the quotation marks?"},
+    {"{\"round\":1.5}", "/match/round: is a whole number from 0"},
+    {"{\"replies\":-1}", "/match/replies: is a whole number from 0"},
+    {"{\"turn\":{\"$in\":[1,\"2\"]}}", "/match/turn/$in/1: is a whole number from 0"},
+    {"{\"stream\":\"true\"}", "/match/stream: is true or false, so this never holds; without the quotation marks?"},
+    {"{\"headers\":{\"X-User\":\"a\"}}",
+     "/match/headers/X-User: names of headers are in lower case here, so none has this one; did you mean \"x-user\"?"},
+    {"{\"headers\":{\"x-user\":1}}", "/match/headers/x-user: is a text"},
+    {"{\"$or\":[{\"user\":\"a\"},{\"turn\":\"2\"}]}", "/match/$or/1/turn: is a whole number from 0"},
+    {"{\"user\":{\"$contains\":\"x\"},\"tools\":[\"a\"],\"turn\":2,\"round\":0,\"stream\":true,\"headers\":{\"x-user\":\"a\"}}", NULL},
+    {"{\"user\":null,\"session\":null,\"tools\":{\"$contains\":\"a\"},\"turn\":{\"$num\":{\"min\":1}},\"body\":{\"turn\":\"2\"}}", NULL},
+    {"{\"turn\":{\"$not\":\"2\"},\"model\":\"anthropic.*\",\"headers\":{\"$any\":true},\"at\":{\"/a\":\"2\"}}", NULL},
+};
+
+static void a_match_that_nothing_can_meet_is_told(void)
+{
+    struct heard log = {PTHREAD_MUTEX_INITIALIZER, BUF_INIT(BUF_ANY)};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.log = listen_to, .log_ctx = &log});
+    for (size_t i = 0; i < COUNT_OF(unmeetable); i++) {
+        CLEANUP(buf_release) struct buf asked = BUF_INIT(BUF_ANY);
+        CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+        buf_addf(&asked, "{\"match\":%s}", unmeetable[i].match);
+        buf_addf(&body, "{\"replies\":[{\"match\":%s,\"reply\":{}}]}", unmeetable[i].match);
+        CLEANUP(reply_release) struct reply r = admin(m, "POST", "/script", buf_text(&body)),
+                                            v = admin(m, "POST", "/verify", buf_text(&asked));
+        const char *want = unmeetable[i].warning, *told = text_at(r.json, "/warnings/0"), *asks = text_at(v.json, "/warnings/0");
+        CLAIM(r.status == 200 && (want == NULL ? json_at(r.json, "/warnings") == NULL
+                                               : strncmp(told, "/replies/0/match", 16) == 0 &&
+                                                     strstr(told, want) != NULL && heard(&log, told)),
+              "%s: %s", unmeetable[i].match, buf_text(&r.body));
+        CLAIM(v.status == 200 && (want == NULL ? json_at(v.json, "/warnings") == NULL : strncmp(asks, want, strlen(want)) == 0),
+              "%s: %s", unmeetable[i].match, buf_text(&v.body));
+    }
+    rig_stop(&m);
+    m = NULL;
+    buf_release(&log.lines);
+}
+
 static void an_odd_fixture_is_told_in_the_log(void)
 {
     char name[] = "/tmp/mohs-doubt-XXXXXX", want[256];
     int fd = mkstemp(name);
     static const char text[] = "{\"fixtures\":[\n{\"reply\":{\"text\":\"a\"}},\n"
-                               "{\"sequence\":[{},\n{\"text\":\"hi\",\"stop_reason\":\"endturn\"}]}]}";
+                               "{\"sequence\":[{},\n{\"text\":\"hi\",\"stop_reason\":\"endturn\"}]},\n{\"match\":{\"nth\":\"2\"},\"reply\":{}}]}";
     CU_ASSERT_FATAL(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)(sizeof text - 1));
     (void)close(fd);
     struct heard log = {PTHREAD_MUTEX_INITIALIZER, BUF_INIT(BUF_ANY)};
@@ -125,6 +173,9 @@ static void an_odd_fixture_is_told_in_the_log(void)
         rig_start(&(struct mock_config){.log = listen_to, .log_ctx = &log, .fixtures = files, .fixture_count = 1});
     (void)snprintf(want, sizeof want, "%s:4: /fixtures/1/sequence/1/stop_reason: Bedrock has no stop reason", name);
     CLAIM(heard(&log, want), "%s", buf_text(&log.lines));
+    (void)snprintf(want, sizeof want, "%s:5: /fixtures/2/match/nth: is a whole number from 0", name);
+    CLAIM(heard(&log, want), "%s", buf_text(&log.lines));
+    CLAIM(heard(&log, "fixtures loaded: 3 from 1 file\n"), "%s", buf_text(&log.lines));
     (void)unlink(name);
     rig_stop(&m);
     m = NULL;
@@ -296,6 +347,7 @@ int main(void)
     CU_TestInfo tests[] = {
         {"a slip in a reply is refused with the nearest name", a_slip_in_a_reply_is_refused_with_the_nearest_name},
         {"an odd reply is taken and told", an_odd_reply_is_taken_and_told},
+        {"a match that nothing can meet is told", a_match_that_nothing_can_meet_is_told},
         {"an odd fixture is told in the log", an_odd_fixture_is_told_in_the_log},
         {"frames are for calls that stream", frames_are_for_calls_that_stream},
         {"a block without a delta is told in the journal", a_block_without_a_delta_is_told_in_the_journal},

@@ -2,6 +2,8 @@
  * What each does to the bytes is in mock_fault_wire.c. */
 #include "mock_rig.h"
 
+#include <pthread.h>
+
 /* The scripted answer below is nine events long:
  * 0 messageStart, 1-3 deltas "one ", "two ", "three", 4 contentBlockStop, 5 messageStop, 6 metadata. */
 #define ANSWER "\"content\":[{\"text\":\"one two three\",\"$deltas\":[\"one \",\"two \",\"three\"]}]"
@@ -290,6 +292,19 @@ static void faults_for_everybody_may_match_and_have_a_rate(void)
           "%s", buf_text(&j.body));
 }
 
+struct lines {
+    pthread_mutex_t lock;
+    struct buf text;
+};
+
+static void keep_line(void *ctx, const char *line)
+{
+    struct lines *l = ctx;
+    (void)pthread_mutex_lock(&l->lock);
+    buf_addf(&l->text, "%s\n", line);
+    (void)pthread_mutex_unlock(&l->lock);
+}
+
 static void a_header_is_read_when_the_mock_was_told_to(void)
 {
     struct mock_config config = {.fault_headers = true, .auth = MOCK_AUTH_STRICT};
@@ -312,7 +327,12 @@ static void a_header_is_read_when_the_mock_was_told_to(void)
         {"cut-fin;at_byte", 400, OK, "x-mohs-fault: \\\"at_byte\\\": expected name=value"},
         {"cut-fin;at_byte=x", 400, OK, "x-mohs-fault: /0/at_byte: expected a number"},
         {"html-503;match=x", 400, OK, "no such parameter"},
+        {"cut-fin:at_event=3", 400, OK, "\\\"cut-fin:at_event=3\\\": parameters follow ';' here, and commas part faults"},
+        {"cut-fin, at_event=3", 400, OK, "\\\"at_event=3\\\": parameters follow ';' here"},
     };
+    struct lines log = {PTHREAD_MUTEX_INITIALIZER, BUF_INIT(BUF_ANY)};
+    config.log = keep_line;
+    config.log_ctx = &log;
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     for (size_t i = 0; i < COUNT_OF(asked); i++) {
         CLEANUP(reply_release) struct reply r = ask_with(m, CONVERSE, "x-mohs-fault", asked[i].value);
@@ -325,6 +345,11 @@ static void a_header_is_read_when_the_mock_was_told_to(void)
     CLAIM(strcmp(text_at(j.json, "/entries/0/reply/faults/0"), "HTTP-33") == 0, "%s", buf_text(&j.body));
     CLAIM(strcmp(text_at(j.json, "/entries/0/signature/verdict"), "valid") == 0, "%s", buf_text(&j.body));
     CLAIM(strcmp(text_at(j.json, "/entries/8/reply/source"), "fault-header") == 0, "%s", buf_text(&j.body));
+    rig_stop(&m);
+    m = NULL;
+    CLAIM(strstr(buf_text(&log.text), "POST Converse refused: x-mohs-fault: /0/id: no fault is called \"html-530\"") != NULL, "%s",
+          buf_text(&log.text));
+    buf_release(&log.text);
 }
 
 static void a_header_is_ignored_and_noted_otherwise(void)
@@ -358,6 +383,9 @@ static void a_wrong_fault_does_not_start(void)
     static const struct {
         const char *fault, *note;
     } asked[] = {{"cut-fni", "--fault cut-fni: /0/id: no fault is called \"cut-fni\"; did you mean cut-fin"},
+                 {"nope", "--fault nope: /0/id: no fault is called \"nope\"; `mohs list --faults` has them all"},
+                 {"cut-fin;at_event=3", "\"cut-fin;at_event=3\": parameters follow ':' here, and commas part them"},
+                 {"cut-fin,at_event=3", "parameters follow ':' here"},
                  {"cut-fin@7", "--fault cut-fin@7: \"7\": expected a rate such as 0.05 or 5%"},
                  {"cut-fin@x", "expected a rate"},
                  {"cut-fin@-1", "expected a rate"},
