@@ -179,6 +179,7 @@ static int run(const void *settings, const struct option_list *operands)
     if (e == OK)
         serve_until_told(o->parent_watch);
     gateway_stop(gateway);
+    serve_log_end();
     if (e != OK)
         (void)fprintf(stderr, "mohs gateway: %s\n", note.text);
     return e == OK ? EXIT_HELD : EXIT_USAGE;

@@ -492,6 +492,7 @@ static int run(const void *settings, const struct option_list *operands)
     if (e == OK && !o->dry_run)
         serve_until_told(o->parent_watch);
     mock_stop(mock);
+    serve_log_end();
     if (e != OK)
         (void)fprintf(stderr, "mohs mock: %s\n", note.text);
     return e == OK ? EXIT_HELD : EXIT_USAGE;

@@ -58,7 +58,7 @@ static void print_option(FILE *out, const struct option_row *row)
     if (row->choices != NULL)
         buf_addf(&text, " One of %s.", row->choices);
     if (row->fallback != NULL && row->fallback[0] != '\0')
-        buf_addf(&text, " Default %s.", row->fallback);
+        buf_addf(&text, strchr(row->fallback, ' ') != NULL ? " Default \"%s\"." : " Default %s.", row->fallback);
     wrap(out, buf_text(&text), COLUMN, COLUMN);
 }
 
@@ -162,9 +162,10 @@ static void man_option(FILE *out, const struct option_row *row)
     if (row->choices != NULL)
         (void)fprintf(out, " One of %s.", row->choices);
     if (row->fallback != NULL && row->fallback[0] != '\0') {
-        (void)fputs(" Default ", out);
+        const char *quote = strchr(row->fallback, ' ') != NULL ? "\"" : ""; /* where it ends, when it is a sentence */
+        (void)fprintf(out, " Default %s", quote);
         roff_text(out, row->fallback);
-        (void)fputc('.', out);
+        (void)fprintf(out, "%s.", quote);
     }
     (void)fputc('\n', out);
 }

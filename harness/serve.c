@@ -7,6 +7,10 @@
 #include <unistd.h>
 
 #include "harness/interrupt.h"
+#include "harness/repeats.h"
+
+enum { FLUSH_MS = 1000 };
+static struct repeats told = REPEATS_INIT; /* standard error is one per process, so is this */
 
 enum err serve_ready(int64_t fd, unsigned port, unsigned second, struct note *note)
 {
@@ -26,8 +30,9 @@ void serve_until_told(bool parent_watch)
     struct pollfd fds[] = {{.fd = interrupt_fd(), .events = POLLIN},
                            {.fd = parent_watch ? STDIN_FILENO : -1, .events = POLLIN}};
     while (!interrupt_seen()) {
-        if (poll(fds, COUNT_OF(fds), -1) < 0 && errno != EINTR)
+        if (poll(fds, COUNT_OF(fds), FLUSH_MS) < 0 && errno != EINTR)
             return;
+        repeats_flush(&told, stderr, now_ns(), false);
         if ((fds[1].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) != 0) {
             char part[256];
             if ((fds[1].revents & POLLIN) == 0 || read(STDIN_FILENO, part, sizeof part) <= 0)
@@ -39,5 +44,12 @@ void serve_until_told(bool parent_watch)
 
 void serve_log(void *prefix, const char *line)
 {
-    (void)fprintf(stderr, "%s: %s\n", (const char *)prefix, line);
+    char text[REPEATS_TEXT_MAX];
+    (void)snprintf(text, sizeof text, "%s: %s", (const char *)prefix, line);
+    repeats_tell(&told, stderr, text, now_ns());
+}
+
+void serve_log_end(void)
+{
+    repeats_flush(&told, stderr, now_ns(), true);
 }

@@ -127,8 +127,29 @@ static void print_difference(FILE *out, const struct bench_difference *d)
                   strcmp(d->verdict, "none_seen") == 0 ? "none" : d->verdict, least);
 }
 
+/* A side that answered nothing well: there is nothing to compare, however long the run. */
+static bool print_no_pairs(FILE *out, const struct bench_result *r)
+{
+    const enum bench_side side = r->sides[BENCH_TARGET].completed == 0 ? BENCH_TARGET : BENCH_DIRECT;
+    const struct bench_tally *t = &r->sides[side];
+    if (t->completed > 0)
+        return false;
+    const struct bench_error *most = t->errors;
+    for (size_t i = 1; i < t->error_count; i++)
+        most = t->errors[i].count > most->count ? &t->errors[i] : most;
+    (void)fprintf(out, "\nnothing to compare: no request to the %s was answered well",
+                  side == BENCH_TARGET ? "target" : "direct side");
+    if (t->error_count > 0)
+        (void)fprintf(out, "\n  error %s %s in %s: %llu of %llu\n      %s", bench_class_name(most->class), most->code,
+                      most->phase, (unsigned long long)most->count, (unsigned long long)t->failed, most->examples[0]);
+    (void)fputc('\n', out);
+    return true;
+}
+
 static void print_paired(FILE *out, const struct bench_result *r)
 {
+    if (print_no_pairs(out, r))
+        return;
     (void)fprintf(
         out,
         "\nwhat the target adds, from %u pairs of interleaved blocks\n  %-10s %8s %8s %8s  %-21s seen (could see)\n",

@@ -24,6 +24,8 @@
 #define PAIRS_MIN      6u /* below it no difference can be seen: see paired.h */
 #define FDS_BESIDE     64u
 #define CALIBRATE_MANY 40u
+#define BUSY_ENOUGH    0.9 /* of the connections' time: all are busy; what is left is the way between two requests */
+#define CPU_IDLE       0.5 /* a generator below it was not what held requests back */
 
 void bench_config_init(struct bench_config *config)
 {
@@ -383,6 +385,36 @@ static bool has_died(const struct bench_result *r, enum bench_side side)
     return refused && request_init(&request, &r->config, side, NULL) == OK && connect_once(&request) != OK;
 }
 
+/* Share of the measured time that the connections of an open load spent waiting for answers, 0..1. */
+static double busy_share(const struct bench_config *c, const struct bench_tally *t)
+{
+    const struct hist *service = t->metrics[BENCH_SERVICE];
+    double all = (double)t->measured_ns * c->connections;
+    return all <= 0 ? 0 : hist_mean(service) * (double)service->count / all;
+}
+
+/* Requests left late: because no connection was free while the generator idled, or we cannot tell. No result either way:
+ * the load that was asked for was not the load that ran. */
+static void judge_late(struct bench_result *r)
+{
+    const struct bench_config *c = &r->config;
+    uint64_t direct_late = hist_quantile(r->sides[BENCH_DIRECT].metrics[BENCH_LATENESS], 0.99);
+    enum bench_side side = r->paired && direct_late >= r->rig.lateness_p99_ns ? BENCH_DIRECT : BENCH_TARGET;
+    const struct bench_tally *t = &r->sides[side];
+    if (busy_share(c, t) >= BUSY_ENOUGH && r->rig.cpu_share <= CPU_IDLE)
+        set_verdict(r, BENCH_INCONCLUSIVE,
+                    "the %s, with %u connection%s, answers %.0f/s where %.0f/s were asked: all were busy nearly all the "
+                    "time while the generator idled (CPU %.0f %%), so requests left late (p99 %.0f us); lower -R or "
+                    "raise -c",
+                    side == BENCH_TARGET ? "target" : "direct side", c->connections, c->connections > 1 ? "s" : "",
+                    bench_achieved_rate(t), c->rate, 100 * r->rig.cpu_share, (double)r->rig.lateness_p99_ns / 1e3);
+    else
+        set_verdict(
+            r, BENCH_INCONCLUSIVE,
+            "requests left late (p99 %.0f us, limit %llu us): the generator, or too few connections, was the limit",
+            (double)r->rig.lateness_p99_ns / 1e3, (unsigned long long)c->lateness_limit_us);
+}
+
 static void judge(struct bench_result *r, bool stopped)
 {
     const struct bench_config *c = &r->config;
@@ -398,10 +430,7 @@ static void judge(struct bench_result *r, bool stopped)
     else if (stopped)
         set_verdict(r, BENCH_INTERRUPTED, "stopped before its end; the figures are those until then");
     else if (c->rate > 0 && r->rig.lateness_p99_ns > c->lateness_limit_us * 1000)
-        set_verdict(
-            r, BENCH_INCONCLUSIVE,
-            "requests left late (p99 %.0f us, limit %llu us): the generator, or too few connections, was the limit",
-            (double)r->rig.lateness_p99_ns / 1e3, (unsigned long long)c->lateness_limit_us);
+        judge_late(r);
     else if (r->rig.cpu_share > c->cpu_limit)
         set_verdict(r, BENCH_INCONCLUSIVE,
                     "a generator thread was on a CPU %.0f %% of the time (limit %.0f %%): it was the limit; give it "
@@ -553,8 +582,11 @@ void bench_set_calibration(struct bench_result *result, const struct bench_calib
         set_verdict(result, BENCH_INCONCLUSIVE,
                     "calibration failed: to the first content %lld us were injected, the mock kept %lld, %lld were "
                     "read; between contents %lld were "
-                    "injected, %lld read (tolerance %lld us; -1: unknown)",
+                    "injected, %lld read (tolerance %lld us%s)",
                     (long long)calibration->injected_ttft_us, (long long)calibration->kept_ttft_us,
                     (long long)calibration->read_ttft_us, (long long)calibration->injected_itl_us,
-                    (long long)calibration->read_itl_us, (long long)calibration->tolerance_us);
+                    (long long)calibration->read_itl_us, (long long)calibration->tolerance_us,
+                    calibration->kept_ttft_us == -1 || calibration->read_ttft_us == -1 || calibration->read_itl_us == -1
+                        ? "; -1: unknown"
+                        : "");
 }

@@ -233,20 +233,67 @@ double bench_achieved_rate(const struct bench_tally *t)
 
 /* ---- errors ---- */
 
+/* How a credential stands behind the word that announces it. */
+enum announced {
+    SECRET_ADJACENT, /* right behind it, or quoted: what it announces is nothing else */
+    SECRET_NAMED,    /* behind it; or the word is in a sentence ("Bearer token is missing") and no credential follows */
+    SECRET_FIELD     /* behind it, a colon and perhaps a scheme, up to the end of the value */
+};
+
+#define APART  " :=\"'\\" /* between a name and its value, also in JSON within JSON */
+#define VALUE  " ,;&\"'\\<>}"
+#define FIELD  ";\"'\\<>}"
+
+/* True when the word at p is what sentences about credentials go on with: those are no secrets. */
+static bool is_prose(const char *p)
+{
+    static const char words[] = "token tokens header headers field auth authentication authorization scheme schemes "
+                                "credential credentials key keys format prefix realm value is was are or and not in of "
+                                "for has must required missing invalid expired";
+    unsigned char word[16];
+    size_t n = strcspn(p, VALUE ".:=");
+    bool ends = strchr(" ,;\"'\\<}", p[n]) != NULL || (p[n] == '.' && strchr(" \"'\\<", p[n + 1]) != NULL);
+    if (!ends || n > sizeof word)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        word[i] = (unsigned char)tolower((unsigned char)p[i]);
+    return span_in_words((struct span){word, n}, words, ' ');
+}
+
+static char *mask_until(char *p, const char *end)
+{
+    for (; *p != '\0' && strchr(end, *p) == NULL; p++)
+        *p = '*';
+    return p;
+}
+
+static char *mask_after(char *p, enum announced how)
+{
+    size_t apart = strspn(p, APART);
+    bool told = memchr(p, ':', apart) != NULL || memchr(p, '=', apart) != NULL;
+    if (how == SECRET_FIELD && !told)
+        return p;
+    p += apart;
+    if (how == SECRET_NAMED && !told && is_prose(p))
+        return p;
+    if (how != SECRET_FIELD)
+        return mask_until(p, VALUE);
+    size_t scheme = strcspn(p, FIELD " ,");
+    return mask_until(p[scheme] == ' ' ? p + scheme + 1 : p, FIELD);
+}
+
 void tally_mask_secrets(char *text)
 {
-    static const char *const words[] = {
-        "Bearer ", "Basic ", "Signature=",       "signature=", "Credential=", "X-Amz-Security-Token", "sk-",
-        "AKIA",    "ASIA",   "bedrock-api-key-", "api_key",    "api-key",     "Authorization"};
-    for (size_t i = 0; i < COUNT_OF(words); i++) {
-        for (char *p = text; (p = strcasestr(p, words[i])) != NULL;) {
-            p += strlen(words[i]);
-            while (*p != '\0' && strchr(" :=\"'", *p) != NULL)
-                p++;
-            for (; *p != '\0' && strchr(" ,;&\"'<>}", *p) == NULL; p++)
-                *p = '*';
-        }
-    }
+    static const struct {
+        const char *word;
+        enum announced how;
+    } rows[] = {{"Authorization", SECRET_FIELD},   {"Bearer ", SECRET_NAMED},      {"Basic ", SECRET_NAMED},
+                {"Signature=", SECRET_ADJACENT},   {"Credential=", SECRET_ADJACENT}, {"X-Amz-Security-Token", SECRET_NAMED},
+                {"sk-", SECRET_ADJACENT},          {"AKIA", SECRET_ADJACENT},      {"ASIA", SECRET_ADJACENT},
+                {"bedrock-api-key-", SECRET_ADJACENT}, {"api_key", SECRET_NAMED},  {"api-key", SECRET_NAMED}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        for (char *p = text; (p = strcasestr(p, rows[i].word)) != NULL;)
+            p = mask_after(p + strlen(rows[i].word), rows[i].how);
 }
 
 void tally_error(struct bench_tally *t, enum bench_class class, const char *code, const char *phase, uint64_t id,

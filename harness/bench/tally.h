@@ -21,7 +21,8 @@ void tally_error(struct bench_tally *t, enum bench_class class, const char *code
 /* An answer ended `second` seconds into the run, well after e2e_ns, or badly. */
 void tally_second(struct bench_tally *t, uint64_t second, bool good, uint64_t e2e_ns);
 
-/* Mask what follows the words that announce a secret, in place. */
+/* Mask what follows the words that announce a secret, in place. A sentence about one ("Authorization header is missing",
+ * "Bearer token expired") is no secret and stays. */
 void tally_mask_secrets(char *text);
 
 #endif

@@ -196,6 +196,34 @@ static void examples_hold_no_secret(void)
     CU_ASSERT_STRING_EQUAL(text, "a Signature=*******, key sk-******, AKIA****** \"api_key\": \"*\" end");
 }
 
+static void credentials_are_masked_and_prose_is_not(void)
+{
+    static const struct { const char *seen, *shown; } rows[] = {
+        {"{\"Message\":\"Authorization header is missing\"}", NULL},
+        {"Bearer token is missing, or the Bearer Token expired.", NULL},
+        {"Missing Authentication Token; the api_key is invalid", NULL},
+        {"in Authorization header (hashed with SHA-256)", NULL},
+        {"Authorization: Bearer abc.def-1; id 5", "Authorization: Bearer *********; id 5"},
+        {"{\"authorization\":\"Bearer token\"}", "{\"authorization\":\"Bearer *****\"}"},
+        {"authorization=opaque", "authorization=******"},
+        {"Authorization: Token abc def", "Authorization: Token *******"},
+        {"{\\\"Authorization\\\": \\\"Bearer hunter\\\"}", "{\\\"Authorization\\\": \\\"Bearer ******\\\"}"},
+        {"Authorization: AWS4-HMAC-SHA256 Credential=AKID/x, Signature=12", "Authorization: AWS4-HMAC-SHA256 *******************************"},
+        {"got Bearer hunter here", "got Bearer ****** here"},
+        {"Bearer tokens-1", "Bearer ********"},
+        {"Bearer token.is", "Bearer ********"},
+        {"Bearer is=1", "Bearer ****"},
+        {"x-api-key: token-7", "x-api-key: *******"},
+        {"?X-Amz-Signature=0f&X-Amz-Security-Token=Fwo/+=&x", "?X-Amz-Signature=**&X-Amz-Security-Token=******&x"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[160];
+        (void)snprintf(text, sizeof text, "%s", rows[i].seen);
+        tally_mask_secrets(text);
+        CLAIM(strcmp(text, rows[i].shown != NULL ? rows[i].shown : rows[i].seen) == 0, "%s became %s", rows[i].seen, text);
+    }
+}
+
 static void nobody_listening_is_an_error(void)
 {
     struct server s;
@@ -292,6 +320,11 @@ static void calibration_accepts_what_was_injected_and_nothing_else(void)
     CU_ASSERT_EQUAL(r.verdict, BENCH_MEASURED);
     bench_set_calibration(&r, &itl);
     CU_ASSERT(r.verdict == BENCH_INCONCLUSIVE && bench_exit_code(&r) == 5);
+    CLAIM(strstr(r.reason, "tolerance 3000 us)") != NULL, "%s", r.reason);
+    r.verdict = BENCH_MEASURED;
+    itl.read_itl_us = -1;
+    bench_set_calibration(&r, &itl);
+    CLAIM(strstr(r.reason, "-1 read (tolerance 3000 us; -1: unknown)") != NULL, "%s", r.reason);
 }
 
 static void two_mocks_tell_the_line_from_the_wait(void)
@@ -381,6 +414,26 @@ static void open_load_counts_from_the_intended_instant(void)
     CU_ASSERT_TRUE(between(t->metrics[BENCH_E2E], 1, 20000 * 40 - 5000 * 39, 3000000));
     CU_ASSERT_TRUE(between(t->metrics[BENCH_LATENESS], 1, 20000 * 39 - 5000 * 39, 3000000));
     CU_ASSERT_EQUAL(r->verdict, BENCH_INCONCLUSIVE); /* they left late */
+    CU_ASSERT_EQUAL(bench_exit_code(r), 5);
+}
+
+static void a_target_that_keeps_all_connections_busy_is_named(void)
+{
+    struct server s;
+    struct note note;
+    CLEANUP(bench_result_free) struct bench_result *r = NULL;
+    server_start(&s, (struct act){.form = UNARY, .first_us = 20000});
+    struct bench_config c = config_for(&s, UNARY, 0);
+    c.connections = 2;
+    c.threads = 1;
+    c.rate = 400;
+    c.duration_ms = 600;
+    CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
+    server_stop(&s);
+    CU_ASSERT(r->verdict == BENCH_INCONCLUSIVE && bench_exit_code(r) == 5);
+    CLAIM(strstr(r->reason, "the target, with 2 connections, answers ") != NULL &&
+              strstr(r->reason, "/s where 400/s were asked") != NULL && strstr(r->reason, "lower -R or raise -c") != NULL,
+          "%s", r->reason);
 }
 
 static void what_could_not_be_sent_is_counted(void)
@@ -625,6 +678,21 @@ static void the_table_says_which_load_it_was(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "frames: 200 sent, 200 received, none lost"));
 }
 
+static void a_side_that_fails_wholly_is_told_in_place_of_too_few_pairs(void)
+{
+    CLEANUP(bench_result_free)
+    struct bench_result *r = run_act((struct act){.form = UNARY, .fault = STATUS, .every = 1}, 10);
+    char text[8192] = "";
+    FILE *f = fmemopen(text, sizeof text - 1, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    r->paired = true;
+    bench_print(r, f);
+    (void)fclose(f);
+    CLAIM(strstr(text, "nothing to compare: no request to the target was answered well\n  error status 429 in body: 10 of 10\n      request ") != NULL &&
+              strstr(text, "run longer") == NULL,
+          "%s", text);
+}
+
 static atomic_bool stop_now;
 static int progress_calls;
 
@@ -803,6 +871,7 @@ int main(void)
         {"frames_missing_from_broken_streams_are_cut", frames_missing_from_broken_streams_are_cut},
         {"wrong_crc_is_counted", wrong_crc_is_counted},
         {"examples_hold_no_secret", examples_hold_no_secret},
+        {"credentials_are_masked_and_prose_is_not", credentials_are_masked_and_prose_is_not},
         {"nobody_listening_is_an_error", nobody_listening_is_an_error},
         {"bad_configurations_are_refused", bad_configurations_are_refused},
         {"reads_injected_delays_back", reads_injected_delays_back},
@@ -822,6 +891,8 @@ int main(void)
         {"three_pairs_prove_nothing", three_pairs_prove_nothing},
         {"thin_percentiles_are_suppressed", thin_percentiles_are_suppressed},
         {"the_document_says_what_is_absent_and_why", the_document_says_what_is_absent_and_why},
+        {"a_side_that_fails_wholly_is_told_in_place_of_too_few_pairs", a_side_that_fails_wholly_is_told_in_place_of_too_few_pairs},
+        {"a_target_that_keeps_all_connections_busy_is_named", a_target_that_keeps_all_connections_busy_is_named},
         {"the_table_says_which_load_it_was", the_table_says_which_load_it_was},
         {"stopping_keeps_what_was_measured", stopping_keeps_what_was_measured},
         {"a_target_that_dies_is_told_from_errors", a_target_that_dies_is_told_from_errors},
