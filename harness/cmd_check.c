@@ -97,6 +97,15 @@ struct check {
     size_t tally[6]; /* by status */
     size_t errors_of_cases;
     struct buf failed_ids;
+    size_t unheard; /* cases that failed where a call upstream was due and none came */
+    size_t broken;  /* ... and that the client was told 5xx, or nothing */
+    bool heard;     /* the mock was called by some case */
+    bool gave_up;   /* after UNHEARD_MOST of them */
+};
+
+enum {
+    UNHEARD_MOST = 5, /* broken cases with the mock never called, after which the rest would say the same */
+    NAMED_MOST = 8    /* failed cases by name in the last line */
 };
 
 enum status { STATUS_PASS, STATUS_FAIL, STATUS_SKIP, STATUS_ERROR, STATUS_XFAIL, STATUS_STALE };
@@ -134,7 +143,7 @@ static enum status status_of(const struct check *c, const struct job *job, struc
     if (o->verdict == VERDICT_PASS)
         return STATUS_PASS;
     if (job->c->level == LEVEL_MAY && !c->o->strict) {
-        (void)note_set(why, OK, "a MAY: told, not failed; --strict makes it fail");
+        (void)note_set(why, OK, RESULT_REASON_MAY);
         return STATUS_XFAIL;
     }
     return STATUS_FAIL;
@@ -147,9 +156,26 @@ static bool is_bad(void *ctx, const struct job *job)
     return s == STATUS_FAIL || s == STATUS_ERROR;
 }
 
+/* A gateway of somebody else's that calls another Bedrock than the mock fails each case in the same way, and slowly.
+ * It says 5xx, as nobody listens there; a gateway that refuses (4xx) what it should translate is judged to the end. */
+static bool is_elsewhere(struct check *c, const struct job *job)
+{
+    const struct outcome *o = &job->outcome;
+    struct note why;
+    bool ours = c->o->target == NULL && c->profile.self != SELF_NONE;
+    c->heard = c->heard || o->calls_seen > 0;
+    if (ours || o->calls_wanted == 0 || o->calls_seen > 0 || status_of(c, job, &why) != STATUS_FAIL)
+        return false;
+    c->unheard++;
+    c->broken += o->status == 0 || o->status >= 500;
+    c->gave_up = c->gave_up || (!c->heard && c->broken >= UNHEARD_MOST && c->broken == c->unheard);
+    return c->gave_up;
+}
+
 static bool stop_after(void *ctx, const struct job *job)
 {
-    return ((const struct check *)ctx)->o->fail_fast && is_bad(ctx, job);
+    struct check *c = ctx;
+    return is_elsewhere(c, job) || (c->o->fail_fast && is_bad(c, job));
 }
 
 /* ---- the result document ---- */
@@ -214,7 +240,7 @@ static void add_case(struct check *c, const struct job *job)
     reproduce(c, job->c, &again);
     c->tally[status]++;
     c->errors_of_cases += status == STATUS_ERROR && !o->unreachable;
-    if (status == STATUS_FAIL)
+    if (status == STATUS_FAIL && c->tally[status] <= NAMED_MOST)
         buf_addf(&c->failed_ids, "%s%s", c->failed_ids.len > 0 ? ", " : "", job->c->id);
     struct result_case row = {.id = job->c->id,
                               .title = job->c->title,
@@ -279,6 +305,22 @@ static int code_of_trouble(const struct pool_report *report)
     return report->own ? EXIT_INTERNAL : EXIT_UNREACHABLE;
 }
 
+static void add_failed(const struct check *c, size_t ran, struct buf *reason)
+{
+    size_t failed = c->tally[STATUS_FAIL];
+    buf_addf(reason, "%zu of %zu cases failed: %.1500s", failed, ran, buf_text(&c->failed_ids));
+    if (failed > NAMED_MOST)
+        buf_addf(reason, " and %zu more", failed - NAMED_MOST);
+}
+
+/* The first thing to look at when nothing arrived. */
+static void add_unheard(const struct check *c, struct buf *reason)
+{
+    if (!c->heard && c->unheard > 0 && c->report.mock_url != NULL)
+        buf_addf(reason, "%sthe mock at %s was not called once: is it the gateway's Bedrock endpoint?",
+                 reason->len > 0 ? "; " : "", c->report.mock_url);
+}
+
 static int sum_up(const struct check *c, struct buf *reason)
 {
     size_t ran = c->tally[STATUS_PASS] + c->tally[STATUS_FAIL] + c->tally[STATUS_XFAIL] + c->tally[STATUS_STALE];
@@ -289,7 +331,7 @@ static int sum_up(const struct check *c, struct buf *reason)
         exit = exit_worse(exit, EXIT_FAILED);
     if (ran == 0)
         exit = exit_worse(exit, EXIT_NOTHING);
-    if (c->errors_of_cases > 0)
+    if (c->errors_of_cases > 0 || c->gave_up)
         exit = exit_worse(exit, EXIT_USAGE);
     if (c->report.error != OK)
         exit = exit_worse(exit, code_of_trouble(&c->report));
@@ -299,12 +341,16 @@ static int sum_up(const struct check *c, struct buf *reason)
     case EXIT_HELD:
         if (c->tally[STATUS_XFAIL] == 0)
             buf_addf(reason, "all %zu cases held", ran);
+        else if (c->o->expected == NULL)
+            buf_addf(reason, "%zu of %zu cases held, and %zu %s", c->tally[STATUS_PASS], ran, c->tally[STATUS_XFAIL],
+                     c->tally[STATUS_XFAIL] == 1 ? "MAY does not hold" : "MAYs do not hold");
         else
             buf_addf(reason, "%zu of %zu cases held, and %zu failed as expected", c->tally[STATUS_PASS], ran,
                      c->tally[STATUS_XFAIL]);
         break;
     case EXIT_FAILED:
-        buf_addf(reason, "%zu of %zu cases failed: %.1500s", c->tally[STATUS_FAIL], ran, buf_text(&c->failed_ids));
+        add_failed(c, ran, reason);
+        add_unheard(c, reason);
         break;
     case EXIT_STALE:
         buf_addf(reason, "%zu expected failures are stale: they hold now", c->tally[STATUS_STALE]);
@@ -320,7 +366,10 @@ static int sum_up(const struct check *c, struct buf *reason)
             buf_addf(reason, "%s%s%s", c->report.note.text,
                      c->report.note.text[0] != '\0' && c->report.trouble.len > 0 ? "; " : "",
                      buf_text(&c->report.trouble));
-        else
+        else if (c->gave_up) {
+            add_unheard(c, reason);
+            buf_addf(reason, " Stopped after %zu of %zu cases", ran, c->count);
+        } else
             buf_addf(reason, "%zu cases could not be asked", c->tally[STATUS_ERROR]);
     }
     fold_lines(reason);
@@ -477,13 +526,23 @@ static int print_plan(const struct check *c)
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     if (c->o->dry_run)
         profile_describe(&c->profile, &text);
-    for (size_t i = 0; i < c->count; i++)
+    size_t fit = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        struct note why;
+        if (!case_fits(&c->profile, c->jobs[i].c, &why))
+            continue;
+        fit++;
         buf_addf(&text, c->o->list ? "%s\n" : "%-60s %-6s %s\n", c->jobs[i].c->id, level_name(c->jobs[i].c->level),
                  c->jobs[i].c->title);
+    }
     (void)fputs(buf_text(&text), stdout);
     (void)fflush(stdout);
-    (void)fprintf(stderr, "%zu cases\n", c->count);
-    return c->count > 0 ? EXIT_HELD : EXIT_NOTHING;
+    if (fit < c->count)
+        (void)fprintf(stderr, "%zu cases; %zu more are skipped, as the profile %s does not claim what they need\n", fit,
+                      c->count - fit, c->profile.name);
+    else
+        (void)fprintf(stderr, "%zu cases\n", fit);
+    return fit > 0 ? EXIT_HELD : EXIT_NOTHING;
 }
 
 static int run(const void *settings, const struct option_list *operands)
@@ -534,7 +593,9 @@ const struct verb verb_check = {
         "the run; without --target so is the reference gateway. A failure shows the requirement, what was expected, "
         "what was "
         "observed, both wires, and the command that runs the one case again.\n\nTo test a gateway of yours: start "
-        "'mohs check --target URL --mock-port 9555' with the gateway's Bedrock endpoint set to http://127.0.0.1:9555.",
+        "'mohs check --target URL --mock-port 9555' with the gateway's Bedrock endpoint set to http://127.0.0.1:9555. "
+        "When the first 5 cases that need a call to the mock are answered 5xx, or not at all, and the mock was never "
+        "called, the run stops with exit code 2, because that endpoint is another.",
     .examples =
         "mohs check\tthe reference gateway, every case\n"
         "mohs check --target http://127.0.0.1:4000 --mock-port 9555 -o result.json -o junit.xml\ta gateway of yours\n"

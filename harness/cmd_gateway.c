@@ -192,10 +192,14 @@ const struct verb verb_gateway = {
              "routes\n"
              "POST /model/{id}/converse and /converse-stream, signed anew. It is the gateway that the suite is proven "
              "on.\n\n"
-             "It runs until it is interrupted. With --control-port, POST /mutate there makes it misbehave on purpose.",
+             "It runs until it is interrupted. With --control-port, POST /mutate there makes it misbehave on purpose, "
+             "until POST /reset:\n\n"
+             "curl -d '{\"mutations\":[{\"on\":\"client.raw\",\"value\":\"x\"}]}' 127.0.0.1:4001/mutate\n\n"
+             "suites/README.md#mutations lists them all; the mutations in every case of suites/cases/ are examples.",
     .examples = "mohs gateway\tIn front of mohs mock on its usual port, on port 4000.\n"
                 "mohs gateway --client-key sk-test --model fast=anthropic.claude-3-haiku-20240307-v1:0\tWith a key and "
-                "a name of your own.\n",
+                "a name of your own.\n"
+                "mohs gateway --control-port 4001\tIt can be made to misbehave, by POST /mutate on port 4001.\n",
     .options = rows,
     .option_count = COUNT_OF(rows),
     .size = sizeof(struct gateway_options),

@@ -1,11 +1,14 @@
 /* main.c: the table of subcommands, and nothing that knows what they do.
  *
  * A verb is one row; its file harness/cmd_NAME.c holds the row, its options and its run function. Everything that is
- * the same for all lives in option.c (parsing), help.c (help and manual) and reports/exit.c (what the exit code says).
+ * the same for all, but for the look at standard output at the end, lives in option.c (parsing), help.c (help and
+ * manual) and reports/exit.c (what the exit code says).
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/command_line.h"
 #include "harness/option.h"
@@ -46,10 +49,19 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
     return verb->run(o.settings, &o.operands);
 }
 
-int main(int argc, char **argv)
+/* What was lost on the way out (a full disk) is no success. A reader that has seen enough (| head) is none of it. */
+static int end(int code)
 {
-    (void)signal(SIGPIPE, SIG_IGN);
-    command_line = (struct command_line){argc, argv};
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    bool lost = fflush(stdout) != 0 || ferror(stdout) != 0;
+    if (!lost || (poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0))
+        return code;
+    (void)fputs("mohs: standard output could not be written: its end is lost\n", stderr);
+    return exit_worse(code, EXIT_USAGE);
+}
+
+static int dispatch(int argc, char **argv)
+{
     if (argc < 2) {
         help_program(stderr);
         return EXIT_USAGE;
@@ -65,4 +77,11 @@ int main(int argc, char **argv)
     size_t words;
     const struct verb *verb = verb_of_words((const char *const *)argv + 1, (size_t)argc - 1, &words);
     return verb == NULL ? unknown_verb(argv[1]) : run_verb(verb, argc - 1 - (int)words, argv + 1 + words);
+}
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    command_line = (struct command_line){argc, argv};
+    return end(dispatch(argc, argv));
 }

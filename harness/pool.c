@@ -69,6 +69,14 @@ static void finish(struct pool *p, struct rig *rig, struct job *job)
     (void)pthread_mutex_unlock(&p->lock);
 }
 
+static void tell_mock(struct pool *p, const struct rig *rig)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    if (p->report->mock_url == NULL)
+        p->report->mock_url = span_dup(span_of(rig->mock_url));
+    (void)pthread_mutex_unlock(&p->lock);
+}
+
 static void *work(void *ctx)
 {
     struct pool *p = ctx;
@@ -76,6 +84,7 @@ static void *work(void *ctx)
     struct rig rig;
     enum err e = rig_start(&rig, p->config->rig, &note);
     if (e == OK) {
+        tell_mock(p, &rig);
         for (struct job *job; (job = take(p)) != NULL;) {
             case_run(&rig, job->c, job->mutation, &job->outcome);
             if (interrupt_seen() && job->outcome.verdict == VERDICT_ERROR)
@@ -140,6 +149,9 @@ void pool_run(const struct pool_config *config, struct pool_report *out)
 
 void pool_report_release(struct pool_report *r)
 {
-    if (r != NULL)
-        buf_release(&r->trouble);
+    if (r == NULL)
+        return;
+    buf_release(&r->trouble);
+    free(r->mock_url);
+    r->mock_url = NULL;
 }

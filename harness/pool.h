@@ -34,6 +34,7 @@ struct pool_report {
     bool own;           /* and that was our mock or our gateway, not the target */
     struct note note;   /* its words */
     struct buf trouble; /* what the children wrote before they died */
+    char *mock_url;     /* of the first rig that came up; NULL: none did */
 };
 
 /* Jobs that were not run keep ran == false. */

@@ -47,7 +47,7 @@ static bool step_fits(const struct profile *p, const cJSON *step, struct note *w
     return true;
 }
 
-static bool fits(const struct profile *p, const struct case_file *c, struct note *why)
+bool case_fits(const struct profile *p, const struct case_file *c, struct note *why)
 {
     const cJSON *one;
     cJSON_ArrayForEach(one, json_member(c->root, "needs"))
@@ -375,6 +375,9 @@ static enum err run_step(struct step_run *r, const cJSON *step, struct note *not
     if (e != OK)
         return e;
     const cJSON *entries = json_member(journal, "entries");
+    r->out->calls_wanted += upstream_least(r->step);
+    r->out->calls_seen += (size_t)cJSON_GetArraySize(entries);
+    r->out->status = r->talk.status;
     CLEANUP(buf_release) struct buf record = BUF_INIT(65536);
     bool recorded = wants_record(r->step) && cost_recorded(r->rig->profile, r->rig->target_url, &r->talk, &record);
     struct judged judged = {.step = r->step,
@@ -452,7 +455,7 @@ static enum err run_steps(struct rig *rig, const struct case_file *c, const cJSO
 void case_run(struct rig *rig, const struct case_file *c, const cJSON *mutation, struct outcome *out)
 {
     *out = (struct outcome){.alternative = BUF_INIT(4096), .evidence = cJSON_CreateObject()};
-    if (!fits(rig->profile, c, &out->reason)) {
+    if (!case_fits(rig->profile, c, &out->reason)) {
         out->verdict = VERDICT_SKIP;
         return;
     }

@@ -22,8 +22,13 @@ struct outcome {
     struct buf alternative;
     cJSON *evidence;
     uint64_t duration_us;
+    size_t calls_wanted, calls_seen; /* upstream, of the steps that were judged: the least permitted; in the journal */
+    int status;                      /* of the last answer; 0: none */
 };
 void outcome_release(struct outcome *o);
+
+/* Whether the profile claims and names what the case needs; if not, a sentence into `why`. */
+bool case_fits(const struct profile *p, const struct case_file *c, struct note *why);
 
 /* `mutation`: an object of the case's list, given to the reference gateway first; NULL: none. */
 void case_run(struct rig *rig, const struct case_file *c, const cJSON *mutation, struct outcome *out);

@@ -1,6 +1,7 @@
 /* console.c: the result for a terminal: what failed first, with all that is needed to act; the sums last. */
 #include "reports/console.h"
 #include "reports/report.h"
+#include "reports/result.h"
 
 struct paint {
     bool on;
@@ -41,7 +42,8 @@ static void add_checks(const cJSON *one, struct buf *out)
         if (cJSON_IsTrue(json_member(check, "ok")))
             continue;
         add_indented(out, "check", json_str(check, "id"));
-        add_indented(out, "where", json_str(check, "pointer"));
+        const char *where = json_str(check, "pointer");
+        add_indented(out, "where", where != NULL && where[0] != '\0' ? where : NULL); /* "": the whole */
         add_indented(out, "expected", json_str(check, "expected"));
         add_indented(out, "observed", json_str(check, "observed"));
     }
@@ -77,8 +79,31 @@ static void add_case(const cJSON *one, struct paint p, struct buf *out)
     add_indented(out, "again", json_str(one, "reproduce"));
 }
 
-static void add_summary(const cJSON *summary, struct paint p, struct buf *out)
+/* Of the xfails, those that no list of expected failures holds: MAYs. */
+static int count_mays(const cJSON *cases)
 {
+    int mays = 0;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, cases)
+    {
+        const char *reason = json_str(one, "reason"), *status = json_str(one, "status");
+        mays += reason != NULL && status != NULL && strcmp(status, "xfail") == 0 &&
+                strcmp(reason, RESULT_REASON_MAY) == 0;
+    }
+    return mays;
+}
+
+static void add_mays(int xfails, int mays, struct buf *out)
+{
+    if (xfails > mays)
+        buf_addf(out, "%d expected failure%s%s", xfails - mays, xfails - mays == 1 ? "" : "s", mays > 0 ? ", " : "");
+    if (mays > 0)
+        buf_addf(out, "%d %s", mays, mays == 1 ? "MAY that does not hold" : "MAYs that do not hold");
+}
+
+static void add_summary(const cJSON *conformance, struct paint p, struct buf *out)
+{
+    const cJSON *summary = json_member(conformance, "summary");
     static const char *const words[][2] = {{"pass", "passed"},
                                            {"fail", "failed"},
                                            {"error", "errors"},
@@ -90,8 +115,13 @@ static void add_summary(const cJSON *summary, struct paint p, struct buf *out)
         const cJSON *n = json_member(summary, words[i][0]);
         if (n == NULL || (n->valueint == 0 && i > 1))
             continue;
-        buf_addf(out, "%s%s%s %s%s", any ? ", " : "", n->valueint > 0 ? colour_of(p, words[i][0]) : "", n->valuestring,
-                 n->valueint == 1 && strcmp(words[i][0], "error") == 0 ? "error" : words[i][1], p.on ? "\033[0m" : "");
+        buf_addf(out, "%s%s", any ? ", " : "", n->valueint > 0 ? colour_of(p, words[i][0]) : "");
+        if (strcmp(words[i][0], "xfail") == 0)
+            add_mays(n->valueint, count_mays(json_member(conformance, "cases")), out);
+        else
+            buf_addf(out, "%s %s", n->valuestring,
+                     n->valueint == 1 && strcmp(words[i][0], "error") == 0 ? "error" : words[i][1]);
+        buf_adds(out, p.on ? "\033[0m" : "");
         any = true;
     }
     buf_addc(out, '\n');
@@ -140,7 +170,7 @@ void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out
             add_case(one, p, out);
     }
     if (conformance != NULL)
-        add_summary(json_member(conformance, "summary"), p, out);
+        add_summary(conformance, p, out);
     if (!verbose)
         add_skipped(json_member(conformance, "cases"), out);
     console_add_load(doc, out);

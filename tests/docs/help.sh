@@ -20,4 +20,13 @@ help=$("$MOHS" mock --help | tr -s ' \n' ' ')
 for said in "It serves Converse, InvokeModel," "CountTokens, guardrails" "record refuses only what makes no sense"; do
   [[ $help == *"$said"* ]] || { echo "FAILED: mohs mock --help does not say: $said"; failed=$((failed + 1)); }
 done
+# The example of a mutation in the gateway's help works, and stays until the reset.
+if command -v curl > /dev/null; then
+  example=$(mohs gateway --help | grep -oE "^curl -d '[^']*' 127.0.0.1:4001/mutate" | sed "s/4001/$control/")
+  serve gateway "mohs gateway --port $target --control-port $control" || failed=$((failed + 1))
+  [ -n "$example" ] && bash -c "$example" | grep -q '"mutations":1' || { echo "FAILED: the gateway's help has no mutation that is taken: $example"; failed=$((failed + 1)); }
+  curl -s "http://127.0.0.1:$control/mutate" | grep -q '"value":"x"' || { echo "FAILED: the mutation does not stay"; failed=$((failed + 1)); }
+  curl -s -X POST "http://127.0.0.1:$control/reset" > /dev/null
+  curl -s "http://127.0.0.1:$control/mutate" | grep -q client.raw && { echo "FAILED: the mutation stays after POST /reset"; failed=$((failed + 1)); }
+fi
 finish 8

@@ -1,6 +1,6 @@
 # run_example.bash: sourced by the documentation tests: runs a command of a document as it stands there, in a folder of its own.
 #
-# What is changed, and nothing else: `mohs` is the program under test, the ports 9555, 9556 and 4000 become free ones, load runs are
+# What is changed, and nothing else: `mohs` is the program under test, the ports 9555, 9556, 4000 and 4001 become free ones, load runs are
 # cut to three seconds, because a test proves that an example works, not what it measures, and the check of a target to the cases of
 # $target_only when that is set.
 
@@ -19,7 +19,7 @@ free_port() {
     (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || { echo $port; return; }
   done
 }
-bedrock=$(free_port) admin=$(free_port) target=$(free_port)
+bedrock=$(free_port) admin=$(free_port) target=$(free_port) control=$(free_port)
 
 # A captured request and a captured stream, for the commands that read one.
 { echo "POST /model/amazon.nova-lite-v1%3A0/converse HTTP/1.1"
@@ -43,7 +43,7 @@ serve() {
 
 run_example() {
   local line=$1 code=0
-  local command; command=$(echo "$line" | sed -E "s/ +# .*//; s/9555/$bedrock/g; s/9556/$admin/g; s/127\.0\.0\.1:4000/127.0.0.1:$target/g; s/-z [0-9]+s/-z 3s/")
+  local command; command=$(echo "$line" | sed -E "s/ +# .*//; s/9555/$bedrock/g; s/9556/$admin/g; s/127\.0\.0\.1:4000/127.0.0.1:$target/g; s/\b4001\b/$control/g; s/-z [0-9]+s/-z 3s/")
   case "$command" in
     "mohs mock"*) serve mock "$command --port $bedrock --admin-port $admin"; return ;;
     "mohs gateway"*) serve gateway "$command --port $target"; return ;;

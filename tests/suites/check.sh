@@ -92,6 +92,43 @@ claim 4 'skipped' --profile mock-direct openai.chat/params/stop
 
 claim 2 'not/there' --profile mock-direct good.json -o not/there.json
 
+# ---- a gateway that calls another Bedrock than the mock: said first of all, and not 400 times ----
+unheard="the mock at http://127\.0\.0\.1:[0-9]+ was not called once: is it the gateway's Bedrock endpoint\?"
+rm -f ready; mkfifo ready
+"$MOHS" gateway --port 0 --upstream http://127.0.0.1:9 --retries 0 --ready-fd 7 7> ready 2> gateway.err & pids="$pids $!"
+read -r elsewhere _ < ready
+claim 1 "exit 1: 1 of 1 cases failed: openai.chat/params/stop; $unheard" --target "http://127.0.0.1:$elsewhere" openai.chat/params/stop -o page.md
+holds "$unheard" page.md
+claim 2 "exit 2: $unheard Stopped after ([5-9]|1[0-9]) of [1-9][0-9]+ cases" --target "http://127.0.0.1:$elsewhere" 'openai.chat/*'
+holds ' 5 failed' err
+"$MOHS" gateway --port 0 --upstream http://127.0.0.1:9 --client-key another --ready-fd 7 7> ready 2> gateway.err & pids="$pids $!"
+read -r elsewhere _ < ready # it refuses by 401: judged to the end
+claim 1 "exit 1: [0-9]+ of [0-9]+ cases failed: ([a-z0-9./-]+, ){7}[a-z0-9./-]+ and [0-9]+ more; $unheard" --target "http://127.0.0.1:$elsewhere" 'openai.chat/params/s*' 'openai.chat/params/m*' 'openai.chat/params/t*'
+claim 1 'failed: bad$' --profile mock-direct bad.json # the mock was called
+
+# ---- a MAY that does not hold is none that was expected to fail ----
+sed 's/"requirements": \[[^]]*\]/"requirements": ["params.temperature-over-range"]/' bad.json > may.json
+claim 0 '1 of 2 cases held, and 1 MAY does not hold$' --profile mock-direct good.json may.json
+holds '^1 passed, 0 failed, 1 MAY that does not hold$' err
+
+# ---- what would run is what the profile does not skip ----
+claim 0 '^1 cases; 1 more are skipped, as the profile mock-direct does not claim what they need$' --profile mock-direct --list good.json openai.chat/params/stop
+holds '^good$' out
+lacks 'params/stop' out
+claim 4 '^0 cases; 1 more' --profile mock-direct -n openai.chat/params/stop
+
+# ---- output that is lost is no success ----
+if [ -w /dev/full ]; then
+  for words in "check --list" "list --requirements" "help check" "--version"; do
+    count=$((count + 1))
+    "$MOHS" $words > /dev/full 2> err; got=$?
+    [ $got -eq 2 ] && grep -q 'standard output could not be written' err || { failed=$((failed + 1)); echo "FAILED: mohs $words > /dev/full: exit $got: $(cat err)"; }
+  done
+  count=$((count + 1))
+  "$MOHS" list --requirements 2> err | true
+  [ "${PIPESTATUS[0]}" -eq 0 ] && [ ! -s err ] || { failed=$((failed + 1)); echo "FAILED: a reader that left is no failure: $(cat err)"; }
+fi
+
 # ---- Ctrl-C while a reply is held ----
 count=$((count + 1))
 timeout $((20 * ${PATIENCE:-1})) "$MOHS" check --ui none --profile mock-direct held.json 2> err & held=$!

@@ -107,6 +107,17 @@ static void a_run_without_cases_has_figures_and_a_verdict_in_every_format(void)
          "\"cases\":[{\"id\":\"a\",\"status\":\"skip\",\"reason\":\"one\"},{\"id\":\"b\",\"status\":\"skip\",\"reason\":\"no claim\"},"
          "{\"id\":\"c\",\"status\":\"skip\",\"reason\":\"no claim\"},{\"id\":\"d\",\"status\":\"skip\",\"reason\":\"two\"}]}}",
          "4 skipped\nskipped 2: no claim\nskipped 2 for 2 other reasons (--verbose tells)\n", "errors=\"0\""},
+        {"{\"kind\":\"conformance\",\"exit\":{\"code\":0,\"reason\":\"r\"},\"conformance\":{\"summary\":{\"pass\":0,\"fail\":0,\"xfail\":4},"
+         "\"cases\":[{\"id\":\"a\",\"status\":\"xfail\",\"reason\":\"" RESULT_REASON_MAY "\"},{\"id\":\"b\",\"status\":\"xfail\","
+         "\"reason\":\"" RESULT_REASON_MAY "\"},{\"id\":\"c\",\"status\":\"xfail\",\"reason\":\"listed\"},"
+         "{\"id\":\"d\",\"status\":\"xfail\"}]}}",
+         "0 failed, 2 expected failures, 2 MAYs that do not hold\n", "errors=\"0\""},
+        {"{\"kind\":\"conformance\",\"exit\":{\"code\":0,\"reason\":\"r\"},\"conformance\":{\"summary\":{\"pass\":3,\"fail\":0,\"xfail\":1},"
+         "\"cases\":[{\"id\":\"a\",\"status\":\"xfail\",\"reason\":\"" RESULT_REASON_MAY "\"}]}}",
+         "3 passed, 0 failed, 1 MAY that does not hold\n", "errors=\"0\""},
+        {"{\"kind\":\"conformance\",\"exit\":{\"code\":1,\"reason\":\"r\"},\"conformance\":{\"summary\":{\"pass\":0,\"fail\":1},"
+         "\"cases\":[{\"id\":\"a\",\"status\":\"fail\",\"checks\":[{\"id\":\"k\",\"ok\":false,\"pointer\":\"\",\"expected\":\"e\"}]}]}}",
+         "      check    k\n      expected e\n", "failures=\"1\""},
         {"{\"kind\":\"compare\",\"exit\":{\"code\":0,\"reason\":\"r\"},\"paired\":[{\"metric\":\"e2e\",\"quantile\":0.5,\"unit\":"
          "\"us\",\"direct\":10,\"gateway\":30,\"diff\":20,\"ci95\":[19,21],\"verdict\":\"added\"}]}",
          "  e2e      p50           10.0       30.0       20.0 us [19.0, 21.0] added\n", "failures=\"0\""},
