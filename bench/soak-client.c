@@ -61,7 +61,7 @@ struct slot {
     struct wire *wire;
     CURLM *multi;
     char body[TEXT_MAX], path[2048], header[512];
-    char held[HELD + 1];
+    char held[HELD + 1], why[CURL_ERROR_SIZE]; /* libcurl's own words, which say more than its code */
     size_t got, leave_after;
     bool busy, slow, faulty, leaves;
 };
@@ -111,12 +111,12 @@ static void die(const char *what, const char *why)
     exit(2);
 }
 
-static void unlooked_for(const char *wire, const char *scene, long status, CURLcode code, const char *text)
+static void unlooked_for(const char *wire, const char *scene, long status, const char *why, const char *text)
 {
     if (atomic_fetch_add(&unexpected, 1) >= SHOWN_MAX)
         return;
     pthread_mutex_lock(&print_lock);
-    printf("UNEXPECTED %s %s: status %ld, %s: %.300s\n", wire, scene, status, curl_easy_strerror(code), text);
+    printf("UNEXPECTED %s %s: status %ld, %s: %.300s\n", wire, scene, status, why, text);
     fflush(stdout);
     pthread_mutex_unlock(&print_lock);
 }
@@ -326,6 +326,8 @@ static void begin(struct slot *s)
     curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);
     curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s);
     curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
+    s->why[0] = '\0';
+    curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, s->why);
     curl_easy_setopt(s->easy, CURLOPT_PIPEWAIT, w->version == CURL_HTTP_VERSION_2TLS ? 1L : 0L);
     /* libcurl 7.88 breaks connections of prior knowledge that it uses again, with any server */
     bool once = w->version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
@@ -355,7 +357,7 @@ static void judge(struct slot *s, CURLcode code)
     } else if (code == CURLE_OK && status == 429) {
         atomic_fetch_add(&c->throttled, 1); /* the fault that comes by rate, and the quotas */
     } else if (code != CURLE_OK || i == c->status_count || (status < 300 && strstr(s->held, c->words) == NULL)) {
-        unlooked_for(s->wire->name, c->name, status, code, s->held);
+        unlooked_for(s->wire->name, c->name, status, s->why[0] != '\0' ? s->why : curl_easy_strerror(code), s->held);
     } else {
         atomic_fetch_add(status < 300 ? &c->whole : &c->refused, 1);
         keep_arn(s->wire, s->held);
