@@ -428,7 +428,7 @@ static void *run_wire(void *arg)
     } while (now_ns() < end_ns || (running > 0 && now_ns() < end_ns + (uint64_t)PATIENCE_MS * 1000000u));
     for (size_t i = 0; i < SLOTS; i++) {
         if (slots[i].busy) {
-            unlooked_for(w->name, slots[i].scene->name, 0, CURLE_OPERATION_TIMEDOUT, "never ended");
+            unlooked_for(w->name, slots[i].scene->name, 0, "no end in time", "never ended");
             finish(&slots[i], (CURLcode)-1);
         }
         curl_easy_cleanup(slots[i].easy);
@@ -448,7 +448,7 @@ static int dial(unsigned port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) != 0) {
-        unlooked_for("hostile", "connect", 0, CURLE_COULDNT_CONNECT, "");
+        unlooked_for("hostile", "connect", 0, "cannot connect", "");
         if (fd >= 0)
             close(fd);
         return -1;
@@ -498,7 +498,7 @@ static void annoy(unsigned port, uint64_t *rng, int *idle)
     ssize_t got = draw(rng, 2) == 0 ? recv(fd, heard, sizeof heard - 1, 0) : 0;
     heard[got > 0 ? got : 0] = '\0';
     if (strncmp(heard, "HTTP/1.1 5", 10) == 0 && strncmp(heard, "HTTP/1.1 505", 12) != 0)
-        unlooked_for("hostile", begin, atol(heard + 9), CURLE_OK, heard);
+        unlooked_for("hostile", begin, atol(heard + 9), "answered", heard);
     struct linger reset = {1, 0};
     if (draw(rng, 2) == 0)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
@@ -582,7 +582,7 @@ static void ask_admin(CURL *easy, const struct side *side, const struct admin_sc
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     atomic_fetch_add(&admin_calls, 1);
     if (code != CURLE_OK || status != a->status)
-        unlooked_for("admin", path, status, code, body);
+        unlooked_for("admin", path, status, curl_easy_strerror(code), body);
 }
 
 static void *run_admin(void *arg)
