@@ -85,7 +85,9 @@ def main(client, command, wanted):
     operations = set(driver.ask({"list": True}))  # "service Operation"; "service *" for all of a service
 
     def written(row):
-        return bool(operations & {f"{service_of(row)} {row['operation']}", f"{service_of(row)} *"})
+        """Whether the driver has the row's operation, and those of the calls that come before it."""
+        return all(operations & {f"{service_of(step)} {step['operation']}", f"{service_of(step)} *"}
+                   for step in [row, *row.get("before", [])])
 
     try:
         run_all(client, lambda row, url: outcome(row, driver.ask(question(row, url))), wanted, written)
