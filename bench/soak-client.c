@@ -329,8 +329,6 @@ static void begin(struct slot *s)
     s->why[0] = '\0';
     curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, s->why);
     curl_easy_setopt(s->easy, CURLOPT_PIPEWAIT, w->version == CURL_HTTP_VERSION_2TLS ? 1L : 0L);
-    /* The mock closes what was idle for 60 s; a request that is sent on it in that moment is lost, with any server. */
-    curl_easy_setopt(s->easy, CURLOPT_MAXAGE_CONN, 20L);
     /* libcurl 7.88 breaks connections of prior knowledge that it uses again, with any server */
     bool once = w->version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
     curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, once || draw(&w->rng, 100) < 3 ? 1L : 0L);

@@ -152,23 +152,6 @@ static bool holds_bytes(enum es_type type)
     return type == ES_BYTES || type == ES_STRING || type == ES_UUID;
 }
 
-/* Names and values are ASCII nearly always: eight bytes at a look, and the full rules only where that fails. */
-static bool utf8_is_valid(struct span s)
-{
-    while (s.n > 0) {
-        uint64_t eight;
-        size_t n = s.p[0] < 0x80 ? 1 : utf8_length(s);
-        if (s.n >= sizeof eight) {
-            memcpy(&eight, s.p, sizeof eight);
-            n = (eight & 0x8080808080808080u) == 0 ? sizeof eight : n;
-        }
-        if (n == 0)
-            return false;
-        s = (struct span){s.p + n, s.n - n};
-    }
-    return true;
-}
-
 /* ---- no name twice ---- */
 
 static int compare_names(const void *a, const void *b)

@@ -3,6 +3,8 @@
  */
 #include "protocol/utf8.h"
 
+#include <string.h>
+
 static bool continues(unsigned char c)
 {
     return (c & 0xC0) == 0x80;
@@ -60,6 +62,23 @@ size_t utf8_put(uint32_t code, char *to)
     }
     to[0] = (char)(unsigned char)(lead[n] | code);
     return n;
+}
+
+/* Texts are ASCII nearly always: eight bytes at a look, and the full rules only where that fails. */
+bool utf8_is_valid(struct span s)
+{
+    while (s.n > 0) {
+        uint64_t eight;
+        size_t n = s.p[0] < 0x80 ? 1 : utf8_length(s);
+        if (s.n >= sizeof eight) {
+            memcpy(&eight, s.p, sizeof eight);
+            n = (eight & 0x8080808080808080u) == 0 ? sizeof eight : n;
+        }
+        if (n == 0)
+            return false;
+        s = (struct span){s.p + n, s.n - n};
+    }
+    return true;
 }
 
 size_t utf8_count(struct span text)

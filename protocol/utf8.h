@@ -17,6 +17,7 @@ size_t utf8_next(struct span text);
 uint32_t utf8_code(const unsigned char *p, size_t n);
 /* Write a code point (up to U+10FFFF, no surrogate) as 1 to 4 bytes; returns how many. */
 size_t utf8_put(uint32_t code, char *to);
+bool utf8_is_valid(struct span text); /* all of it is UTF-8, by utf8_length */
 /* Characters (code points) of a text, by utf8_next. */
 size_t utf8_count(struct span text);
 

@@ -493,23 +493,12 @@ bool journal_forget(struct journal *j, struct journal_wait *w)
 
 /* ---- printing ---- */
 
-static bool is_utf8(struct span bytes)
-{
-    while (bytes.n > 0) {
-        size_t n = utf8_length(bytes);
-        if (n == 0)
-            return false;
-        bytes = span_from(bytes, n);
-    }
-    return true;
-}
-
 /* A string for a person: bytes that are no UTF-8 become question marks. */
 static void quote(struct buf *out, const char *key, struct span value)
 {
     if (key != NULL)
         buf_addf(out, ",\"%s\":", key);
-    if (is_utf8(value)) {
+    if (utf8_is_valid(value)) {
         json_quote(value, out);
         return;
     }
@@ -530,7 +519,7 @@ static void quote_or_null(struct buf *out, const char *key, struct span value)
 static void print_body(const struct entry *e, struct sigv4 *hasher, struct buf *out)
 {
     struct span body = text(e, e->pieces[PIECE_BODY]);
-    if (is_utf8(body) && memchr(body.p, 0, body.n) == NULL) {
+    if (utf8_is_valid(body) && memchr(body.p, 0, body.n) == NULL) {
         quote(out, "body", body);
     } else {
         buf_adds(out, ",\"body_base64\":\"");

@@ -189,15 +189,7 @@ static cJSON *kept_headers(const struct http_headers *h)
 
 static bool is_text(struct span bytes)
 {
-    if (bytes.n > 0 && memchr(bytes.p, 0, bytes.n) != NULL)
-        return false;
-    while (bytes.n > 0) {
-        size_t n = utf8_length(bytes);
-        if (n == 0)
-            return false;
-        bytes = span_from(bytes, n);
-    }
-    return true;
+    return (bytes.n == 0 || memchr(bytes.p, 0, bytes.n) == NULL) && utf8_is_valid(bytes);
 }
 
 /* The tree whose compact text these bytes are; NULL: there is none. */
