@@ -11,8 +11,11 @@
  * delivery counts, and what asks the plan for its next bytes. So of each stream no more waits here than one batch of
  * pieces (or what exchange_write() was given), however slow the reader.
  *
- * A hostile or broken peer is nghttp2's to judge: wrong frames end the session with GOAWAY, floods of settings, pings,
- * resets or continuations too. Ours are the ceilings of header, body, streams and time.
+ * A hostile or broken peer is nghttp2's to judge: wrong frames end the session with GOAWAY, floods of settings, pings
+ * or continuations too. Ours are the ceilings of header, body, streams and time. Resets are not limited: nghttp2 1.52 of
+ * Debian (and 1.57) ends a session with INTERNAL_ERROR when a thousand came faster than 33 a second, and counts those of
+ * streams that had ended, which libcurl 7.88 sends after every answer; a load test's client would lose requests. A reset
+ * frees here all that its request had, and what a connection may take of a turn is bounded (READS_A_TURN).
  */
 #include "net/exchange.h"
 
@@ -27,6 +30,7 @@
 
 #define STREAMS_MAX     100                   /* at once on a connection, as RFC 9113 section 6.5.2 advises at least */
 #define STREAM_WINDOW   (1024 * 1024)         /* of a request's body; the session's is four times that */
+#define RESETS_MAX      UINT32_MAX            /* at once, and a second: none that can be reached */
 #define READ_BLOCK      ((size_t)32 * 1024)   /* bytes read in one go */
 #define READS_A_TURN    8                     /* then the other connections have theirs */
 #define HEAD_DRAIN      ((size_t)1024 * 1024) /* header bytes decoded past max_header so that the 431 can be said */
@@ -677,6 +681,9 @@ static int make_session(struct http2 *h, nghttp2_session_callbacks *does, nghttp
     nghttp2_session_callbacks_set_on_frame_send_callback(does, on_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(does, on_stream_close);
     nghttp2_option_set_no_closed_streams(option, 1);
+#if NGHTTP2_LIMITS_RESETS
+    nghttp2_option_set_stream_reset_rate_limit(option, RESETS_MAX, RESETS_MAX);
+#endif
     nghttp2_option_set_no_auto_window_update(option, 1); /* on_data() says what has been used up */
     return nghttp2_session_server_new2(&h->session, does, h, option);
 }

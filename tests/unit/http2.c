@@ -702,6 +702,27 @@ static void a_peer_that_leaves_is_noticed_at_once(void)
     }
 }
 
+/* As libcurl 7.88 does, which resets each stream once more when it has the whole answer. */
+static void resets_of_what_has_ended_end_nothing_else(void)
+{
+    rig_start();
+    struct peer *p = peer_dial();
+    size_t whole = 0;
+    for (; whole < 3000 && !p->gone && p->goaway == CODE_NONE; whole++) {
+        struct reply *r = ask(p, "/echo");
+        if (!peer_until(p, all_closed, 3000) || r->status != 200)
+            break;
+        (void)nghttp2_submit_rst_stream(p->session, 0, r->id, NGHTTP2_STREAM_CLOSED);
+        buf_release(&r->fields);
+        buf_release(&r->body);
+        *r = (struct reply){0};
+        p->count = p->closed = 0;
+    }
+    CLAIM(whole == 3000, "%zu whole answers, then GOAWAY with %u", whole, p->goaway);
+    peer_free(p);
+    rig_stop();
+}
+
 static void slow_and_silent_peers_are_sent_away(void)
 {
     rig_start_with((struct server_config){.idle_timeout_ms = 100});
@@ -762,6 +783,7 @@ int main(void)
         {"a stalled reader holds up its own stream only", a_stalled_reader_holds_up_its_own_stream_only},
         {"a reader that stalls the socket gets everything", a_reader_that_stalls_the_socket_gets_everything},
         {"a peer that leaves is noticed at once", a_peer_that_leaves_is_noticed_at_once},
+        {"resets of what has ended end nothing else", resets_of_what_has_ended_end_nothing_else},
         {"slow and silent peers are sent away", slow_and_silent_peers_are_sent_away},
         {"stopping ends every stream once", stopping_ends_every_stream_once},
         CU_TEST_INFO_NULL,
