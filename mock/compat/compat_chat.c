@@ -29,30 +29,6 @@ static void write_usage(const struct native *n, struct buf *out)
     buf_addc(out, '}');
 }
 
-static void write_call(const struct native *n, const struct block *b, struct span arguments, struct buf *out)
-{
-    char id[NATIVE_ID_SIZE];
-    native_print(out, "'id':%q,'type':'function','function':{'name':%q,'arguments':%t}",
-                 native_tool_id(n, b, "call_", 24, id), b->name, arguments);
-}
-
-static void write_calls(const struct native *n, struct buf *out)
-{
-    const char *before = ",\"tool_calls\":[{";
-    size_t calls = 0;
-    for (size_t i = 0; i < n->a->count; i++) {
-        const struct block *b = &n->a->blocks[i];
-        if (b->kind != BLOCK_TOOL_USE)
-            continue;
-        buf_adds(out, before);
-        write_call(n, b, span_of(b->input), out);
-        buf_addc(out, '}');
-        before = ",{";
-        calls++;
-    }
-    buf_adds(out, calls > 0 ? "]" : "");
-}
-
 static void write_message(const struct native *n, struct buf *out)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
@@ -64,7 +40,7 @@ static void write_message(const struct native *n, struct buf *out)
     native_print(out, "{'role':'assistant','content':%q,'refusal':null", text.len > 0 ? buf_text(&text) : NULL);
     if (reasoning.len > 0)
         native_print(out, ",'reasoning':%t", buf_span(&reasoning));
-    write_calls(n, out);
+    (void)native_chat_calls(n, out);
     buf_addc(out, '}');
 }
 
@@ -107,45 +83,16 @@ static void chunk_end(struct native *n, const char *finish)
                  wants_usage(n) ? ",\"usage\":null" : "");
 }
 
-static void delta(struct native *n, const char *key, struct span piece)
-{
-    chunk_begin(n);
-    native_print(&n->json, "%q:%t", key, piece);
-    chunk_end(n, NULL);
-    native_emit_delta(n);
-}
-
 static void content_delta(struct native *n, const struct block *b, struct span piece)
 {
     (void)b;
-    delta(n, "content", piece);
+    native_chat_delta(n, "content", piece);
 }
 
 static void reasoning_delta(struct native *n, const struct block *b, struct span piece)
 {
     (void)b;
-    delta(n, "reasoning", piece);
-}
-
-static void arguments_delta(struct native *n, const struct block *b, struct span piece)
-{
-    (void)b;
-    chunk_begin(n);
-    native_print(&n->json, "'tool_calls':[{'index':%z,'function':{'arguments':%t}}]", n->block, piece);
-    chunk_end(n, NULL);
-    native_emit_delta(n);
-}
-
-static void stream_call(struct native *n, const struct block *b)
-{
-    chunk_begin(n);
-    native_print(&n->json, "'tool_calls':[{'index':%z,", n->block);
-    write_call(n, b, SPAN_LIT(""), &n->json);
-    buf_adds(&n->json, "}]");
-    chunk_end(n, NULL);
-    native_emit(n);
-    native_pieces(n, b, b->input, arguments_delta);
-    n->block++;
+    native_chat_delta(n, "reasoning", piece);
 }
 
 static void stream_block(struct native *n, const struct block *b)
@@ -160,7 +107,7 @@ static void stream_block(struct native *n, const struct block *b)
         native_pieces(n, b, b->text, reasoning_delta);
         break;
     case BLOCK_TOOL_USE:
-        stream_call(n, b);
+        native_chat_call(n, b);
         break;
     case BLOCK_REDACTED:
     case BLOCK_OTHER: /* the protocol has no such thing */
@@ -170,6 +117,8 @@ static void stream_block(struct native *n, const struct block *b)
 
 void stream_chat_completion(struct native *n)
 {
+    static const struct native_chat chat = {chunk_begin, chunk_end};
+    n->chat = &chat;
     chunk_begin(n);
     native_print(&n->json, "'role':'assistant','content':'','refusal':null");
     chunk_end(n, NULL);

@@ -95,6 +95,7 @@ struct native {
     struct buf piece; /* native_text_pieces: the one that waits */
     bool piece_waits;
     void (*say)(struct native *n, struct span piece, bool last);
+    const struct native_chat *chat; /* of a stream of chat completions */
     uint64_t first_byte_ms, whole_ms;
     enum native_wire wire;
     struct buf *whole;
@@ -124,6 +125,19 @@ void native_pieces(struct native *n, const struct block *b, const char *text, na
 /* native_text in its pieces; at least one; `last` says that none follows. */
 typedef void native_text_piece(struct native *n, struct span piece, bool last);
 void native_text_pieces(struct native *n, native_text_piece *piece);
+
+/* ---- chat completions, which the compatible endpoint has as well (native_chat.c) ---- */
+
+/* What stands in a chunk before its delta, and behind it; `stop` is NULL but in the last one. */
+struct native_chat {
+    void (*begin)(struct native *n);
+    void (*end)(struct native *n, const char *stop);
+};
+/* The member `tool_calls`, a comma before it, when there are any; how many. */
+size_t native_chat_calls(const struct native *n, struct buf *out);
+/* Chunks, as n->chat says: one with a piece of text, and those of a tool call. */
+void native_chat_delta(struct native *n, const char *key, struct span piece);
+void native_chat_call(struct native *n, const struct block *b);
 
 /* ---- the writers ---- */
 
