@@ -345,15 +345,12 @@ static void check_response(struct walk *w, const struct visit *v, const cJSON *b
         fail(w, "background", "unsupported_value", "Background mode requires store=true.");
 }
 
-static void check_strangers(struct walk *w, const cJSON *body)
+static void check_strangers(struct walk *w, const struct body_shape *shape, const cJSON *body)
 {
-    static const char more[] = "model stream user_profile_id betas";
-    const char *known = native_find("anthropic.claude-3-haiku-20240307-v1:0", NULL)->known;
     const cJSON *item;
     cJSON_ArrayForEach(item, body)
     {
-        struct span name = span_of(item->string);
-        if (!span_in_words(name, more, ' ') && !span_in_words(name, known, ' '))
+        if (body_row(shape, item->string) == NULL)
             fail(w, item->string, NULL, "%.200s: Extra inputs are not permitted", item->string);
     }
 }
@@ -362,13 +359,14 @@ static void check_strangers(struct walk *w, const cJSON *body)
 static void check_messages(struct walk *w, const cJSON *body, bool counts)
 {
     struct body_check c = BODY_CHECK_INIT(BODY_CLAUDE);
-    body_walk(&c, counts ? &body_claude_compat_count : &body_claude_compat, body);
+    const struct body_shape *shape = counts ? &body_claude_compat_count : &body_claude_compat;
+    body_walk(&c, shape, body);
     if (c.said.count > 0)
         fail(w, c.where, NULL, "%s", buf_text(&c.said.first));
     else if (body_claude_overthinks(body))
         fail(w, "max_tokens", NULL, "max_tokens: `max_tokens` must be greater than `thinking.budget_tokens`.");
     body_check_release(&c);
-    check_strangers(w, body);
+    check_strangers(w, shape, body);
 }
 
 bool compat_check(const struct visit *v, struct compat_fault *f)

@@ -31,8 +31,9 @@ struct native_family {
     void (*stream)(struct native *n);      /* NULL: it has no streams */
     const char *prompt, *most, *sequences; /* members by JSON pointer, for families that are little more than these */
     const char *stops[NATIVE_STOPS];       /* its words for Converse's stop reasons; NULL: the same word */
-    const char *required, *known;          /* members, apart by spaces; known NULL: any other may come */
+    const char *required;                  /* members, apart by spaces */
     const struct body_shape *body;         /* what the members may be (native_body.h); NULL: not judged */
+    bool closed;                           /* no members come but those of the shape */
     const char *think_open, *think_close;  /* what reasoning is wrapped in, inside the text; NULL: it is left out */
     bool embeds; /* what comes out is no text: vectors, an order, images */
     bool draws, claude;

@@ -50,6 +50,7 @@
 #define UNIT(name)   RANGE(name, BODY_NUMBER, 0, 1)
 #define COUNT(name)  RANGE(name, BODY_WHOLE, 0, BODY_MANY)
 #define TOKENS(name) RANGE(name, BODY_WHOLE, 1, BODY_MANY)
+#define GUARDRAIL    OF("amazon-bedrock-guardrailConfig", BODY_ANY) /* judged by itself */
 
 /* ---- Claude: Messages ---- */
 
@@ -151,7 +152,14 @@ static const struct body_shape tool = NEEDS_ONE(tool_rows, "input_schema|type");
     INSIDE("system", BODY_TEXT | BODY_LIST, &system_block), UNIT("temperature"), UNIT("top_p"), COUNT("top_k"),        \
         OF("stop_sequences", BODY_TEXTS), INSIDE("tools", BODY_LIST, &tool),                                           \
         INSIDE("tool_choice", BODY_OBJECT, &choice), INSIDE("thinking", BODY_OBJECT, &thinking),                       \
-        OF("metadata", BODY_OBJECT)
+        OF("metadata", BODY_OBJECT), OF("output_config", BODY_ANY), OF("output_format", BODY_ANY),                     \
+        OF("context_management", BODY_ANY), OF("container", BODY_ANY), OF("mcp_servers", BODY_ANY),                    \
+        OF("service_tier", BODY_ANY), OF("speed", BODY_ANY), OF("inference_geo", BODY_ANY),                            \
+        OF("cache_control", BODY_ANY), GUARDRAIL
+/* What the compatible endpoints have beside that, and take from a body that was a native one. */
+#define MESSAGES_COMPAT                                                                                                \
+    OF("stream", BODY_BOOL), MESSAGES_REST, OF("user_profile_id", BODY_ANY), OF("betas", BODY_ANY),                    \
+        OF("anthropic_version", BODY_ANY), OF("anthropic_beta", BODY_ANY)
 #define MESSAGES_MOST                                                                                                  \
     {                                                                                                                  \
         "max_tokens", BODY_WHOLE, true, 1, BODY_MANY, NULL, NULL                                                       \
@@ -164,9 +172,9 @@ static const struct body_row claude_rows[] = {
     OF("anthropic_beta", BODY_TEXTS),
     MESSAGES_REST};
 static const struct body_row compat_rows[] = {NEEDED("model", BODY_TEXT), MESSAGES, MESSAGES_MOST,
-                                              OF("stream", BODY_BOOL), MESSAGES_REST};
+                                              MESSAGES_COMPAT};
 static const struct body_row compat_count_rows[] = {NEEDED("model", BODY_TEXT), MESSAGES, TOKENS("max_tokens"),
-                                                    OF("stream", BODY_BOOL), MESSAGES_REST};
+                                                    MESSAGES_COMPAT};
 const struct body_shape body_claude = SHAPE(claude_rows), body_claude_compat = SHAPE(compat_rows),
                         body_claude_compat_count = SHAPE(compat_count_rows);
 
@@ -240,13 +248,13 @@ static const struct body_row titan_config_rows[] = {COUNT("maxTokenCount"), UNIT
                                                     OF("stopSequences", BODY_TEXTS)};
 static const struct body_shape titan_config = CLOSED(titan_config_rows);
 static const struct body_row titan_rows[] = {OF("inputText", BODY_TEXT),
-                                             INSIDE("textGenerationConfig", BODY_OBJECT, &titan_config)};
+                                             INSIDE("textGenerationConfig", BODY_OBJECT, &titan_config), GUARDRAIL};
 const struct body_shape body_titan = SHAPE(titan_rows);
 
 /* ---- prompts ---- */
 
 static const struct body_row llama_rows[] = {OF("prompt", BODY_TEXT), TOKENS("max_gen_len"), UNIT("temperature"),
-                                             UNIT("top_p"), OF("images", BODY_TEXTS)};
+                                             UNIT("top_p"), OF("images", BODY_TEXTS), GUARDRAIL};
 static const struct body_row mistral_rows[] = {OF("prompt", BODY_TEXT), TOKENS("max_tokens"), UNIT("temperature"),
                                                UNIT("top_p"),           COUNT("top_k"),       OF("stop", BODY_TEXTS)};
 static const struct body_row command_rows[] = {OF("prompt", BODY_TEXT),
@@ -350,5 +358,6 @@ static const struct body_row nova_embed_rows[] = {
 const struct body_shape body_nova_embed = SHAPE(nova_embed_rows);
 
 static const struct body_row rerank_rows[] = {OF("query", BODY_TEXT), RANGE("documents", BODY_LIST, 1, BODY_MANY),
-                                              TOKENS("top_n")};
+                                              TOKENS("top_n"), OF("api_version", BODY_ANY),
+                                              OF("max_tokens_per_doc", BODY_ANY)};
 const struct body_shape body_rerank = SHAPE(rerank_rows);

@@ -2,7 +2,7 @@
  *
  * Bounds and words are those of the providers' pages in the user guide (Jamba, DeepSeek, Titan, Nova, the embeddings)
  * and of Anthropic's reference; where they name none, only kinds are looked at. Which members there must be at the top,
- * and whether others may come, is the family's row in native_table.c.
+ * and whether others than those of the shape may come there, is the family's row in native_table.c.
  *
  * Claude's Messages are spoken on two doors: InvokeModel (without `model`, with anthropic_version) and the compatible
  * endpoints, which have a shape each here.

@@ -4,6 +4,7 @@
  * does ("Malformed input request: #: required key [prompt] not found"). Converse and CountTokens are told the same
  * with "The model returned the following errors: " before it; InvokeModel was seen without.
  */
+#include "mock/rules/body_walk.h"
 #include "mock/rules/rules.h"
 
 #include <stdio.h>
@@ -50,8 +51,8 @@ static size_t strangers(const struct native_family *family, const cJSON *body, c
     size_t count = 0;
     cJSON_ArrayForEach(member, object)
     {
-        struct span name = span_of(member->string);
-        bool known = family->known == NULL || span_in_words(name, family->known, ' ') || span_in_words(name, besides, ' ');
+        bool known = !family->closed || body_row(family->body, member->string) != NULL ||
+                     span_in_words(span_of(member->string), besides, ' ');
         if (!known && count++ == 0)
             (void)snprintf(first, size, "%s", member->string);
     }

@@ -252,7 +252,7 @@ static void lacks(struct body_check *c, const char *name)
     leave(c, before);
 }
 
-static const struct body_row *find_row(const struct body_shape *s, const char *name)
+const struct body_row *body_row(const struct body_shape *s, const char *name)
 {
     for (size_t i = 0; i < s->count; i++)
         if (strcmp(s->rows[i].name, name) == 0)
@@ -265,7 +265,7 @@ static void check_strangers(struct body_check *c, const struct body_shape *s, co
     const cJSON *item;
     cJSON_ArrayForEach(item, object)
     {
-        if (find_row(s, item->string) != NULL || strncmp(item->string, "amazon-bedrock-", 15) == 0)
+        if (body_row(s, item->string) != NULL || strncmp(item->string, "amazon-bedrock-", 15) == 0)
             continue;
         if (c->voice == BODY_BEDROCK) {
             broken(c, "extraneous key [%.64s] is not permitted", item->string);
@@ -280,7 +280,7 @@ static void check_strangers(struct body_check *c, const struct body_shape *s, co
 static void walk_tagged(struct body_check *c, const struct body_shape *s, const cJSON *object)
 {
     const cJSON *tag = json_member(object, s->tag);
-    const struct body_row *r = cJSON_IsString(tag) ? find_row(s, tag->valuestring) : NULL;
+    const struct body_row *r = cJSON_IsString(tag) ? body_row(s, tag->valuestring) : NULL;
     if (tag == NULL) {
         lacks(c, s->tag);
     } else if (r == NULL && c->voice == BODY_BEDROCK) {

@@ -24,7 +24,7 @@ enum body_kind {
     BODY_LIST = 32,  /* of objects when there is a shape, else of anything */
     BODY_TEXTS = 64, /* a list of texts */
     BODY_OBJECT = 128,
-    BODY_ANY = 255
+    BODY_ANY = BODY_TEXT | BODY_NUMBER | BODY_BOOL | BODY_LIST | BODY_OBJECT /* and what is in it */
 };
 
 #define BODY_MANY 1e15
@@ -56,6 +56,8 @@ struct body_shape {
     const struct body_row *rows;
     size_t count;
 };
+/* Of a member; NULL: the shape has none of that name. */
+const struct body_row *body_row(const struct body_shape *s, const char *name);
 #define BODY_ROWS(table) .rows = (table), .count = COUNT_OF(table)
 
 enum body_voice { BODY_BEDROCK, BODY_CLAUDE };
