@@ -244,7 +244,7 @@ static struct plan *route(struct visit *v)
 struct outcome {
     struct plan *plan;
     struct choice choice;
-    const char *source;
+    enum source source;
     struct buf faults;
     struct relay *relay; /* it answers; there is no plan */
 };
@@ -266,7 +266,7 @@ static bool goes_on(struct visit *v, struct outcome *out)
     record_choose(v, &out->choice);
     if (out->choice.reply != NULL)
         return false;
-    out->source = "record";
+    out->source = SOURCE_RECORD;
     out->relay = record_start(v, &out->plan);
     return true;
 }
@@ -283,14 +283,14 @@ static void serve(struct visit *v, struct outcome *out)
     if (reply != NULL)
         scene.seed = visit_seed(v);
     if (v->refuse) {
-        out->source = v->refusal.layer == REFUSAL_THROTTLE ? "quota" : "refusal";
+        out->source = v->refusal.layer == REFUSAL_THROTTLE ? SOURCE_QUOTA : SOURCE_REFUSAL;
         if (out->plan == NULL)
             out->plan = v->surface->refusal(v);
     } else if (out->choice.plan != NULL) {
         out->source = out->choice.source;
         out->plan = out->choice.plan;
     } else {
-        out->source = reply != NULL ? out->choice.source : "default";
+        out->source = reply != NULL ? out->choice.source : SOURCE_DEFAULT;
         out->plan = answer(v, reply, &scene);
         scene.later = v->bidi != NULL ? bidi_faults(v->bidi) : NULL;
     }
@@ -397,7 +397,7 @@ static void count(const struct visit *v, const struct outcome *o)
     struct metrics_block *b = v->worker->metrics;
     const struct refusal *r = v->refusal.layer == REFUSAL_THROTTLE && v->found.layer != REFUSAL_NONE ? &v->found : &v->refusal;
     if (o->relay == NULL)
-        metrics_answer(b, v->operation, o->plan != NULL ? o->plan->status : 500, o->source);
+        metrics_answer(b, v->operation, o->plan != NULL ? o->plan->status : 500, source_name(o->source));
     if (v->refusal.layer != REFUSAL_NONE)
         metrics_refusal(b, v->refuse ? v->refusal.layer : r->layer);
     if (o->faults.len > 0)

@@ -73,15 +73,13 @@ static enum err read_operation(const char *word, struct note *note)
 /* A word that no entry can have is a slip of the pen; a glob may fit what it likes. */
 static enum err read_word(const char *name, const char *word, struct note *note)
 {
-    static const char *const sources[] = {"script", "fixture", "default", "refusal",      "miss",
-                                          "error",  "quota",   "record",  "fault-header"};
-    const char *known[SIGV4_REASONS + COUNT_OF(sources)];
+    const char *known[SIGV4_REASONS + SOURCES];
     size_t n = 0;
     if (strcmp(name, "operation") == 0)
         return read_operation(word, note);
     if (strcmp(name, "source") == 0)
-        for (; n < COUNT_OF(sources); n++)
-            known[n] = sources[n];
+        for (; n + 1 < SOURCES; n++)
+            known[n] = source_name((enum source)(n + 1));
     else if (strcmp(name, "verdict") == 0)
         for (; n < SIGV4_REASONS; n++)
             known[n] = n == SIGV4_OK ? "valid" : sigv4_reason_name((enum sigv4_reason)n);

@@ -71,6 +71,15 @@ struct journal {
     struct journal_wait *waits;
 };
 
+const char *source_name(enum source s)
+{
+    static const char *const names[SOURCES] = {
+        [SOURCE_SCRIPT] = "script",   [SOURCE_FIXTURE] = "fixture", [SOURCE_DEFAULT] = "default",
+        [SOURCE_REFUSAL] = "refusal", [SOURCE_MISS] = "miss",       [SOURCE_ERROR] = "error",
+        [SOURCE_QUOTA] = "quota",     [SOURCE_RECORD] = "record",   [SOURCE_FAULT_HEADER] = "fault-header"};
+    return names[s];
+}
+
 struct journal *journal_new(size_t limit)
 {
     struct journal *j = calloc(1, sizeof *j);
@@ -354,7 +363,7 @@ static struct entry *make_entry(const struct journal_record *r, struct buf *scra
                             .unjudged = r->unjudged,
                             .good = r->good,
                             .status = r->status,
-                            .source = r->source,
+                            .source = source_name(r->source),
                             .ignored = r->ignored,
                             .verdict = r->verdict,
                             .size = size,

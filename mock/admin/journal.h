@@ -19,6 +19,23 @@ struct journal *journal_new(size_t limit);
 void journal_free(struct journal *j);
 bool journal_is_on(const struct journal *j);
 
+/* What answered a request. */
+enum source {
+    SOURCE_NONE,
+    SOURCE_SCRIPT,
+    SOURCE_FIXTURE,
+    SOURCE_DEFAULT, /* the model spoke for itself */
+    SOURCE_REFUSAL,
+    SOURCE_MISS,  /* nothing was prepared, and --strict */
+    SOURCE_ERROR, /* a template that became no reply */
+    SOURCE_QUOTA,
+    SOURCE_RECORD,       /* a real endpoint */
+    SOURCE_FAULT_HEADER, /* it could not be read */
+    SOURCES
+};
+/* Its word in entries, in filters and in metrics: always the same pointer. NULL for SOURCE_NONE. */
+const char *source_name(enum source s);
+
 /* What an entry is made of; borrowed until journal_begin returns. */
 struct journal_record {
     const struct http_request *request;
@@ -28,7 +45,7 @@ struct journal_record {
     struct span refusal;           /* a JSON object; empty: the request is valid, as is one that is `good` */
     bool unjudged;                 /* it was refused before anybody looked at its body */
     bool good;                     /* the refusal is none of its shapes and rules: these held */
-    const char *source;            /* "script", "fixture", "default", "refusal", "miss", "error" */
+    enum source source;
     const char *session;           /* NULL: the main one */
     struct span unknown;           /* JSON strings joined by commas: members that the API model does not know */
     struct span fixture;           /* its label; empty: none */

@@ -107,7 +107,7 @@ static struct span fault_header_of(const struct visit *v)
 }
 
 static struct plan *apply_header(struct visit *v, struct plan *take, const struct fault_scene *scene,
-                                 const char **source)
+                                 enum source *source)
 {
     struct span text = fault_header_of(v);
     if (text.n == 0)
@@ -122,7 +122,7 @@ static struct plan *apply_header(struct visit *v, struct plan *take, const struc
     note_prefix(&note, FAULT_HEADER);
     mock_log(v->mock, "%.*s %.300s refused: %s", (int)v->request->method.n, (const char *)v->request->method.p,
              v->operation != NULL ? v->operation : "-", note.text);
-    *source = "fault-header";
+    *source = SOURCE_FAULT_HEADER;
     return bad_header_plan(take, &note);
 }
 
@@ -132,7 +132,7 @@ const char *visit_ignores(const struct visit *v)
     return in_vain ? FAULT_HEADER " is read with --fault-headers only" : v->dropped;
 }
 
-struct plan *visit_faults(struct visit *v, struct plan *take, const struct fault_scene *scene, const char **source)
+struct plan *visit_faults(struct visit *v, struct plan *take, const struct fault_scene *scene, enum source *source)
 {
     if (v->mock->config.fault_headers)
         take = apply_header(v, take, scene, source);

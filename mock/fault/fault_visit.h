@@ -13,8 +13,8 @@
 enum err faults_read_options(const char *const *options, struct shared **out, struct note *note) MUST_USE;
 
 /* Those of the request's header, of --fault and of POST /faults, in this order. A header that cannot be read makes the
- * answer 400, and *source "fault-header". Takes the plan and hands one back. */
-struct plan *visit_faults(struct visit *v, struct plan *take, const struct fault_scene *scene, const char **source);
+ * answer 400, and *source SOURCE_FAULT_HEADER. Takes the plan and hands one back. */
+struct plan *visit_faults(struct visit *v, struct plan *take, const struct fault_scene *scene, enum source *source);
 /* What the journal says of a fault header that the mock was not told to read; NULL: there is none. */
 const char *visit_ignores(const struct visit *v);
 

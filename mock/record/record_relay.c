@@ -124,7 +124,7 @@ static void fail(struct relay *r, const struct client_result *result)
     tell(r, status, "error", result->text[0] != '\0' ? result->text : err_name(result->error));
     mock_log(r->mock, "%s: the endpoint did not answer: %s", r->operation, buf_text(&words));
     if (!r->answered)
-        metrics_answer(r->worker->metrics, r->operation, status, "record");
+        metrics_answer(r->worker->metrics, r->operation, status, source_name(SOURCE_RECORD));
     if (r->answered)
         exchange_end(r->exchange, PLAN_END_FIN); /* cut where it was cut */
     else
@@ -158,7 +158,7 @@ static void begin_stream(struct relay *r)
         if (record_passes_header(r->headers.items[i].name))
             http_headers_add(&out, r->headers.items[i].name, r->headers.items[i].value);
     r->answered = true;
-    metrics_answer(r->worker->metrics, r->operation, r->status, "record");
+    metrics_answer(r->worker->metrics, r->operation, r->status, source_name(SOURCE_RECORD));
     exchange_begin(r->exchange, r->status, &out);
     exchange_on_drain(r->exchange, WAIT_LOW, on_drain, r);
 }
@@ -234,7 +234,7 @@ static void complete(struct relay *r)
         return;
     }
     r->answered = true;
-    metrics_answer(r->worker->metrics, r->operation, r->status, "record");
+    metrics_answer(r->worker->metrics, r->operation, r->status, source_name(SOURCE_RECORD));
     exchange_reply(r->exchange, whole_plan(r));
 }
 
@@ -322,7 +322,7 @@ static void relay_over(void *ctx, struct exchange *x, const struct delivery *d)
         call_cancel(r->call);
         tell(r, r->status, "error", "the client left before the answer was whole");
         if (!r->answered)
-            metrics_answer(r->worker->metrics, r->operation, r->status, "record");
+            metrics_answer(r->worker->metrics, r->operation, r->status, source_name(SOURCE_RECORD));
     }
     r->done(r->done_ctx, x, d);
     relay_free(r);
@@ -340,7 +340,7 @@ void record_choose(struct visit *v, struct choice *c)
     c->script = k.why_not == NULL ? recorder_known(v->mock->recorder, k.name) : NULL;
     c->reply = shared_tree(c->script);
     if (c->reply != NULL) {
-        c->source = "fixture";
+        c->source = SOURCE_FIXTURE;
         buf_addf(&c->fixture, "%s (recorded in this run)", k.name);
     }
     kept_release(&k);

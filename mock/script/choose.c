@@ -71,7 +71,7 @@ static void miss(struct visit *v, const cJSON *subject, struct choice *c)
     buf_addc(&text, '.');
     fixture_near_json(near, n, &c->miss);
     c->plan = surface_refuse(v, MISS_TYPE, buf_text(&text));
-    c->source = "miss";
+    c->source = SOURCE_MISS;
     mock_log(v->mock, "%s", buf_text(&text));
 }
 
@@ -103,7 +103,7 @@ static void fill_in(struct visit *v, const cJSON *subject, uint64_t call, uint64
     buf_addf(&text, "The template of this reply%s%s%s does not become a reply: %s", c->fixture.len > 0 ? ", " : "",
              buf_text(&c->fixture), c->fixture.len > 0 ? "," : "", note.text);
     c->plan = surface_refuse(v, TEMPLATE_TYPE, buf_text(&text));
-    c->source = "error";
+    c->source = SOURCE_ERROR;
     mock_log(v->mock, "%s", buf_text(&text));
 }
 
@@ -138,9 +138,9 @@ void choose_reply(struct visit *v, struct choice *c)
         c->script = script_take(script, subject, use);
     c->reply = json_item(shared_tree(c->script), "reply");
     if (c->reply != NULL) {
-        c->source = "script";
+        c->source = SOURCE_SCRIPT;
     } else if (fixture_set_take(c->fixtures, v->session, call, subject, use, &hit)) {
-        c->source = "fixture";
+        c->source = SOURCE_FIXTURE;
         c->reply = hit.reply;
         fixture_label(hit.fixture, &c->fixture);
     } else if (strict) {

@@ -8,7 +8,7 @@
 
 struct choice {
     const cJSON *reply; /* NULL: none */
-    const char *source; /* "script", "fixture"; NULL: none. "miss", "error": `plan` is what is said instead */
+    enum source source; /* SOURCE_MISS, SOURCE_ERROR: `plan` is what is said instead */
     struct plan *plan;
     struct buf fixture, miss; /* for the journal: the fixture's label; a JSON list of near misses */
     /* What the reply lives in. */
