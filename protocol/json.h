@@ -42,6 +42,13 @@ cJSON *json_at(const cJSON *root, const char *pointer);
 /* Append "/" and the escaped reference token to a pointer being built. */
 void json_pointer_add(struct buf *pointer, const char *token);
 void json_pointer_add_index(struct buf *pointer, size_t index);
+/* The step to a child: its name, or of an array `index`. */
+void json_pointer_add_child(struct buf *pointer, const cJSON *child, size_t index);
+
+/* Every string of the tree, in its order, with its pointer; `where` is that of the tree. The first that is not OK ends
+ * it and is returned. */
+typedef enum err json_string_look(void *ctx, const char *text, const char *where);
+enum err json_each_string(const cJSON *tree, const char *where, json_string_look *look, void *ctx);
 
 /* Typed getters of a member. `json_get_x` wants it there; `json_opt_x` leaves *out alone when it is absent or null.
  * A wrong type is ERR_INVALID and the note names `where` (a JSON pointer of the object), the key, what was expected and

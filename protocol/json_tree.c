@@ -215,6 +215,32 @@ void json_pointer_add_index(struct buf *pointer, size_t index)
     buf_addf(pointer, "/%zu", index);
 }
 
+void json_pointer_add_child(struct buf *pointer, const cJSON *child, size_t index)
+{
+    if (child->string != NULL)
+        json_pointer_add(pointer, child->string);
+    else
+        json_pointer_add_index(pointer, index);
+}
+
+enum err json_each_string(const cJSON *tree, const char *where, json_string_look *look, void *ctx)
+{
+    if (cJSON_IsString(tree))
+        return look(ctx, tree->valuestring, where);
+    size_t index = 0;
+    const cJSON *child;
+    cJSON_ArrayForEach(child, tree)
+    {
+        CLEANUP(buf_release) struct buf inside = BUF_INIT(BUF_ANY);
+        buf_adds(&inside, where);
+        json_pointer_add_child(&inside, child, index++);
+        enum err e = json_each_string(child, buf_text(&inside), look, ctx);
+        if (e != OK)
+            return e;
+    }
+    return OK;
+}
+
 /* -- Getters ------------------------------------------------ */
 
 const char *json_type_name(const cJSON *item)

@@ -801,10 +801,7 @@ enum err match_validate(const cJSON *matcher, const char *where, struct note *no
             return e;
         CLEANUP(buf_release) struct buf inside = BUF_INIT(BUF_ANY);
         buf_adds(&inside, where);
-        if (list)
-            json_pointer_add_index(&inside, index);
-        else
-            json_pointer_add(&inside, m->string);
+        json_pointer_add_child(&inside, m, index);
         e = match_validate(m, buf_text(&inside), note);
         if (e != OK)
             return e;

@@ -211,10 +211,7 @@ static enum err check_each(const cJSON *list, check_item *check, const struct fo
     {
         CLEANUP(buf_release) struct buf at = BUF_INIT(BUF_ANY);
         buf_adds(&at, where);
-        if (item->string != NULL)
-            json_pointer_add(&at, item->string);
-        else
-            json_pointer_add_index(&at, i);
+        json_pointer_add_child(&at, item, i);
         if (i++ == ROWS_OF_LIST_MAX)
             return note_set(note, ERR_INVALID, "%s: at most %d", where, ROWS_OF_LIST_MAX);
         e = check(item, form, buf_text(&at), note);

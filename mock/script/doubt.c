@@ -143,22 +143,12 @@ static void doubt_dropped(struct doubts *d, const cJSON *reply, const char *wher
 
 /* ---- braces ---- */
 
-static void doubt_braces(struct doubts *d, const cJSON *item, const char *where)
+static enum err doubt_braces(void *doubts, const char *text, const char *where)
 {
-    if (cJSON_IsString(item) && template_has_placeholder(item->valuestring))
-        say(d, "%.400s: holds a {{placeholder}}, which goes out as it is: the reply has no \"template\":true", where);
-    size_t index = 0;
-    const cJSON *child;
-    cJSON_ArrayForEach(child, item)
-    {
-        CLEANUP(buf_release) struct buf inside = BUF_INIT(BUF_ANY);
-        buf_adds(&inside, where);
-        if (cJSON_IsArray(item))
-            json_pointer_add_index(&inside, index++);
-        else
-            json_pointer_add(&inside, child->string);
-        doubt_braces(d, child, buf_text(&inside));
-    }
+    if (template_has_placeholder(text))
+        say(doubts, "%.400s: holds a {{placeholder}}, which goes out as it is: the reply has no \"template\":true",
+            where);
+    return OK;
 }
 
 /* ---- matches that nothing can meet ---- */
@@ -298,7 +288,7 @@ static void doubt_reply(struct doubts *d, const cJSON *reply, const char *where)
     doubt_content(d, json_item(reply, "content"), where);
     doubt_dropped(d, reply, where);
     if (!cJSON_IsTrue(json_item(reply, "template")))
-        doubt_braces(d, reply, where);
+        (void)json_each_string(reply, where, doubt_braces, d);
 }
 
 void doubt_script(struct doubts *d, const cJSON *body)

@@ -291,7 +291,7 @@ static bool next_placeholder(struct span rest, struct span *before, struct span 
     return true;
 }
 
-static enum err check_string(const char *text, const char *where, struct note *note)
+static enum err check_string(void *note, const char *text, const char *where)
 {
     struct span rest = span_of(text), before, inside, after;
     while (next_placeholder(rest, &before, &inside, &after)) {
@@ -321,23 +321,7 @@ bool template_has_placeholder(const char *text)
 
 enum err template_check(const cJSON *item, const char *where, struct note *note)
 {
-    if (cJSON_IsString(item))
-        return check_string(item->valuestring, where, note);
-    size_t index = 0;
-    const cJSON *child;
-    cJSON_ArrayForEach(child, item)
-    {
-        CLEANUP(buf_release) struct buf inside = BUF_INIT(BUF_ANY);
-        buf_adds(&inside, where);
-        if (cJSON_IsArray(item))
-            json_pointer_add_index(&inside, index++);
-        else
-            json_pointer_add(&inside, child->string);
-        enum err e = template_check(child, buf_text(&inside), note);
-        if (e != OK)
-            return e;
-    }
-    return OK;
+    return json_each_string(item, where, check_string, note);
 }
 
 /* ---- expanding ---- */
