@@ -1,8 +1,7 @@
 /* bidi.c: frames in, plans out, for a stream both ways.
  *
- * The body of the request comes in pieces of any size. The decoder gets one buffer while the next one fills; a frame
- * that is whole is unwrapped (bidi_chain.c), its event is read and answered (bidi_script.c, bidi_sonic.c), and the
- * answer, a plan of its own, gets its faults and is hung behind the answer that is under way. While too much of that
+ * A frame that is whole (bidi_input.c) is unwrapped (bidi_chain.c), its event is read and answered (bidi_script.c,
+ * bidi_sonic.c), and the answer, a plan of its own, gets its faults and is hung behind the answer that is under way. While too much of that
  * is not sent, no event is read, and then the peer's window closes.
  *
  * What ends a stream early is said in the stream: a 200 and its head are long gone.
@@ -40,10 +39,8 @@ void bidi_free(struct bidi *b)
     chain_release(&b->chain);
     sonic_release(&b->sonic);
     pace_talk_release(&b->pace);
-    es_decoder_release(&b->decoder);
+    bidi_input_release(&b->input);
     es_decoder_release(&b->inner);
-    buf_release(&b->feeding);
-    buf_release(&b->waiting);
     buf_release(&b->account);
     plan_free(b->batch);
     cJSON_Delete(b->script);
@@ -63,10 +60,8 @@ static struct bidi *bidi_new(struct visit *v, const cJSON *reply)
     b->worker = v->worker;
     b->exchange = v->exchange;
     b->rng = (struct rng){rng_hash(c->seed, v->request->path)};
-    es_decoder_init(&b->decoder);
+    bidi_input_init(&b->input, v->exchange);
     es_decoder_init(&b->inner);
-    buf_init(&b->feeding, BUF_ANY);
-    buf_init(&b->waiting, BUF_ANY);
     buf_init(&b->account, BIDI_ACCOUNT_MAX + 4096);
     chain_init(&b->chain, v);
     sonic_init(&b->sonic, v, &b->rng);
@@ -402,15 +397,9 @@ static void read_inner(struct bidi *b, struct span frame)
         read_chunk(b, m.payload);
 }
 
-static void read_frame(struct bidi *b, const struct es_message *m)
+static void read_frame(struct bidi *b, const struct es_message *m, struct span behind)
 {
     struct span inner;
-    /* The decoder looks at b->feeding, or at a copy of a frame that was cut: what is behind it is known in the first.
-     */
-    const unsigned char *begin = (const unsigned char *)b->feeding.data, *end = begin + b->feeding.len;
-    struct span behind = SPAN_EMPTY;
-    if (m->frame.p >= begin && m->frame.p < end)
-        behind = span_from((struct span){m->frame.p, (size_t)(end - m->frame.p)}, m->frame.n);
     if (!chain_open(&b->chain, b->worker->sigv4, &b->mock->clock, m, behind, &inner)) {
         refuse_signature(b);
         return;
@@ -425,7 +414,7 @@ static void read_frame(struct bidi *b, const struct es_message *m)
 
 static void end_of_input(struct bidi *b)
 {
-    if (es_decoder_finish(&b->decoder) == ES_TRUNCATED) {
+    if (es_decoder_finish(&b->input.decoder) == ES_TRUNCATED) {
         bidi_refuse(b, "validationException", "The stream ends inside a frame.");
     } else {
         happen(b, "end", NULL);
@@ -433,43 +422,28 @@ static void end_of_input(struct bidi *b)
     }
 }
 
-/* Hand the next buffer to the decoder; false: there is none. */
-static bool feed(struct bidi *b)
-{
-    exchange_consumed(b->exchange, b->feeding.len);
-    buf_reset(&b->feeding);
-    b->fed = false;
-    if (b->waiting.len == 0)
-        return false;
-    struct buf spare = b->feeding;
-    b->feeding = b->waiting;
-    b->waiting = spare;
-    es_decoder_feed(&b->decoder, buf_span(&b->feeding));
-    b->fed = true;
-    return true;
-}
-
 static void work(struct bidi *b)
 {
     struct es_message m;
+    struct span behind;
     if (b->working)
         return;
     b->working = true;
     while (!b->over && !b->paused) {
-        enum es_error e = b->fed ? es_decoder_next(&b->decoder, &m) : ES_MORE;
-        if (e == ES_OK) {
-            read_frame(b, &m);
-        } else if (e != ES_MORE) {
-            CLEANUP(buf_release) struct buf why = BUF_INIT(BUF_ANY);
-            es_decoder_explain(&b->decoder, &why);
-            bidi_refuse(b, "validationException", "The event stream is broken: %.200s", buf_text(&why));
-        } else if (!feed(b)) {
+        enum es_error e = bidi_input_next(&b->input, &m, &behind);
+        if (e == ES_MORE)
             break;
+        if (e == ES_OK) {
+            read_frame(b, &m, behind);
+        } else {
+            CLEANUP(buf_release) struct buf why = BUF_INIT(BUF_ANY);
+            es_decoder_explain(&b->input.decoder, &why);
+            bidi_refuse(b, "validationException", "The event stream is broken: %.200s", buf_text(&why));
         }
         send_batch(b);
         b->paused = exchange_unsent(b->exchange) > BIDI_UNSENT_MAX;
     }
-    if (!b->over && !b->paused && b->input_over) {
+    if (!b->over && !b->paused && bidi_input_ended(&b->input)) {
         end_of_input(b);
         send_batch(b);
     }
@@ -502,8 +476,7 @@ static void on_data(void *ctx, struct span bytes)
         return;
     }
     timer_set(exchange_loop(b->exchange), &b->silence, now_ns() + (uint64_t)BIDI_SILENCE_MS * MS, too_silent, b);
-    buf_add(&b->waiting, bytes);
-    if (buf_error(&b->waiting) != OK) {
+    if (!bidi_input_add(&b->input, bytes)) {
         bidi_refuse(b, "internalServerException", "out of memory");
         send_batch(b);
         return;
@@ -515,7 +488,7 @@ static void on_data_end(void *ctx)
 {
     struct bidi *b = ctx;
     start(b);
-    b->input_over = true;
+    b->input.over = true;
     timer_cancel(&b->silence);
     if (!b->over)
         work(b);

@@ -1,6 +1,7 @@
 /* bidi_parts.h: what the files behind bidi.h share. Private to mock/bidi/.
  *
  *   bidi.c        frames in, plans out; faults; the journal
+ *   bidi_input.c  bytes of the client in, its frames out (bidi_input.h)
  *   bidi_chain.c  the signature of each frame, and why one is wrong (bidi_chain.h)
  *   bidi_sonic.c  what Nova Sonic makes of the events
  *   bidi_script.c what a script says in its place
@@ -10,6 +11,7 @@
 
 #include "mock/bidi/bidi.h"
 #include "mock/bidi/bidi_chain.h"
+#include "mock/bidi/bidi_input.h"
 #include "mock/fault/fault_parts.h"
 #include "mock/native/native.h"
 #include "mock/time/pace.h"
@@ -83,14 +85,13 @@ struct bidi {
     cJSON *script; /* `bidirectional` of the reply; NULL: none */
     char *text;    /* `text` of the reply: what is said; NULL: none */
     cJSON *faults; /* that wait for their event */
-    struct es_decoder decoder, inner;
-    struct buf feeding, waiting; /* input: with the decoder, and behind it */
-    bool fed;
+    struct bidi_input input;
+    struct es_decoder inner;
     struct plan *batch; /* what this event is answered with; NULL: nothing yet */
     size_t batch_events, events;
     uint64_t bytes;
     double speed; /* of a recorded script */
-    bool started, paused, input_over, over;
+    bool started, paused, over;
     bool working; /* within work(): it is not to be entered twice */
     struct timer silence;
     struct bidi_count counts[32]; /* of the client's events, by name; for `nth` */

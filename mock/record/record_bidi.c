@@ -38,9 +38,8 @@ struct upload {
     struct call *call; /* NULL: nothing goes on any more */
     struct chain chain;
     struct sigv4_chain ours;
-    struct es_decoder decoder, inner;
-    struct buf feeding, waiting;
-    bool fed, working, input_over, ended; /* ended: our empty frame is said */
+    struct bidi_input input;
+    bool working, ended; /* ended: our empty frame is said */
     size_t frames;
     char prompt[SONIC_NAME_MAX];
     struct mark *marks;
@@ -64,10 +63,7 @@ struct upload *upload_new(const struct visit *v, const struct sigv4_chain *ours,
     u->exchange = v->exchange;
     u->ours = *ours;
     chain_init(&u->chain, v);
-    es_decoder_init(&u->decoder);
-    es_decoder_init(&u->inner);
-    buf_init(&u->feeding, BUF_ANY);
-    buf_init(&u->waiting, BUF_ANY);
+    bidi_input_init(&u->input, v->exchange);
     return u;
 }
 
@@ -77,10 +73,7 @@ void upload_free(struct upload *u)
         return;
     chain_release(&u->chain);
     sigv4_chain_release(&u->ours);
-    es_decoder_release(&u->decoder);
-    es_decoder_release(&u->inner);
-    buf_release(&u->feeding);
-    buf_release(&u->waiting);
+    bidi_input_release(&u->input);
     free(u->marks);
     free(u);
 }
@@ -126,18 +119,28 @@ static void set_mark(struct upload *u, const char *name)
     (void)snprintf(m->name, sizeof m->name, "%s", name);
 }
 
+/* What a frame holds below the base64 of its member `bytes`; false: it is no chunk. */
+static bool read_chunk(struct span frame, struct buf *bytes)
+{
+    struct es_decoder d;
+    struct es_message m;
+    struct span name;
+    CLEANUP(json_free) cJSON *chunk = NULL;
+    es_decoder_init(&d);
+    es_decoder_feed(&d, frame);
+    bool good = es_decoder_next(&d, &m) == ES_OK && es_message_kind(&m, &name) == ES_EVENT && span_is(name, "chunk") &&
+                json_parse(m.payload, JSON_COMPACT, &chunk, NULL) == OK &&
+                cJSON_IsString(json_item(chunk, "bytes")) &&
+                buf_add_unbase64(bytes, span_of(json_str(chunk, "bytes"))) == OK;
+    es_decoder_release(&d);
+    return good;
+}
+
 static void note_event(struct upload *u, struct span frame)
 {
-    struct es_message m;
-    CLEANUP(json_free) cJSON *chunk = NULL;
     CLEANUP(json_free) cJSON *tree = NULL;
     CLEANUP(buf_release) struct buf bytes = BUF_INIT(BUF_ANY);
-    es_decoder_reset(&u->inner);
-    es_decoder_feed(&u->inner, frame);
-    if (es_decoder_next(&u->inner, &m) != ES_OK || json_parse(m.payload, JSON_COMPACT, &chunk, NULL) != OK ||
-        !cJSON_IsString(json_item(chunk, "bytes")) ||
-        buf_add_unbase64(&bytes, span_of(json_str(chunk, "bytes"))) != OK ||
-        json_parse(buf_span(&bytes), JSON_COMPACT, &tree, NULL) != OK)
+    if (!read_chunk(frame, &bytes) || json_parse(buf_span(&bytes), JSON_COMPACT, &tree, NULL) != OK)
         return; /* it is the endpoint's to judge */
     const cJSON *event = json_item(tree, "event");
     if (!cJSON_IsObject(event) || event->child == NULL)
@@ -179,13 +182,10 @@ static void stop(struct upload *u, const char *why, bool signature)
     u->owner->refuse(u->ctx, why, signature);
 }
 
-static void read_frame(struct upload *u, const struct es_message *m)
+static void read_frame(struct upload *u, const struct es_message *m, struct span behind)
 {
-    const unsigned char *begin = (const unsigned char *)u->feeding.data, *end = begin + u->feeding.len;
     CLEANUP(buf_release) struct buf frames = BUF_INIT(BUF_ANY);
-    struct span inner, behind = SPAN_EMPTY;
-    if (m->frame.p >= begin && m->frame.p < end)
-        behind = span_from((struct span){m->frame.p, (size_t)(end - m->frame.p)}, m->frame.n);
+    struct span inner;
     if (!chain_open(&u->chain, u->worker->sigv4, u->clock, m, behind, &inner)) {
         stop(u, u->chain.diagnosis, true);
         return;
@@ -198,24 +198,9 @@ static void read_frame(struct upload *u, const struct es_message *m)
         call_send(u->call, buf_span(&frames));
 }
 
-static bool feed(struct upload *u)
-{
-    exchange_consumed(u->exchange, u->feeding.len);
-    buf_reset(&u->feeding);
-    u->fed = false;
-    if (u->waiting.len == 0)
-        return false;
-    struct buf spare = u->feeding;
-    u->feeding = u->waiting;
-    u->waiting = spare;
-    es_decoder_feed(&u->decoder, buf_span(&u->feeding));
-    u->fed = true;
-    return true;
-}
-
 static void end_input(struct upload *u)
 {
-    if (es_decoder_finish(&u->decoder) != ES_OK) {
+    if (es_decoder_finish(&u->input.decoder) != ES_OK) {
         stop(u, "the client's stream ends inside a frame", false);
         return;
     }
@@ -234,19 +219,20 @@ static void end_input(struct upload *u)
 static void work(struct upload *u)
 {
     struct es_message m;
+    struct span behind;
     if (u->working)
         return;
     u->working = true;
     while (u->call != NULL && call_unsent(u->call) <= UNSENT_MAX && !u->owner->full(u->ctx)) {
-        enum es_error e = u->fed ? es_decoder_next(&u->decoder, &m) : ES_MORE;
-        if (e == ES_OK)
-            read_frame(u, &m);
-        else if (e != ES_MORE)
-            stop(u, "the client's event stream is broken", false);
-        else if (!feed(u))
+        enum es_error e = bidi_input_next(&u->input, &m, &behind);
+        if (e == ES_MORE)
             break;
+        if (e == ES_OK)
+            read_frame(u, &m, behind);
+        else
+            stop(u, "the client's event stream is broken", false);
     }
-    if (u->call != NULL && u->input_over && !u->fed && u->waiting.len == 0)
+    if (u->call != NULL && bidi_input_ended(&u->input))
         end_input(u);
     u->working = false;
 }
@@ -258,8 +244,7 @@ static void on_bytes(void *ctx, struct span bytes)
         exchange_consumed(u->exchange, bytes.n);
         return;
     }
-    buf_add(&u->waiting, bytes);
-    if (buf_error(&u->waiting) != OK)
+    if (!bidi_input_add(&u->input, bytes))
         stop(u, "out of memory", false);
     work(u);
 }
@@ -267,7 +252,7 @@ static void on_bytes(void *ctx, struct span bytes)
 static void on_bytes_end(void *ctx)
 {
     struct upload *u = ctx;
-    u->input_over = true;
+    u->input.over = true;
     work(u);
 }
 
@@ -298,19 +283,8 @@ size_t upload_frames(const struct upload *u)
 /* The event in readable form, without the promptName that is the client's own: a replay has its own again. */
 static cJSON *readable(const struct upload *u, struct span bytes)
 {
-    struct es_decoder d;
-    struct es_message m;
-    struct span name;
-    CLEANUP(json_free) cJSON *chunk = NULL;
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
-    cJSON *tree = NULL, *frame = NULL;
-    es_decoder_init(&d);
-    es_decoder_feed(&d, bytes);
-    if (es_decoder_next(&d, &m) == ES_OK && es_message_kind(&m, &name) == ES_EVENT && span_is(name, "chunk") &&
-        json_parse(m.payload, JSON_COMPACT, &chunk, NULL) == OK && cJSON_IsString(json_item(chunk, "bytes")) &&
-        buf_add_unbase64(&text, span_of(json_str(chunk, "bytes"))) == OK)
-        tree = kept_json(buf_span(&text));
-    es_decoder_release(&d);
+    cJSON *frame, *tree = read_chunk(bytes, &text) ? kept_json(buf_span(&text)) : NULL;
     cJSON *event = cJSON_GetObjectItemCaseSensitive(tree, "event");
     const char *prompt = json_str(event != NULL ? event->child : NULL, "promptName");
     if (!cJSON_IsObject(tree) || !cJSON_IsObject(event)) {
