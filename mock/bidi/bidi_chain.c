@@ -1,8 +1,9 @@
 /* bidi_chain.c: the signature of each frame, and why one is wrong.
  *
- * The request is signed with a literal in place of its body's hash. Each frame of its body is then wrapped in another
- * one with ":date" and ":chunk-signature"; that signature covers the one before, so nothing can be left out, moved or
- * altered. An empty frame, signed, is the end (protocol/sigv4.h has the form and its sources).
+ * The request is signed with a literal in place of its body's hash; the AWS SDK for Rust states none, and signs the hash
+ * of an empty body. Each frame of its body is then wrapped in another one with ":date" and ":chunk-signature"; that
+ * signature covers the one before, so nothing can be left out, moved or altered. An empty frame, signed, is the end
+ * (protocol/sigv4.h has the form and its sources).
  *
  * A wrong signature alone says nothing to whoever writes a client. So it is compared with what the usual mistakes give:
  * each wrong forerunner, date, scope and payload in turn, a forerunner that never came but can be guessed, and, for
@@ -32,7 +33,8 @@ void chain_init(struct chain *c, const struct visit *v)
     enum mock_auth auth = v->mock->config.auth;
     *c = (struct chain){.state = CHAIN_UNSIGNED};
     c->required = auth != MOCK_AUTH_NONE && (auth == MOCK_AUTH_STRICT || d->reason != SIGV4_UNKNOWN_KEY);
-    if (!span_is(stated, SIGV4_STREAMING_EVENTS) || d->signature.n != SIGV4_HEX - 1)
+    c->announced = span_is(stated, SIGV4_STREAMING_EVENTS);
+    if ((!c->announced && stated.n > 0) || d->signature.n != SIGV4_HEX - 1)
         return;
     struct sigv4_scope scope = {d->scope_date, d->region, d->service};
     c->state = CHAIN_STRANGER;
@@ -384,6 +386,8 @@ bool chain_open(struct chain *c, struct sigv4 *sigv4, const struct mock_clock *c
     bool good = true;
     take_apart(m, &w);
     *inner = w.is_signed ? w.payload : m->frame;
+    if (!c->announced && c->frames == 0 && !w.is_signed && !c->required)
+        c->state = CHAIN_UNSIGNED;
     if (!w.is_signed && (c->required || c->state == CHAIN_VERIFIED)) {
         explain(c, "unsigned", "it has no :chunk-signature");
         good = false;

@@ -17,6 +17,7 @@ enum chain_state {
 struct chain {
     enum chain_state state;
     bool secret_known; /* the request's signature is right, so the secret is */
+    bool announced;    /* by x-amz-content-sha256; else the first frame says whether frames are signed */
     bool required;     /* what is not signed, or signed wrongly, ends the stream */
     struct sigv4_chain sigv4;
     char seed[SIGV4_HEX];

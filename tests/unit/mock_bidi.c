@@ -250,6 +250,49 @@ static void without_authentication_frames_need_no_signature(void)
     talk_free(t);
 }
 
+/* As the AWS SDK for Rust signs it: no x-amz-content-sha256, and the hash of an empty body in the signature. */
+static void frames_are_judged_when_the_request_does_not_announce_them(void)
+{
+    static const struct {
+        const char *hash;
+        enum mock_auth auth;
+        bool wrapped, lost; /* lost: the second frame does not come */
+        const char *verdict, *id;
+    } rows[] = {
+        {"", MOCK_AUTH_STRICT, true, false, "valid", ""},
+        {"", MOCK_AUTH_STRICT, true, true, "broken", "gap"},
+        {"", MOCK_AUTH_STRICT, false, false, "broken", "unsigned"},
+        {"", MOCK_AUTH_NONE, true, false, "valid", ""},
+        {"", MOCK_AUTH_NONE, false, false, "unsigned", ""},
+        {SIGV4_UNSIGNED, MOCK_AUTH_STRICT, true, false, "broken", "request-not-streaming"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.auth = rows[i].auth, .log = keep_log});
+        struct talk *t = talk_new(m, &(struct manner){.content_sha256 = rows[i].hash});
+        if (rows[i].wrapped) {
+            tell(t, SESSION_START);
+            size_t kept = t->upload.len;
+            tell(t, PROMPT_START);
+            if (rows[i].lost)
+                t->upload.len = kept;
+            tell(t, SESSION_END);
+            tell_end(t);
+        } else {
+            inner_frame(SESSION_START, &t->upload);
+            inner_frame(SESSION_END, &t->upload);
+            t->upload_over = true;
+        }
+        CLAIM(talk_until(t, NULL, 0, 3000), "row %zu: the stream does not end", i);
+        CU_ASSERT_EQUAL(t->status, 200);
+        CLEANUP(json_free) cJSON *entry = journal_entry(m);
+        const char *verdict = text_at(entry, "/bidirectional/signatures/verdict");
+        const char *id = text_at(entry, "/bidirectional/signatures/diagnosis/id");
+        CLAIM(strcmp(verdict, rows[i].verdict) == 0, "row %zu: the verdict is %s", i, verdict);
+        CLAIM(strcmp(id, rows[i].id) == 0, "row %zu: %s", i, id);
+        talk_free(t);
+    }
+}
+
 static void what_cannot_be_decided_is_told_with_all_that_fits(void)
 {
     static const struct {
@@ -623,6 +666,8 @@ int main(void)
         {"each event is answered before the next is sent", each_event_is_answered_before_the_next_is_sent},
         {"every break of the chain is found and explained", every_break_of_the_chain_is_found_and_explained},
         {"what cannot be decided is told with all that fits", what_cannot_be_decided_is_told_with_all_that_fits},
+        {"frames are judged when the request does not announce them",
+         frames_are_judged_when_the_request_does_not_announce_them},
         {"without authentication frames need no signature", without_authentication_frames_need_no_signature},
         {"what cannot begin is refused at once", what_cannot_begin_is_refused_at_once},
         {"wrong events end the stream with a sentence", wrong_events_end_the_stream_with_a_sentence},

@@ -115,6 +115,7 @@ struct manner {
     const char *bearer, *secret; /* secret NULL: the right one */
     const cJSON *captured;       /* NULL; or the head of a recorded request, which is sent as it was */
     const char *ca_file;         /* NULL: cleartext; else TLS, h2 by ALPN */
+    const char *content_sha256;  /* NULL: that of signed events; "": no such header */
 };
 
 /* Shaken hands, or the test ends: the certificate must be for 127.0.0.1, and ALPN must choose h2. */
@@ -152,9 +153,11 @@ static inline void ask_signed(struct talk *t, uint16_t port, const struct manner
     char host[32];
     (void)snprintf(host, sizeof host, "127.0.0.1:%u", port);
     const char *path = m->path ? m->path : SONIC;
+    const char *hash = m->content_sha256 ? m->content_sha256 : SIGV4_STREAMING_EVENTS;
     struct sigv4_header headers[] = {{span_of(":authority"), span_of(host)},
-                                     {span_of("x-amz-content-sha256"), span_of(SIGV4_STREAMING_EVENTS)}};
-    struct sigv4_request r = {.method = span_of("POST"), .path = span_of(path), .headers = headers, .header_count = 2};
+                                     {span_of("x-amz-content-sha256"), span_of(hash)}};
+    struct sigv4_request r = {.method = span_of("POST"), .path = span_of(path), .headers = headers};
+    r.header_count = *hash ? 2 : 1;
     struct sigv4_signing how = {.access_key = span_of(MOCK_DEFAULT_ACCESS_KEY),
                                 .secret = span_of(m->secret ? m->secret : MOCK_DEFAULT_SECRET),
                                 .region = span_of("us-east-1"),
@@ -169,7 +172,8 @@ static inline void ask_signed(struct talk *t, uint16_t port, const struct manner
                              nv(":authority", host)};
     size_t n = 4;
     if (!m->unsigned_ && !m->bearer) {
-        fields[n++] = nv("x-amz-content-sha256", SIGV4_STREAMING_EVENTS);
+        if (*hash)
+            fields[n++] = nv("x-amz-content-sha256", hash);
         fields[n++] = nv("x-amz-date", s.date);
         fields[n++] = nv("authorization", buf_text(&s.authorization));
     }
