@@ -122,16 +122,15 @@ rust_lock() {
 }
 
 rust_part() {
-  local of=$into/rust stamp types
+  local of=$into/rust stamp
   stamp=$(stamp "$here"/rust/*.* "$here"/rust/src/*)
   made rust "$stamp" && return
   command -v cargo >/dev/null || { skip rust "cargo is not here"; return; }
   harness_works rust || return
   mkdir -p "$of/src" && cp "$here/rust/Cargo.toml" "$of/" && cp "$here"/rust/src/*.rs "$of/src/" || return
-  types='import json, sys; print(next(p["manifest_path"][:-10] + "src" for p in json.load(sys.stdin)["packages"] if p["name"] == "aws-sdk-bedrockruntime"))'
   { cd "$of" && rust_lock && log cargo fetch --locked &&
-    types=$(cargo metadata --locked --offline --format-version 1 2>> "$into/setup.log" | python3 -c "$types") &&
-    python3 "$here/rust/shapes.py" "$types" > src/shapes.rs 2>> "$into/setup.log" &&
+    cargo metadata --locked --offline --format-version 1 2>> "$into/setup.log" > metadata.json &&
+    python3 "$here/rust/shapes.py" < metadata.json > src/shapes.rs 2>> "$into/setup.log" &&
     log cargo build --locked --offline -q -j 2 && cp target/debug/mohs-interop driver; } ||
     { skip rust "the SDK could not be built: $(last_words)"; rm -f "$of/driver"; return; }
   echo "$stamp" > "$of/installed.txt"

@@ -1,25 +1,31 @@
 //! The AWS SDK for Rust as a driver of tests/interop (README.md, "Drivers"): a line of JSON in, a call, a line out.
 //!
-//! What the types of the SDK look like is in shapes.rs, which shapes.py makes from the SDK's source.
+//! What the types of the SDK look like is in shapes.rs, which shapes.py makes from the SDK's source; streams both ways are in
+//! dialogue.rs.
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::provider::{token::SharedTokenProvider, SharedCredentialsProvider};
 use aws_sdk_bedrockruntime::config::interceptors::{
     BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
 };
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::config::timeout::TimeoutConfig;
-use aws_sdk_bedrockruntime::config::{ConfigBag, Credentials, Intercept, Region, RuntimeComponents, Token};
+use aws_sdk_bedrockruntime::config::{BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents, Token};
 use aws_sdk_bedrockruntime::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_bedrockruntime::operation::{self, RequestId};
+use aws_sdk_bedrockruntime::operation::RequestId;
 use aws_sdk_bedrockruntime::primitives::{Blob, DateTime};
-use aws_sdk_bedrockruntime::{types, Client, Config};
 use aws_smithy_async::time::TimeSource;
-use aws_smithy_http_client::Connector;
-use aws_smithy_runtime_api::client::http::{http_client_fn, SharedHttpConnector};
+use aws_smithy_http_client::{tls, Connector};
+use aws_smithy_runtime_api::client::http::{http_client_fn, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::{base64, body::SdkBody, date_time::Format, Document, Number};
+use aws_types::SdkConfig;
+use hyper_util::client::legacy::{connect::HttpConnector as Tcp, Client as Hyper};
+use hyper_util::rt::TokioExecutor;
 use serde_json::{Map, Value};
 
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -183,6 +189,11 @@ where
     if let Some(message) = said {
         out.insert("message".into(), message.into());
     }
+    let mut inner = std::error::Error::source(e);
+    while let Some(e) = inner {
+        SERVICES.iter().for_each(|service| (service.more_of)(e, &mut out));
+        inner = e.source();
+    }
     out
 }
 
@@ -205,15 +216,21 @@ macro_rules! refused {
 
 macro_rules! follow {
     ($stream:expr, $answer:ident) => {{
-        let mut stream = $stream;
         let mut events = Vec::new();
+        follow!($stream, $answer, |kind: String, value| events.push(Value::Array(vec![kind.into(), value])));
+        $answer.insert("events".into(), Value::Array(events));
+    }};
+    ($stream:expr, $answer:ident, $take:expr) => {{
+        let mut stream = $stream;
+        #[allow(unused_mut)]
+        let mut take = $take;
         $answer.insert("result".into(), "stream ended".into());
         loop {
             match stream.recv().await {
                 Ok(None) => break,
                 Ok(Some(event)) => {
                     if let Some(Value::Object(event)) = event.plain() {
-                        events.extend(event.into_iter().map(|(kind, value)| Value::Array(vec![kind.into(), value])));
+                        event.into_iter().for_each(|(kind, value)| take(kind, value));
                     }
                 }
                 Err(e) => {
@@ -223,7 +240,6 @@ macro_rules! follow {
                 }
             }
         }
-        $answer.insert("events".into(), Value::Array(events));
     }};
 }
 
@@ -233,7 +249,22 @@ fn identify(output: &impl RequestId, answer: &mut Map<String, Value>) {
     }
 }
 
+mod dialogue;
+#[allow(deprecated)]
 mod shapes;
+
+/// What shapes.rs has of each service, but for the calls, whose clients have a type each.
+struct Service {
+    operations: &'static [&'static str],
+    more_of: fn(&(dyn std::error::Error + 'static), &mut Map<String, Value>),
+}
+
+const SERVICES: &[Service] = &[
+    Service { operations: shapes::bedrock_runtime::OPERATIONS, more_of: shapes::bedrock_runtime::more_of },
+    Service { operations: shapes::bedrock::OPERATIONS, more_of: shapes::bedrock::more_of },
+    Service { operations: shapes::bedrock_agent_runtime::OPERATIONS, more_of: shapes::bedrock_agent_runtime::more_of },
+    Service { operations: shapes::sts::OPERATIONS, more_of: shapes::sts::more_of },
+];
 
 // ---- the client ----
 
@@ -291,7 +322,40 @@ impl TimeSource for Skewed {
     }
 }
 
-fn client(question: &Value, status: Arc<Mutex<Option<u16>>>) -> Client {
+/// HTTP/2 from the first byte, which the SDK's own connector only agrees upon, over TLS.
+#[derive(Debug)]
+struct PriorKnowledge(Hyper<Tcp, SdkBody>);
+
+impl HttpConnector for PriorKnowledge {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x().map_err(|e| ConnectorError::user(e.into()))?;
+            let response = client.request(request).await.map_err(|e| ConnectorError::io(e.into()))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|e| ConnectorError::other(e.into(), None))
+        })
+    }
+}
+
+fn http_client(question: &Value) -> SharedHttpClient {
+    if question["url"].as_str().is_some_and(|url| url.starts_with("https:")) {
+        let rustls = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        http_client_fn(move |settings, _| {
+            SharedHttpConnector::new(Connector::builder().connector_settings(settings.clone()).tls_provider(rustls.clone()).build())
+        })
+    } else if question["dialogue"].is_array() && question["client"]["http"] != 1 {
+        http_client_fn(|_, _| {
+            SharedHttpConnector::new(PriorKnowledge(Hyper::builder(TokioExecutor::new()).http2_only(true).build_http()))
+        })
+    } else {
+        http_client_fn(|settings, _| {
+            SharedHttpConnector::new(Connector::builder().connector_settings(settings.clone()).build_http())
+        })
+    }
+}
+
+/// What is the same for the clients of all services, as aws-config would make it.
+fn config(question: &Value) -> SdkConfig {
     let c = &question["client"];
     let keys = &c["credentials"];
     let own = |v: &Value| v.as_str().unwrap_or_default().to_owned();
@@ -300,33 +364,57 @@ fn client(question: &Value, status: Arc<Mutex<Option<u16>>>) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_millis(c["read_timeout_ms"].as_u64().unwrap_or(15000)));
-    let config = Config::builder()
-        .behavior_version_latest()
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
         .endpoint_url(own(&question["url"]))
         .region(Region::new(c["region"].as_str().unwrap_or("us-east-1").to_owned()))
         .retry_config(retries.with_max_attempts(attempts))
         .timeout_config(timeouts.build())
         .time_source(Skewed(c["clock_ms"].as_i64().unwrap_or(0)))
-        .interceptor(Careless { what: own(&c["tamper"]), status })
-        .http_client(http_client_fn(|settings, _| {
-            SharedHttpConnector::new(Connector::builder().connector_settings(settings.clone()).build_http())
-        }));
+        .http_client(http_client(question));
     let config = match c["bearer"].as_str() {
-        Some(token) => config.bearer_token(Token::new(token, None)),
-        None => config.credentials_provider(Credentials::new(
+        Some(token) => config.token_provider(SharedTokenProvider::new(Token::new(token, None))),
+        None => config.credentials_provider(SharedCredentialsProvider::new(Credentials::new(
             own(&keys["accessKeyId"]), own(&keys["secretAccessKey"]), keys["sessionToken"].as_str().map(str::to_owned), None, "row",
-        )),
+        ))),
     };
-    Client::from_conf(config.build())
+    config.build()
+}
+
+/// A client of one service: `client!(aws_sdk_sts, config, careless)`.
+macro_rules! client {
+    ($sdk:ident, $config:expr, $careless:expr) => {
+        $sdk::Client::from_conf($sdk::config::Builder::from(&$config).interceptor($careless).build())
+    };
+}
+
+async fn call(question: &Value, careless: Careless, out: &mut Map<String, Value>) -> Result<(), String> {
+    let config = config(question);
+    let operation = question["operation"].as_str().unwrap_or_default();
+    let input = &question["input"];
+    match question["service"].as_str().unwrap_or_default() {
+        "bedrock-runtime" => {
+            let client = client!(aws_sdk_bedrockruntime, config, careless);
+            if let Some(steps) = question["dialogue"].as_array() {
+                *out = dialogue::discuss(&client, input, steps).await;
+                return Ok(());
+            }
+            shapes::bedrock_runtime::call(&client, operation, input, out).await
+        }
+        "bedrock" => shapes::bedrock::call(&client!(aws_sdk_bedrock, config, careless), operation, input, out).await,
+        "bedrock-agent-runtime" => {
+            shapes::bedrock_agent_runtime::call(&client!(aws_sdk_bedrockagentruntime, config, careless), operation, input, out).await
+        }
+        "sts" => shapes::sts::call(&client!(aws_sdk_sts, config, careless), operation, input, out).await,
+        other => Err(format!("no service is called {other}")),
+    }
 }
 
 async fn answer(question: &Value) -> Value {
     let status = Arc::new(Mutex::new(None));
+    let careless = Careless { what: question["client"]["tamper"].as_str().unwrap_or_default().to_owned(), status: status.clone() };
     let mut out = Map::new();
-    let client = client(question, status.clone());
-    let operation = question["operation"].as_str().unwrap_or_default();
-    let call = shapes::call(&client, operation, &question["input"], &mut out);
-    let trouble = match tokio::time::timeout(PATIENCE, call).await {
+    let trouble = match tokio::time::timeout(PATIENCE, call(question, careless, &mut out)).await {
         Ok(Ok(())) => None,
         Ok(Err(why)) => Some(("Unbuildable", why)),
         Err(_) => Some(("Hangs", format!("no end within {PATIENCE:?}"))),
@@ -341,14 +429,12 @@ async fn answer(question: &Value) -> Value {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let operations: Vec<&str> = SERVICES.iter().flat_map(|service| service.operations).copied().collect();
+    // A thread of its own for connections: one that is left behind is still told so.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     for line in std::io::stdin().lock().lines() {
         let question: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
-        let said = if question.get("list").is_some() {
-            serde_json::json!(shapes::OPERATIONS)
-        } else {
-            runtime.block_on(answer(&question))
-        };
+        let said = if question.get("list").is_some() { serde_json::json!(operations) } else { runtime.block_on(answer(&question)) };
         let mut out = std::io::stdout().lock();
         writeln!(out, "{said}").and_then(|()| out.flush()).expect("a reader");
     }
