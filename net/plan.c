@@ -180,6 +180,12 @@ size_t plan_add(struct plan *plan, struct span bytes, uint64_t after_ns, size_t 
     return append_piece(plan, bytes, after_ns, event);
 }
 
+size_t plan_add_from(struct plan *plan, size_t from, uint64_t after_ns, size_t event)
+{
+    plan->content_length = PLAN_CHUNKED;
+    return add_piece(plan, plan->bytes.len - from, after_ns, event);
+}
+
 void plan_fit(struct plan *plan)
 {
     buf_fit(&plan->bytes);

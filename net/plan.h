@@ -82,6 +82,9 @@ void plan_body(struct plan *plan, const char *content_type, struct span body);
 void plan_body_take(struct plan *plan, const char *content_type, struct buf *body);
 /* One more piece of a stream; content_length becomes PLAN_CHUNKED. Returns its number. */
 size_t plan_add(struct plan *plan, struct span bytes, uint64_t after_ns, size_t event);
+/* The same of bytes that the caller has appended to plan->bytes: of all that is there now, what is behind the first
+ * `from`. */
+size_t plan_add_from(struct plan *plan, size_t from, uint64_t after_ns, size_t event);
 /* Give spare memory back, when the plan is whole: a paced stream is held for as long as it lasts, beside many others.
  */
 void plan_fit(struct plan *plan);

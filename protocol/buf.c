@@ -52,13 +52,6 @@ char *buf_grow(struct buf *b, size_t n)
     return b->data + b->len;
 }
 
-/* The bytes written into a reservation become part of the buffer. */
-static void commit(struct buf *b, size_t n)
-{
-    b->len += n;
-    b->data[b->len] = '\0';
-}
-
 void buf_addf(struct buf *b, const char *format, ...)
 {
     va_list args, again;
@@ -69,7 +62,7 @@ void buf_addf(struct buf *b, const char *format, ...)
     char *at = n < 0 ? NULL : buf_reserve(b, (size_t)n);
     if (at != NULL) {
         (void)vsnprintf(at, (size_t)n + 1, format, again);
-        commit(b, (size_t)n);
+        buf_commit(b, (size_t)n);
     }
     va_end(again);
 }
@@ -81,7 +74,7 @@ static void add_big_endian(struct buf *b, uint64_t v, size_t width)
         return;
     for (size_t i = 0; i < width; i++)
         at[i] = (char)(unsigned char)(v >> (8 * (width - 1 - i)));
-    commit(b, width);
+    buf_commit(b, width);
 }
 
 void buf_add_u16(struct buf *b, uint16_t v)
@@ -109,7 +102,7 @@ void buf_add_hex(struct buf *b, struct span bytes)
         at[2 * i] = digits[bytes.p[i] >> 4];
         at[2 * i + 1] = digits[bytes.p[i] & 15];
     }
-    commit(b, 2 * bytes.n);
+    buf_commit(b, 2 * bytes.n);
 }
 
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -131,7 +124,7 @@ void buf_add_base64(struct buf *b, struct span bytes)
         *to++ = have > 1 ? base64_digits[v >> 6 & 63] : '=';
         *to++ = have > 2 ? base64_digits[v & 63] : '=';
     }
-    commit(b, n);
+    buf_commit(b, n);
 }
 
 static int hex_value(unsigned char c)
@@ -158,7 +151,7 @@ enum err buf_add_unhex(struct buf *b, struct span hex)
             return ERR_SYNTAX;
         at[i / 2] = (char)(unsigned char)(high << 4 | low);
     }
-    commit(b, hex.n / 2);
+    buf_commit(b, hex.n / 2);
     return OK;
 }
 
@@ -195,7 +188,7 @@ enum err buf_add_unbase64(struct buf *b, struct span text)
         for (size_t j = 0; j < 3 && done < n; j++)
             at[done++] = (char)(unsigned char)(v >> (16 - 8 * j));
     }
-    commit(b, n);
+    buf_commit(b, n);
     return OK;
 }
 

@@ -37,6 +37,13 @@ static inline char *buf_reserve(struct buf *b, size_t n)
     return b->error == OK && n < b->cap - b->len && n <= b->max - b->len ? b->data + b->len : buf_grow(b, n);
 }
 
+/* The first n bytes that were written into the room reserved last are part of the buffer now. */
+static inline void buf_commit(struct buf *b, size_t n)
+{
+    b->len += n;
+    b->data[b->len] = '\0';
+}
+
 static inline void buf_add(struct buf *b, struct span bytes)
 {
     char *at = buf_reserve(b, bytes.n);

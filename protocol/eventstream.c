@@ -70,17 +70,27 @@ static uint32_t big_endian_32(const unsigned char *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
 }
 
-static void put_32(unsigned char *p, uint32_t v)
+/* What is put returns the place behind it. */
+static unsigned char *put_number(unsigned char *to, uint64_t v, size_t size)
 {
-    for (int i = 0; i < 4; i++)
-        p[i] = (unsigned char)(v >> (24 - 8 * i));
+    for (size_t i = 0; i < size; i++)
+        to[i] = (unsigned char)(v >> (8 * (size - 1 - i)));
+    return to + size;
+}
+
+static unsigned char *put_bytes(unsigned char *to, struct span bytes)
+{
+    if (bytes.n > 0)
+        memcpy(to, bytes.p, bytes.n);
+    return to + bytes.n;
 }
 
 void es_reseal(unsigned char *frame, size_t n)
 {
     assert(n >= ES_OVERHEAD);
-    put_32(frame + 8, es_crc32(0, (struct span){frame, 8}));
-    put_32(frame + n - 4, es_crc32(0, (struct span){frame, n - 4}));
+    uint32_t prelude = es_crc32(0, (struct span){frame, 8});
+    (void)put_number(frame + 8, prelude, 4);
+    (void)put_number(frame + n - 4, es_crc32(prelude, (struct span){frame + 8, n - 12}), 4);
 }
 
 /* ---- names ---- */
@@ -482,19 +492,15 @@ static enum es_error check_message(const struct es_header *headers, size_t count
     return payload > ES_PAYLOAD_MAX ? ES_PAYLOAD_LIMIT : check_unique(headers, count);
 }
 
-static void put_header(struct buf *out, const struct es_header *h)
+static unsigned char *put_header(unsigned char *to, const struct es_header *h)
 {
-    buf_addc(out, (char)(unsigned char)h->name.n);
-    buf_add(out, h->name);
-    buf_addc(out, (char)h->type);
     size_t size = types[h->type].size;
+    to = put_number(to, h->name.n, 1);
+    to = put_bytes(to, h->name);
+    to = put_number(to, h->type, 1);
     if (size == SIZED)
-        buf_add_u16(out, (uint16_t)h->bytes.n);
-    if (holds_bytes(h->type))
-        buf_add(out, h->bytes);
-    else
-        for (size_t i = size; i > 0; i--)
-            buf_addc(out, (char)(unsigned char)((uint64_t)h->number >> (8 * (i - 1))));
+        to = put_number(to, h->bytes.n, 2);
+    return holds_bytes(h->type) ? put_bytes(to, h->bytes) : put_number(to, (uint64_t)h->number, size);
 }
 
 size_t es_frame_size(const struct es_header *headers, size_t count, size_t payload_size)
@@ -510,17 +516,17 @@ enum es_error es_encode(const struct es_header *headers, size_t count, struct sp
     enum es_error e = check_message(headers, count, payload.n);
     if (e != ES_OK)
         return e;
-    size_t start = out->len, total = es_frame_size(headers, count, payload.n);
-    if (buf_reserve(out, total) == NULL) /* nothing below can fail */
+    size_t total = es_frame_size(headers, count, payload.n);
+    unsigned char *frame = (unsigned char *)buf_reserve(out, total);
+    if (frame == NULL)
         return ES_NOMEM;
-    buf_add_u32(out, (uint32_t)total);
-    buf_add_u32(out, (uint32_t)(total - ES_OVERHEAD - payload.n));
-    buf_add_u32(out, 0);
+    unsigned char *to = put_number(frame, total, 4);
+    to = put_number(to, total - ES_OVERHEAD - payload.n, 4) + 4; /* the checksums come last */
     for (size_t i = 0; i < count; i++)
-        put_header(out, &headers[i]);
-    buf_add(out, payload);
-    buf_add_u32(out, 0);
-    es_reseal((unsigned char *)out->data + start, total);
+        to = put_header(to, &headers[i]);
+    (void)put_bytes(to, payload);
+    es_reseal(frame, total);
+    buf_commit(out, total);
     return ES_OK;
 }
 

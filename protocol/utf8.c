@@ -64,19 +64,27 @@ size_t utf8_put(uint32_t code, char *to)
     return n;
 }
 
-/* Texts are ASCII nearly always: eight bytes at a look, and the full rules only where that fails. */
+/* Texts are ASCII nearly always: eight bytes at a look. */
+static size_t ascii_run(struct span s)
+{
+    size_t n = 0;
+    for (uint64_t eight; s.n - n >= sizeof eight; n += sizeof eight) {
+        memcpy(&eight, s.p + n, sizeof eight);
+        if ((eight & 0x8080808080808080u) != 0)
+            break;
+    }
+    while (n < s.n && s.p[n] < 0x80)
+        n++;
+    return n;
+}
+
 bool utf8_is_valid(struct span s)
 {
-    while (s.n > 0) {
-        uint64_t eight;
-        size_t n = s.p[0] < 0x80 ? 1 : utf8_length(s);
-        if (s.n >= sizeof eight) {
-            memcpy(&eight, s.p, sizeof eight);
-            n = (eight & 0x8080808080808080u) == 0 ? sizeof eight : n;
-        }
+    for (size_t n; s.n > 0; s = span_from(s, n)) {
+        n = ascii_run(s);
+        n = n > 0 ? n : utf8_length(s);
         if (n == 0)
             return false;
-        s = (struct span){s.p + n, s.n - n};
     }
     return true;
 }

@@ -198,12 +198,13 @@ static struct plan *tell_at_once(struct visit *v, const struct said *s)
 
 static void emit(struct plan *plan, const char *event, cJSON *take, uint64_t after_ns, size_t *events)
 {
-    CLEANUP(buf_release) struct buf payload = BUF_INIT(BUF_ANY), frame = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf payload = BUF_INIT(BUF_ANY);
+    size_t from = plan->bytes.len;
     json_print(take, JSON_COMPACT, &payload);
-    if (take == NULL || buf_error(&payload) != OK || es_encode_event(&frame, event, buf_span(&payload)) != ES_OK)
+    if (take == NULL || buf_error(&payload) != OK || es_encode_event(&plan->bytes, event, buf_span(&payload)) != ES_OK)
         plan->failed = true;
     else
-        (void)plan_add(plan, buf_span(&frame), after_ns, (*events)++);
+        (void)plan_add_from(plan, from, after_ns, (*events)++);
     json_free(&take);
 }
 

@@ -89,7 +89,7 @@ struct native {
     struct buf json;       /* the object being written */
     /* Streams only: an object waits until the next one comes, since the last has one member more. */
     struct plan *plan;
-    struct buf held, scratch, frame;
+    struct buf held, scratch;
     uint64_t held_after_ns;
     bool holding;
     size_t events, deltas, block;

@@ -266,21 +266,22 @@ static void send_held(struct native *n)
 {
     if (!n->holding)
         return;
-    buf_reset(&n->scratch);
-    buf_reset(&n->frame);
+    struct buf *frames = &n->plan->bytes;
+    size_t from = frames->len;
     n->holding = false;
     if (n->wire != NATIVE_CHUNKS) {
-        write_event(n->wire, buf_span(&n->held), &n->frame);
-        (void)plan_add(n->plan, buf_span(&n->frame), n->held_after_ns, n->events++);
-        n->plan->failed = n->plan->failed || buf_error(&n->held) != OK || buf_error(&n->frame) != OK;
+        write_event(n->wire, buf_span(&n->held), frames);
+        (void)plan_add_from(n->plan, from, n->held_after_ns, n->events++);
+        n->plan->failed = n->plan->failed || buf_error(&n->held) != OK;
         return;
     }
+    buf_reset(&n->scratch);
     native_chunk_payload(buf_span(&n->held), &n->a->rng, &n->scratch);
     if (buf_error(&n->held) != OK || buf_error(&n->scratch) != OK ||
-        es_encode_event(&n->frame, "chunk", buf_span(&n->scratch)) != ES_OK)
+        es_encode_event(frames, "chunk", buf_span(&n->scratch)) != ES_OK)
         n->plan->failed = true;
     else
-        (void)plan_add(n->plan, buf_span(&n->frame), n->held_after_ns, n->events++);
+        (void)plan_add_from(n->plan, from, n->held_after_ns, n->events++);
 }
 
 /* Members of an object more, before its closing brace. */
@@ -474,14 +475,14 @@ static void begin(struct native *n, bool streamed)
     for (size_t i = 0; i < COUNT_OF(n->id); i++)
         rng_uuid(&ids, n->id[i]);
     uuid_digits(n->id[0], n->digits);
-    struct buf *all[] = {&n->json, &n->held, &n->scratch, &n->frame, &n->piece};
+    struct buf *all[] = {&n->json, &n->held, &n->scratch, &n->piece};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         buf_init(all[i], BUF_ANY);
 }
 
 static void release(struct native *n)
 {
-    struct buf *all[] = {&n->json, &n->held, &n->scratch, &n->frame, &n->piece};
+    struct buf *all[] = {&n->json, &n->held, &n->scratch, &n->piece};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         buf_release(all[i]);
 }

@@ -13,6 +13,7 @@
 
 #define DELTA_STEPS_MAX ((size_t)1 << 20)
 #define BODY_GUESS      1000 /* most unary answers are smaller; allocations above 1032 bytes are slow ones in glibc */
+#define FRAMES_GUESS    8000 /* 40 deltas; plan_fit() gives back what a shorter stream does not need */
 
 /* ---- pieces both shapes share ---- */
 
@@ -274,7 +275,7 @@ struct plan *converse_plan(struct answer *a, const char *request_id)
 struct writer {
     struct answer *a;
     struct plan *plan;
-    struct buf payload, frame;
+    struct buf payload;
     size_t events, deltas, block;
 };
 
@@ -287,11 +288,12 @@ static void write_padding(struct writer *w)
 
 static void emit(struct writer *w, const char *type, uint64_t after_ns)
 {
-    buf_reset(&w->frame);
-    if (buf_error(&w->payload) != OK || es_encode_event(&w->frame, type, buf_span(&w->payload)) != ES_OK)
+    struct buf *frames = &w->plan->bytes;
+    size_t from = frames->len;
+    if (buf_error(&w->payload) != OK || es_encode_event(frames, type, buf_span(&w->payload)) != ES_OK)
         w->plan->failed = true;
     else
-        (void)plan_add(w->plan, buf_span(&w->frame), after_ns, w->events++);
+        (void)plan_add_from(w->plan, from, after_ns, w->events++);
     buf_reset(&w->payload);
 }
 
@@ -533,7 +535,8 @@ struct plan *converse_stream_plan(struct answer *a, const char *request_id)
     plan_header(plan, "Content-Type", EVENTSTREAM_TYPE);
     plan_header(plan, "x-amzn-RequestId", request_id);
     plan->head_after_ns = a->latency_ns;
-    struct writer w = {.a = a, .plan = plan, .payload = BUF_INIT(BUF_ANY), .frame = BUF_INIT(BUF_ANY)};
+    struct writer w = {.a = a, .plan = plan, .payload = BUF_INIT(BUF_ANY)};
+    (void)buf_reserve(&plan->bytes, FRAMES_GUESS);
     buf_addc(&w.payload, '{');
     write_padding(&w);
     buf_adds(&w.payload, ",\"role\":\"assistant\"}");
@@ -544,7 +547,6 @@ struct plan *converse_stream_plan(struct answer *a, const char *request_id)
     if (has_stamps(a))
         plan->before_send = converse_stamp_before_send;
     buf_release(&w.payload);
-    buf_release(&w.frame);
     if (a->held)
         guardrail_holds(plan);
     plan_fit(plan);
