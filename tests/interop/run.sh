@@ -6,7 +6,8 @@
 # MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: one of
 # boto3, compat (OpenAI's and Anthropic's own clients), js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2; with
 # it js-bidi, streams both ways), go, java, rust,
-# aimock (imported fixtures beside the mock that they were written for), gateways. Arguments are
+# aimock (imported fixtures beside the mock that they were written for), drift (fixtures/api beside botocore's models; needs no mock),
+# gateways. Arguments are
 # the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails, RECORD=file all outcomes.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -93,12 +94,23 @@ suite() {
     echo "not ok suite $1: $(grep -m 1 '^not ok' <<< "$said" || tail -n 1 <<< "$said")"
 }
 
+# drift: a program that ends badly without a complaint has not compared anything.
+drift() {
+  local said rc
+  said=$("$INTEROP/py/bin/python" -B "$here/drift.py" 2>&1)
+  rc=$?
+  echo "$said"
+  [ $rc -eq 0 ] || grep -q '^not ok' <<< "$said" || echo "not ok drift: it ended with $rc: $(tail -n 1 <<< "$said")"
+}
+
 everything() {
   case ${ONLY:-} in
     '') "$here/setup.sh" ;;
     gateways) ;;
+    drift) "$here/setup.sh" boto3 ;;
     *) "$here/setup.sh" "$ONLY" ;;
   esac
+  have drift py/installed.txt && drift
   have boto3 py/installed.txt && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" | lines &
   have compat compat/installed.txt && trial compat "$INTEROP/compat/bin/python" -B "$here/client_compat.py" "$@" | lines &
   have js js/installed.json && trial js node "$here/client_js.mjs" "$@" | lines &
