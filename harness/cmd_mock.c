@@ -32,7 +32,7 @@ struct mock_options {
     bool parent_watch, no_cache, no_done, fault_headers;
     const char *cache_scope, *quota;
     struct identity_options tls;
-    const char *session_by, *admin_token;
+    const char *session_by, *admin_token, *journal_file;
     const char *record, *record_to, *record_profile, *record_region, *record_ca, *replay_speed;
     bool record_misses;
     struct option_list fixtures;
@@ -190,6 +190,9 @@ static const struct option_row rows[] = {
     OPTION_GROUP("Journal and admin API"),
     {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), .fallback = "64M",
      .help = "Room for the journal; 0 switches it off."},
+    {"journal-file", 0, "FILE", OPTION_STRING, AT(journal_file),
+     .help = "Append every request that has ended to FILE, as the journal shows it, a JSON object on a line; what --journal "
+             "has no room for is there, too. - is standard output."},
     {"admin-host", 0, "ADDRESS", OPTION_STRING, AT(admin_host), .fallback = "127.0.0.1",
      .help = "Address of the admin API, which has one of its own because its journal holds prompts. In a container it needs "
              "0.0.0.0, as --host does, and --admin-token."},
@@ -300,6 +303,7 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         .region = o->region,
         .bearer_keys = o->bearer_keys.items,
         .bearer_key_count = o->bearer_keys.count,
+        .journal_file = o->journal_file,
         .journal_bytes = o->journal == 0 ? MOCK_JOURNAL_OFF : (size_t)o->journal,
         .seed = (uint64_t)o->seed,
         .latency = o->latency,
@@ -339,6 +343,8 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
         e = note_set(note, ERR_INVALID, "--skew: expected at least a second and at most a week");
     if (e == OK && o->watch && o->fixtures.count == 0 && !o->record_misses)
         e = note_set(note, ERR_INVALID, "--watch belongs to --fixtures, and there are none");
+    if (e == OK && o->journal_file != NULL && o->journal == 0)
+        e = note_set(note, ERR_INVALID, "--journal-file writes what the journal holds, and --journal 0 switches that off");
     if (e == OK)
         e = take_principals(&o->principals, keys, note);
     if (e == OK && o->clock_offset != NULL &&
@@ -491,11 +497,11 @@ static int run(const void *settings, const struct option_list *operands)
         e = announce(o, &identity, mock, &note);
     if (e == OK && !o->dry_run)
         serve_until_told(o->parent_watch);
-    mock_stop(mock);
+    bool whole = mock_stop(mock);
     serve_log_end();
     if (e != OK)
         (void)fprintf(stderr, "mohs mock: %s\n", note.text);
-    return e == OK ? EXIT_HELD : EXIT_USAGE;
+    return e == OK && whole ? EXIT_HELD : EXIT_USAGE;
 }
 
 const struct verb verb_mock = {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mock/admin/journal_file.h"
 #include "mock/admin/metrics.h"
 #include "mock/agent/agent.h"
 #include "mock/bidi/bidi.h"
@@ -213,6 +214,8 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
         e = start_recorder(m, config, note);
     if (e == OK)
         e = load_fixtures(m, config, note);
+    if (e == OK && !config->dry_run && config->journal_file != NULL)
+        e = journal_file_open(config->journal_file, m->journal, server_log, m, &m->journal_file, note);
     if (e == OK && !config->dry_run)
         e = start_servers(m, config, note);
     if (e != OK) {
@@ -223,14 +226,15 @@ enum err mock_start(const struct mock_config *config, struct mock **out, struct 
     return OK;
 }
 
-void mock_stop(struct mock *m)
+bool mock_stop(struct mock *m)
 {
     if (m == NULL)
-        return;
+        return true;
     server_stop(m->server);
     server_stop(m->admin);
     admin_release(m);
     gates_free(m->gates);
+    bool whole = journal_file_close(m->journal_file);
     journal_free(m->journal);
     cache_free(m->cache);
     control_free(m->control);
@@ -255,6 +259,7 @@ void mock_stop(struct mock *m)
     free(m->admin_token);
     free(m->region);
     free(m);
+    return whole;
 }
 
 struct mock_fixtures mock_fixtures(const struct mock *mock)

@@ -94,6 +94,7 @@ struct mock_config {
     int64_t clock_offset_ms; /* how far its clock is off the machine's (mock/time/clock.h) */
     const char *region;   /* the only region whose signatures hold; NULL: any */
     size_t journal_bytes; /* 0: MOCK_JOURNAL_BYTES; MOCK_JOURNAL_OFF: no journal */
+    const char *journal_file; /* every request that has ended goes there, too (journal_file.h); "-": standard output; NULL: none */
     uint64_t seed;        /* of ids, paddings and the default answers */
     unsigned latency_ms, ttft_ms,
         itl_ms;               /* before the head; before the first delta; between deltas; scripts override */
@@ -135,7 +136,8 @@ struct mock;
 /* Both servers are listening when it returns OK. ERR_IO: a port could not be bound; ERR_UNKNOWN: a rule nobody knows.
  */
 enum err mock_start(const struct mock_config *config, struct mock **out, struct note *note) MUST_USE;
-void mock_stop(struct mock *mock); /* ends every exchange, frees; NULL is fine */
+/* Ends every exchange, frees; NULL is fine. False: requests are missing in journal_file, as the log says. */
+bool mock_stop(struct mock *mock);
 uint16_t mock_port(const struct mock *mock);
 uint16_t mock_admin_port(const struct mock *mock); /* 0: off */
 /* What it read from fixtures: how many, in how many files, and how many doubts were logged (mock/script/doubt.h). */

@@ -48,6 +48,7 @@ struct mock {
     struct recorder *recorder; /* NULL: nothing leaves this machine */
     double replay_speed;
     struct journal *journal;
+    struct journal_file *journal_file;
     struct gates *gates;
     struct server *server, *admin;
     atomic_uint admin_at; /* its port, for workers that run before it listens; 0: none */

@@ -20,7 +20,9 @@
 #include "protocol/sigv4.h"
 #include "protocol/utf8.h"
 
-#define REDACTED "<redacted>"
+#define REDACTED     "<redacted>"
+#define FOLLOWED_MAX ((size_t)64 * 1024 * 1024) /* bytes of entries that wait for the follower */
+#define FOLLOW_BATCH ((size_t)1024 * 1024)      /* of them in one go */
 
 struct piece {
     size_t at, n;
@@ -46,6 +48,7 @@ enum {
 struct entry {
     struct entry *prev, *next; /* by number */
     struct entry *later;       /* by end */
+    struct entry *follows;     /* by end, too: what the follower has not seen yet */
     unsigned refs;             /* under the lock: the lists, the running exchange, readers */
     bool listed, ended, unjudged, good;
     uint64_t seq, received_at_ns, connection, on_connection;
@@ -69,6 +72,13 @@ struct journal {
     size_t limit, size, count;
     uint64_t seq, dropped;
     struct journal_wait *waits;
+    struct {
+        bool on, stopping;
+        struct entry *first, *last;
+        size_t size;
+        uint64_t lost;
+        pthread_cond_t more;
+    } follower;
 };
 
 const char *source_name(enum source s)
@@ -86,6 +96,7 @@ struct journal *journal_new(size_t limit)
     if (j == NULL)
         return NULL;
     (void)pthread_mutex_init(&j->lock, NULL);
+    (void)pthread_cond_init(&j->follower.more, NULL);
     j->limit = limit;
     return j;
 }
@@ -144,6 +155,7 @@ void journal_free(struct journal *j)
         return;
     while (j->first != NULL)
         unlist(j, j->first);
+    (void)pthread_cond_destroy(&j->follower.more);
     (void)pthread_mutex_destroy(&j->lock);
     free(j);
 }
@@ -449,6 +461,22 @@ void journal_add(struct journal *j, struct entry *e, struct buf *take)
     buf_init(take, take->max);
 }
 
+/* It has ended. The lock is held. */
+static void show_follower(struct journal *j, struct entry *e)
+{
+    if (!j->follower.on)
+        return;
+    if (j->follower.size + e->size > FOLLOWED_MAX) {
+        j->follower.lost++;
+        return;
+    }
+    e->refs++;
+    *(j->follower.last != NULL ? &j->follower.last->follows : &j->follower.first) = e;
+    j->follower.last = e;
+    j->follower.size += e->size;
+    (void)pthread_cond_signal(&j->follower.more);
+}
+
 void journal_end(struct journal *j, struct entry *e, const struct delivery *d)
 {
     if (e == NULL)
@@ -462,6 +490,7 @@ void journal_end(struct journal *j, struct entry *e, const struct delivery *d)
         tell(j, e, false);
         make_room(j);
     }
+    show_follower(j, e);
     unref(e);
     (void)pthread_mutex_unlock(&j->lock);
 }
@@ -693,6 +722,68 @@ bool journal_print_one(struct journal *j, uint64_t seq, struct buf *out)
     return there;
 }
 
+/* ---- for the follower ---- */
+
+void journal_follow_start(struct journal *j)
+{
+    (void)pthread_mutex_lock(&j->lock);
+    j->follower.on = true;
+    (void)pthread_mutex_unlock(&j->lock);
+}
+
+void journal_follow_stop(struct journal *j)
+{
+    (void)pthread_mutex_lock(&j->lock);
+    j->follower.stopping = true;
+    (void)pthread_cond_signal(&j->follower.more);
+    (void)pthread_mutex_unlock(&j->lock);
+}
+
+/* The list of them that has waited longest, NULL when there will be no more. */
+static struct entry *take_followed(struct journal *j)
+{
+    size_t size = 0;
+    (void)pthread_mutex_lock(&j->lock);
+    while (j->follower.first == NULL && !j->follower.stopping)
+        (void)pthread_cond_wait(&j->follower.more, &j->lock);
+    struct entry *first = j->follower.first, **end = &j->follower.first;
+    while (*end != NULL && size < FOLLOW_BATCH) {
+        size += (*end)->size;
+        end = &(*end)->follows;
+    }
+    struct entry *rest = *end;
+    *end = NULL;
+    j->follower.first = rest;
+    if (rest == NULL)
+        j->follower.last = NULL;
+    j->follower.size -= size;
+    (void)pthread_mutex_unlock(&j->lock);
+    return first;
+}
+
+bool journal_follow(struct journal *j, struct buf *out, uint64_t *count)
+{
+    CLEANUP(sigv4_free_ptr) struct sigv4 *hasher = sigv4_new();
+    struct entry *first = take_followed(j);
+    *count = 0;
+    for (struct entry *e = first; e != NULL; e = e->follows) {
+        struct state state = {e->delivery, true, e->status, e->upstream}; /* changes no more */
+        if (hasher != NULL) {
+            print_entry(e, &state, hasher, out);
+            buf_addc(out, '\n');
+        }
+        ++*count;
+    }
+    (void)pthread_mutex_lock(&j->lock);
+    for (struct entry *e = first, *next; e != NULL; e = next) {
+        next = e->follows;
+        e->follows = NULL;
+        unref(e);
+    }
+    (void)pthread_mutex_unlock(&j->lock);
+    return first != NULL;
+}
+
 /* ---- for matchers ---- */
 
 static bool show(const struct entry *e, int status, void (*fn)(void *ctx, const struct journal_seen *e), void *ctx)
@@ -738,6 +829,7 @@ void journal_stats(struct journal *j, struct journal_stats *out)
                                   .bytes = j->size,
                                   .limit = j->limit == SIZE_MAX ? 0 : j->limit,
                                   .dropped = j->dropped,
-                                  .last = j->seq};
+                                  .last = j->seq,
+                                  .unfollowed = j->follower.lost};
     (void)pthread_mutex_unlock(&j->lock);
 }

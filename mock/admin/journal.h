@@ -67,6 +67,15 @@ void journal_end(struct journal *j, struct entry *entry, const struct delivery *
 /* Entries that run vanish too; numbers go on. `session`: only its entries ("": those of the main one); NULL: all. */
 void journal_reset(struct journal *j, const char *session);
 
+/* Somebody follows it: each entry that ends waits for journal_follow(), whatever happens to it in the journal. Those that
+ * it would have to wait for beyond 64 MiB of them are lost to the follower, and counted; so no request ever waits. */
+void journal_follow_start(struct journal *j);
+/* No more: what waits is given out, then journal_follow() says false. */
+void journal_follow_stop(struct journal *j);
+/* Waits for entries and appends them to out, each a JSON object on a line, in the order of their ends. False: stopped. For
+ * one thread. *count: how many. */
+bool journal_follow(struct journal *j, struct buf *out, uint64_t *count);
+
 /* Which entries a reader wants; zeroed: all. Strings are borrowed; all but `session` may be globs (* and ?). */
 struct journal_filter {
     uint64_t since;      /* numbers above this one */
@@ -97,6 +106,7 @@ bool journal_each(struct journal *j, const struct journal_filter *filter,
 
 struct journal_stats {
     uint64_t bytes, limit, entries, dropped, last;
+    uint64_t unfollowed; /* lost to the follower */
 };
 void journal_stats(struct journal *j, struct journal_stats *out);
 

@@ -24,6 +24,8 @@ cli 2 "port" mock --port 99999
 cli 2 "port" mock --port -1
 cli 2 "strict" mock --auth maybe
 cli 2 "admin-port" mock --admin-port x
+cli 2 "--journal 0 switches that off" mock --port 0 --journal 0 --journal-file x
+cli 2 "--journal-file no/such/folder: No such file" mock --port 0 --journal-file no/such/folder
 cli 2 "ACCESS_KEY:SECRET" mock --port 0 --key nocolon
 cli 2 "--tls-cert needs --tls-key" mock --port 0 --tls-cert cert.pem
 cli 2 "--tls-key needs --tls-cert" mock --port 0 --tls-key key.pem
