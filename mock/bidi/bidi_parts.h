@@ -1,4 +1,4 @@
-/* bidi_parts.h: what the files behind bidi.h share. Private to mock/bidi/.
+/* bidi_parts.h: what the files behind bidi.h share, and record_bidi.c, which keeps scripts, takes of it.
  *
  *   bidi.c        frames in, plans out; faults; the journal
  *   bidi_input.c  bytes of the client in, its frames out (bidi_input.h)

@@ -200,16 +200,21 @@ static void add_headers(const struct visit *v, struct plan *plan)
     plan_header(plan, "vary", "origin, access-control-request-method, access-control-request-headers");
 }
 
-static struct plan *say(const struct visit *v, const struct saying *s)
+static struct plan *whole_plan(const struct visit *v, int status, struct buf *take)
 {
-    struct plan *plan = plan_new(s->status);
-    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+    struct plan *plan = plan_new(status);
     if (plan == NULL)
         return NULL;
-    write_error(dialect_of(v), v, s, &body);
-    plan_body_take(plan, "application/json", &body);
+    plan_body_take(plan, "application/json", take);
     add_headers(v, plan);
     return plan;
+}
+
+static struct plan *say(const struct visit *v, const struct saying *s)
+{
+    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+    write_error(dialect_of(v), v, s, &body);
+    return whole_plan(v, s->status, &body);
 }
 
 static struct plan *error(const struct visit *v, const struct error_reply *e)
@@ -389,14 +394,11 @@ static struct plan *answer_model(struct visit *v, const cJSON *reply)
 
 struct plan *compat_json(struct visit *v, int status, const cJSON *tree)
 {
-    struct plan *plan = tree == NULL ? NULL : plan_new(status);
     CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
-    if (plan == NULL)
+    if (tree == NULL)
         return NULL;
     json_print(tree, JSON_COMPACT, &body);
-    plan_body_take(plan, "application/json", &body);
-    add_headers(v, plan);
-    return plan;
+    return whole_plan(v, status, &body);
 }
 
 struct plan *compat_refuse(struct visit *v, int status, const char *param, const char *message)
@@ -408,14 +410,9 @@ struct plan *compat_refuse(struct visit *v, int status, const char *param, const
 static struct plan *count_tokens(struct visit *v, const cJSON *reply)
 {
     (void)reply;
-    struct plan *plan = plan_new(200);
     CLEANUP(buf_release) struct buf body = BUF_INIT(64);
-    if (plan == NULL)
-        return NULL;
     native_print(&body, "{'input_tokens':%n}", operations_input_tokens(v));
-    plan_body_take(plan, "application/json", &body);
-    add_headers(v, plan);
-    return plan;
+    return whole_plan(v, 200, &body);
 }
 
 /* The name that mantle has for a model: without the version of its Bedrock id. */
@@ -433,16 +430,6 @@ static bool is_listed(const struct visit *v, const struct model *m)
     return m->streaming && m->refuse == NULL && models_alive(v->mock->models, m, clock_ms(&v->mock->clock));
 }
 
-static struct plan *models_plan(const struct visit *v, struct buf *body)
-{
-    struct plan *plan = plan_new(200);
-    if (plan == NULL)
-        return NULL;
-    plan_body_take(plan, "application/json", body);
-    add_headers(v, plan);
-    return plan;
-}
-
 static struct plan *list_models(struct visit *v, const cJSON *reply)
 {
     (void)reply;
@@ -453,7 +440,7 @@ static struct plan *list_models(struct visit *v, const cJSON *reply)
         if (is_listed(v, models_at(v->mock->models, i)))
             write_model(models_at(v->mock->models, i), listed++, &body);
     buf_adds(&body, "]}");
-    return models_plan(v, &body);
+    return whole_plan(v, 200, &body);
 }
 
 static struct plan *get_model(struct visit *v, const cJSON *reply)
@@ -468,7 +455,7 @@ static struct plan *get_model(struct visit *v, const cJSON *reply)
         ref = compat_model(v, id);
     if (ref.row != NULL && ref.row->id[0] != '\0' && is_listed(v, ref.row)) {
         write_model(ref.row, 0, &body);
-        return models_plan(v, &body);
+        return whole_plan(v, 200, &body);
     }
     buf_adds(&text, "The model '");
     compat_add_plain(&text, name);

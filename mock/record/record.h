@@ -21,8 +21,8 @@
 struct recorder;
 struct relay;
 
-/* *out is NULL when config->record.url is. Makes the directory. ERR_INVALID: the note says which option is wrong, and
- * why. */
+/* *out is NULL when config->record.url is. Makes the directory. ERR_INVALID, ERR_IO: the note says which option is wrong,
+ * and why. */
 enum err recorder_new(const struct mock_config *config, struct recorder **out, struct note *note) MUST_USE;
 void recorder_free(struct recorder *r);
 bool recorder_asks_fixtures(const struct recorder *r); /* NULL: true */
@@ -33,7 +33,8 @@ void recorder_describe(const struct recorder *r, struct buf *out);
 bool record_takes(const struct visit *v);
 /* An answer that this run has recorded, with --record-misses. */
 void record_choose(struct visit *v, struct choice *c);
-/* Send the request on. NULL: it could not be sent, and *plan says so to the client. Otherwise the relay answers the
+/* Send the request on. NULL: it could not be sent, and *plan says so to the client (untouched: out of memory).
+ * Otherwise the relay answers the
  * exchange by itself, now belongs to it, and calls `done` in place of exchange_on_done. */
 struct relay *record_start(struct visit *v, struct plan **plan);
 void record_watch(struct relay *relay, struct entry *entry,

@@ -8,9 +8,7 @@
  * Answers that speak of the moment or of the credentials, not of the request (401, 403, 408, 429, 5xx), are relayed and
  * not kept: a fixture would pin them for ever.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "mock/fixture/fixture_write.h"
 #include "mock/record/record_parts.h"
@@ -332,37 +330,16 @@ static cJSON *old_document(const char *path)
     return document;
 }
 
-/* Whole or not at all; whoever watches the directory sees no half of it. */
-static enum err write_file(const char *directory, const char *name, struct span text, struct note *note)
-{
-    CLEANUP(buf_release) struct buf path = BUF_INIT(4096);
-    CLEANUP(buf_release) struct buf part = BUF_INIT(4096);
-    buf_addf(&path, "%s/%s", directory, name);
-    buf_addf(&part, "%s/.%s.part", directory, name);
-    FILE *f = fopen(buf_text(&part), "wbe");
-    if (f == NULL)
-        return note_set(note, ERR_IO, "%s: %s", buf_text(&part), strerror(errno));
-    bool good = fwrite(text.p, 1, text.n, f) == text.n;
-    good = fclose(f) == 0 && good && rename(buf_text(&part), buf_text(&path)) == 0;
-    if (!good) {
-        (void)note_set(note, ERR_IO, "%s: %s", buf_text(&path), strerror(errno));
-        (void)unlink(buf_text(&part));
-    }
-    return good ? OK : ERR_IO;
-}
-
 static bool is_of_the_moment(int status)
 {
     return status >= 500 || status == 401 || status == 403 || status == 408 || status == 429;
 }
 
-static cJSON *document_of(const struct recorder *r, struct kept *k, size_t times, cJSON *take)
+static cJSON *document_of(const char *path, struct kept *k, size_t times, cJSON *take)
 {
-    CLEANUP(buf_release) struct buf path = BUF_INIT(4096);
     CLEANUP(buf_release) struct buf label = BUF_INIT(RECORD_NAME_MAX);
-    buf_addf(&path, "%s/%s", recorder_directory(r), k->name);
     buf_add(&label, span_cut(span_of(k->name), 0, strlen(k->name) - 5));
-    cJSON *document = times > 1 ? old_document(buf_text(&path)) : NULL;
+    cJSON *document = times > 1 ? old_document(path) : NULL;
     cJSON *fixture = document != NULL ? json_at(document, "/fixtures/0") : NULL;
     if (document == NULL) {
         document = fixture_document_new();
@@ -378,7 +355,9 @@ static cJSON *document_of(const struct recorder *r, struct kept *k, size_t times
 static enum err keep(struct recorder *r, struct kept *k, cJSON *take, const struct needles *needles, struct note *why)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(FIXTURE_FILE_MAX);
+    CLEANUP(buf_release) struct buf path = BUF_INIT(4096);
     CLEANUP(json_free) cJSON *reply = take;
+    buf_addf(&path, "%s/%s", recorder_directory(r), k->name);
     json_print(reply, JSON_COMPACT, &text);
     json_print(k->match, JSON_COMPACT, &text);
     if (recorder_finds_secret(r, needles, buf_span(&text)))
@@ -386,11 +365,11 @@ static enum err keep(struct recorder *r, struct kept *k, cJSON *take, const stru
     size_t times = recorder_note(r, k->name, cJSON_Duplicate(reply, true));
     if (times == 0 || times > SEQUENCE_MAX)
         return note_set(why, ERR_LIMIT, "there are too many of them");
-    CLEANUP(json_free) cJSON *document = document_of(r, k, times, reply);
+    CLEANUP(json_free) cJSON *document = document_of(buf_text(&path), k, times, reply);
     reply = NULL;
     buf_reset(&text);
     enum err e = fixture_document_print(document, &text, why);
-    return e == OK ? write_file(recorder_directory(r), k->name, buf_span(&text), why) : e;
+    return e == OK ? file_write(buf_text(&path), buf_span(&text), why) : e;
 }
 
 bool keep_answer(struct recorder *r, struct kept *k, const struct recorded *answer, const struct needles *needles,

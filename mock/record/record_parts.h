@@ -22,12 +22,14 @@ bool recorder_finds_secret(const struct recorder *r, const struct needles *needl
 
 const char *recorder_ca(const struct recorder *r);
 const char *recorder_directory(const struct recorder *r);
-/* URL and headers of the request that goes on, signed. `chain`: of a stream both ways, begun; otherwise NULL. */
+/* URL and headers of the request that goes on, signed; the headers are initialised already. `chain`: filled for a stream
+ * both ways, the caller's to release; otherwise NULL. ERR_INVALID: frames cannot be signed with a bearer key. */
 enum err recorder_sign(const struct recorder *r, const struct visit *v, struct buf *url, struct http_headers *out,
                        struct sigv4_chain *chain, struct note *note) MUST_USE;
-/* Under the lock: how often this run has kept an answer of that name, this one among them. 0: no more files. `reply`:
- * what record_choose() gives from now on; taken. */
+/* Under the lock: how often this run has kept an answer of that name, this one among them. 0: no more files. `reply`,
+ * taken: the first one of a name is what record_choose() gives from now on, with --record-misses. */
 size_t recorder_note(struct recorder *r, const char *name, cJSON *reply);
+/* That reply, held for the caller; NULL: there is none. Takes the lock by itself. */
 struct shared *recorder_known(struct recorder *r, const char *name);
 void recorder_lock(struct recorder *r);
 void recorder_unlock(struct recorder *r);
@@ -81,7 +83,7 @@ struct upload_owner {
      * must not be freed in here. */
     void (*refuse)(void *ctx, const char *why, bool signature);
 };
-/* Inside the handler. `ours`: the chain that begins with the request that goes on; taken. */
+/* Inside the handler. `ours`: the chain that begins with the request that goes on; copied. */
 struct upload *upload_new(const struct visit *v, const struct sigv4_chain *ours, const struct upload_owner *owner,
                           void *ctx);
 void upload_free(struct upload *u);
