@@ -139,6 +139,7 @@ static enum err start_bedrock(struct mock *m, const struct mock_config *c, struc
                               .tls = c->tls,
                               .gates = m->gates,
                               .handle = operations_handle,
+                              .refuse = operations_refuse,
                               .wants_stream = bidi_wants,
                               .worker_start = operations_worker_start,
                               .worker_stop = operations_worker_stop,

@@ -309,7 +309,9 @@ static void print_refusal(const struct visit *v, struct buf *out)
     const struct refusal *r = v->refusal.layer == REFUSAL_THROTTLE ? &v->found : &v->refusal;
     if (r->layer == REFUSAL_NONE || r->layer == REFUSAL_AUTH)
         return;
-    buf_adds(out, r->layer == REFUSAL_POLICY ? "{\"layer\":\"policy\",\"type\":" : "{\"type\":");
+    buf_adds(out, r->layer == REFUSAL_POLICY ? "{\"layer\":\"policy\",\"type\":"
+                  : r->layer == REFUSAL_HTTP ? "{\"layer\":\"http\",\"type\":"
+                                             : "{\"type\":");
     json_quote(span_of(r->type), out);
     buf_adds(out, ",\"message\":");
     json_quote(buf_span(&r->text), out);
@@ -410,8 +412,10 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
     struct buf *text = &v->worker->text;
     if (!journal_is_on(m->journal))
         return NULL;
+    bool unread = v->refusal.layer == REFUSAL_HTTP;
     buf_reset(text);
-    visit_print_signature(v, text);
+    if (!unread)
+        visit_print_signature(v, text);
     size_t signature = text->len;
     print_refusal(v, text);
     size_t refusal = text->len - signature;
@@ -429,7 +433,7 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .signature = span_cut(all, 0, signature),
                                     .refusal = span_cut(all, signature, refusal),
                                     .unknown = span_cut(all, signature + refusal, unknown),
-                                    .unjudged = said->layer == REFUSAL_AUTH || (forbidden && !told_only),
+                                    .unjudged = unread || said->layer == REFUSAL_AUTH || (forbidden && !told_only),
                                     .good = forbidden && told_only, /* judge() asks the policy last then */
                                     .canaries = buf_span(&canaries),
                                     .source = o->source,
@@ -438,7 +442,7 @@ static struct entry *keep(struct visit *v, const struct outcome *o)
                                     .miss = buf_span(&o->choice.miss),
                                     .faults = o->faults.len > 0 ? buf_text(&o->faults) : NULL,
                                     .ignored = visit_ignores(v),
-                                    .verdict = verdict_word(v),
+                                    .verdict = unread ? NULL : verdict_word(v),
                                     .status = o->plan != NULL ? o->plan->status : o->relay != NULL ? 0 : 500};
     return journal_begin(m->journal, &record, &v->worker->scratch);
 }
@@ -515,6 +519,67 @@ void operations_handle(void *ctx, struct exchange *x)
     refusal_release(&v.refusal);
     refusal_release(&v.found);
     buf_release(&o.faults);
+}
+
+/* ---- refused below ---- */
+
+/* What is known of the request. The path may be all there is of it, or not even that. */
+static void recognise(struct visit *v)
+{
+    v->surface = find_surface(v);
+    if (v->request->path.n > 0)
+        plan_free(v->surface->route(v)); /* an unknown path is the lesser trouble */
+    choose_session(v);
+}
+
+/* Amazon's list of common errors (CommonErrors in its API references) has these two names for trouble with HTTP; which words
+ * Bedrock has for them nobody has told. */
+static struct plan *http_refusal(const struct visit *v, int status)
+{
+    struct error_reply e = {.type = v->refusal.type, .message = buf_text(&v->refusal.text), .status = status};
+    return v->surface->error != NULL ? v->surface->error(v, &e) : error_plan(&e, v->request_id);
+}
+
+void operations_refuse(void *ctx, void *worker, struct exchange *x, int status, const char *why)
+{
+    struct mock *m = ctx;
+    const struct http_request nothing = {.received_at_ns = now_ns(), .http_version = 11};
+    struct visit v = {.mock = m,
+                      .worker = worker,
+                      .exchange = x,
+                      .request = x != NULL ? exchange_request(x) : &nothing,
+                      .model = {MODEL_ID_INVALID, NULL, NULL},
+                      .refuse = true};
+    struct outcome o = {.source = SOURCE_REFUSAL, .faults = BUF_INIT(BUF_ANY)};
+    if (v.worker == NULL) {
+        if (x != NULL)
+            exchange_reply(x, NULL);
+        return;
+    }
+    metrics_begin(v.worker->metrics, 0);
+    refusal_init(&v.refusal);
+    refusal_set(&v.refusal, REFUSAL_HTTP,
+                status == 413   ? "RequestEntityTooLargeException"
+                : status == 500 ? "InternalServerException"
+                                : "MalformedHttpRequestException",
+                "%s", why);
+    rng_uuid(&v.worker->rng, v.request_id);
+    recognise(&v);
+    o.plan = http_refusal(&v, status);
+    count(&v, &o);
+    struct entry *entry = keep(&v, &o);
+    if (x != NULL) {
+        on_end(&v, &o, entry);
+        date_by_clock(m, o.plan);
+        exchange_reply(x, o.plan);
+    } else {
+        struct delivery d = {.end = DELIVERY_COMPLETE, .status = status, .ended_at_ns = now_ns()};
+        metrics_end(v.worker->metrics, &d);
+        journal_end(m->journal, entry, &d);
+        plan_free(o.plan);
+    }
+    session_drop(&v.held_session);
+    refusal_release(&v.refusal);
 }
 
 void *operations_worker_start(void *ctx, struct loop *loop)

@@ -30,7 +30,8 @@ enum refusal_layer {
     REFUSAL_CONSTRAINT, /* the API model */
     REFUSAL_MODEL,      /* no such model, or not that way */
     REFUSAL_SEMANTIC,   /* rules beside the model */
-    REFUSAL_THROTTLE    /* a quota */
+    REFUSAL_THROTTLE,   /* a quota */
+    REFUSAL_HTTP        /* the server below, before anybody looked at it */
 };
 
 /* What a Bedrock says to a request it will not serve. */

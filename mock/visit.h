@@ -183,6 +183,8 @@ void default_answer(const struct visit *v, struct answer *a);
 
 /* operations.c: the handler of the Bedrock port. */
 void operations_handle(void *ctx, struct exchange *x);
+/* What the server below refuses, for struct server_config. */
+void operations_refuse(void *ctx, void *worker, struct exchange *x, int status, const char *why);
 void *operations_worker_start(void *ctx, struct loop *loop);
 void operations_worker_stop(void *ctx, void *worker);
 

@@ -20,6 +20,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "protocol/json.h"
+
 #define BATCH_MAX      ((size_t)256 * 1024)       /* pieces joined in one write */
 #define OUT_MAX        ((size_t)64 * 1024 * 1024) /* bytes that wait for a reader slower than the writer */
 #define BODY_KEEP      ((size_t)64 * 1024)        /* buffers above this are given back between requests */
@@ -815,11 +817,42 @@ void exchange_head_sent(struct exchange *x)
         frame_early_writes(x);
 }
 
-size_t exchange_refusal(int status, char *to, size_t max)
+const char *exchange_why(int status)
 {
-    const char *what = status == 413 ? "body is larger" : status == 431 ? "has a larger header" : "needs more memory";
-    int n = status == 505 ? snprintf(to, max, "{\"message\":\"This request is a stream both ways, which takes HTTP/2; it "
-                                              "came over HTTP/1.1.\"}")
-                          : snprintf(to, max, "{\"message\":\"The request %s than this server takes.\"}", what);
-    return n > 0 && (size_t)n < max ? (size_t)n : 0;
+    static const struct {
+        int status;
+        const char *why;
+    } rows[] = {
+        {413, "The request body is larger than this server takes."},
+        {431, "The request has a larger header than this server takes."},
+        {505, "This request is a stream both ways, which takes HTTP/2; it came over HTTP/1.1."},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].status == status)
+            return rows[i].why;
+    return "The request needs more memory than this server takes.";
+}
+
+static struct plan *plain_refusal(int status, const char *why)
+{
+    struct plan *plan = plan_new(status);
+    CLEANUP(buf_release) struct buf body = BUF_INIT(BUF_ANY);
+    if (!plan)
+        return NULL;
+    buf_adds(&body, "{\"message\":");
+    json_quote(span_of(why), &body);
+    buf_addc(&body, '}');
+    plan_body_take(plan, "application/json", &body);
+    return plan;
+}
+
+void exchange_refuse(struct exchange *x, int status, const char *why)
+{
+    const struct server_config *config = config_of(x);
+    x->phase = PHASE_ASKED;
+    x->request.received_at_ns = now_ns();
+    if (config->refuse)
+        config->refuse(config->ctx, exchange_worker(x), x, status, why);
+    else
+        exchange_reply(x, plain_refusal(status, why)); /* nobody waits for its done() */
 }

@@ -61,7 +61,7 @@ struct exchange {
 
     /* the request as it is read */
     bool head_seen;
-    int refused; /* 413, 431 or 0 */
+    int refused; /* 413, 431, 500, 505 or 0 */
     struct buf target, body;
     struct http_field *fields;
     size_t field_cap;
@@ -131,6 +131,7 @@ struct connection {
     bool abrupt; /* it ends before everything was said: without TLS's close_notify */
     bool reset;  /* the socket was reset already */
     bool whole;  /* HTTP/1.1: the last request was read to its end */
+    bool refused; /* HTTP/1.1: answered past libmicrohttpd, which can write no more */
     uint64_t number, requests;
     struct exchange x;
 };
@@ -170,6 +171,15 @@ enum first_bytes { FIRST_UNKNOWN, FIRST_HTTP1, FIRST_HTTP2 };
 enum first_bytes first_bytes_are(const void *seen, size_t n);
 void connection_take_http1(struct connection *c); /* both may close it */
 void connection_take_http2(struct connection *c);
+
+/* Answer in HTTP/1.1 by our own hand: what libmicrohttpd has read of the request, or nothing yet, is all there will be. What
+ * is left is to close. */
+void connection_refuse(struct connection *c, int status, const char *why);
+
+/* ---- head.c ---- */
+/* The first bytes of a request. The status that libmicrohttpd would refuse them with, the method and target as far as they
+ * are known, and a sentence; 0: they look good, or are not whole. */
+int head_refusal(struct span bytes, struct http_request *seen, const char **why);
 
 /* ---- secure.c ---- */
 /* As recv() and send() with MSG_DONTWAIT and without SIGPIPE, cleartext or TLS. */
@@ -215,8 +225,9 @@ void exchange_taken(struct exchange *x, size_t n); /* and the socket has n more 
 bool exchange_is_empty(const struct exchange *x);  /* a clean plan of no bytes, due with its head */
 /* One more field of the request being read; false: x->refused says why. */
 bool exchange_add_field(struct exchange *x, struct span name, struct span value);
-/* The words for a request that is refused with 413, 431 or 500; returns their length. */
-size_t exchange_refusal(int status, char *to, size_t max);
+/* What is read of it is all that will be: the owner of the port, or this server, says no; the phase is HEAD or QUEUE. */
+void exchange_refuse(struct exchange *x, int status, const char *why);
+const char *exchange_why(int status); /* the sentence of a refusal of ours: 413, 431, 505 or 500 */
 
 /* ---- http1.c ---- */
 struct http1 *http1_new(struct worker *worker, struct note *note);

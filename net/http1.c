@@ -135,15 +135,8 @@ static enum MHD_Result queue_head(struct connection *c, bool http_1_1)
 
 static enum MHD_Result refuse(struct connection *c)
 {
-    char message[128];
-    size_t n = exchange_refusal(c->x.refused, message, sizeof message);
-    struct MHD_Response *response = MHD_create_response_from_buffer(n, message, MHD_RESPMEM_MUST_COPY);
-    if (!response)
-        return MHD_NO;
-    (void)MHD_add_response_header(response, "Content-Type", "application/json");
-    enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)c->x.refused, response);
-    MHD_destroy_response(response);
-    return queued;
+    exchange_refuse(&c->x, c->x.refused, exchange_why(c->x.refused));
+    return queue_head(c, true);
 }
 
 /* ---- requests ---- */
@@ -301,7 +294,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request, 
     enum delivery_end end = (size_t)why < COUNT_OF(ends) ? ends[why] : DELIVERY_PEER_CLOSED;
     if (x->phase == PHASE_END && x->ending != PLAN_END_CLEAN)
         end = DELIVERY_COMPLETE; /* closed as the plan said */
-    c->abrupt = c->abrupt || end != DELIVERY_COMPLETE || x->ending != PLAN_END_CLEAN;
+    if (!c->refused) /* that one had its answer, and MHD does not know it */
+        c->abrupt = c->abrupt || end != DELIVERY_COMPLETE || x->ending != PLAN_END_CLEAN;
     if (end == DELIVERY_COMPLETE && x->way == BODY_WHOLE && x->plan && !x->bodiless)
         x->delivery.bytes = (uint64_t)x->plan->content_length;
     c->suspended = false;
@@ -325,6 +319,8 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     size_t fd = info ? (size_t)info->connect_fd : SIZE_MAX;
     *socket_context = fd < h->worker->by_fd_count ? h->worker->by_fd[fd] : NULL;
+    if (*socket_context)
+        ((struct connection *)*socket_context)->mhd = mhd;
 }
 
 static bool note_fd(struct worker *w, struct connection *c, int fd)
@@ -391,27 +387,101 @@ static size_t leave_escapes(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
-/* MHD answers what is no HTTP by itself and asks nobody; all we have of it is the sentence for its log. Of that, what it
- * told the peer between <body> and </body> is passed on, without the tags. Its other sentences are about sockets. */
+/* ---- what MHD refuses by itself ---- */
+
+/* Is this a connection whose request MHD may be refusing now? It is at work on one that is not suspended, has no answer yet,
+ * and is as far as the words say: within a body of chunks, at the end of a head, within one, or before one. */
+static bool may_be_refused(struct connection *c, int status, const char *words)
+{
+    const struct exchange *x = &c->x;
+    if (c->mhd_fd < 0 || !c->mhd || c->suspended || c->refused || x->phase != PHASE_IDLE)
+        return false;
+    if (strstr(words, "chunk"))
+        return x->head_seen && http_field_get(x->fields, x->request.field_count, "Transfer-Encoding").n > 0;
+    bool within = x->target.len > 0 && !x->head_seen;
+    if (strstr(words, "Content-Length"))
+        return within && MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (status == MHD_HTTP_URI_TOO_LONG || status == MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED)
+        return x->target.len == 0;
+    return true;
+}
+
+/* The log does not say whose request it is. If only one connection can be meant, it is that one. */
+static struct connection *find_refused(struct http1 *h, int status, const char *words)
+{
+    struct connection *found = NULL;
+    for (struct connection *c = h->worker->connections; c; c = c->next) {
+        if (!may_be_refused(c, status, words))
+            continue;
+        if (found)
+            return NULL;
+        found = c;
+    }
+    return found;
+}
+
+/* MHD is about to write an answer of its own (0.9.75 writes its head twice, when Content-Length is bad). Ours goes first, past
+ * it, and then its side of the socket is closed: it finds that it cannot write, and closes the rest. */
+static void refuse_in_place(struct connection *c, int status, const char *why)
+{
+    struct exchange *x = &c->x;
+    if (!x->head_seen) {
+        (void)MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, take_field, x);
+        x->request.fields = x->fields;
+        x->request.target = buf_span(&x->target);
+    }
+    connection_refuse(c, status, why);
+    c->whole = false; /* the rest of what the peer says is to be heard before the socket is closed */
+    (void)shutdown(c->mhd_fd, SHUT_WR);
+}
+
+static void refuse_unknown(struct http1 *h, int status, const char *why)
+{
+    const struct server_config *config = &h->worker->server->config;
+    char line[512];
+    (void)snprintf(line, sizeof line, "a peer sent what is no HTTP/1.1 and was told: %s", why);
+    if (config->log)
+        config->log(config->ctx, line);
+    if (config->refuse)
+        config->refuse(config->ctx, h->worker->user, NULL, status, why);
+}
+
+/* What MHD is about to tell the peer between <body> and </body>, without the tags. False: it is another sentence. */
+static bool read_words(const char *line, char *to, size_t max)
+{
+    const char *p = strstr(line, "<body>"), *end = strstr(line, "</body>");
+    size_t n = 0;
+    if (!p || !end)
+        return false;
+    for (bool tag = false; p < end && n + 1 < max; p++) {
+        tag = *p == '<' || (tag && p[-1] != '>');
+        if (!tag)
+            to[n++] = *p;
+    }
+    to[n] = '\0';
+    return true;
+}
+
+/* MHD answers what is no HTTP by itself and asks nobody; all we have of it is the sentence for its log, which comes just
+ * before. Its other sentences are about sockets. */
 static PRINTF_LIKE(2, 0) void on_log(void *cls, const char *format, va_list values)
 {
     struct http1 *h = cls;
-    const struct server_config *config = &h->worker->server->config;
-    char all[1024], line[512];
-    if (!config->log || strncmp(format, "Error processing request", 24) != 0)
+    char line[1024], words[512];
+    int status = 0;
+    if (strncmp(format, "Error processing request", 24) != 0)
         return;
-    (void)vsnprintf(all, sizeof all, format, values);
-    const char *p = strstr(all, "<body>"), *end = strstr(all, "</body>");
-    if (!p || !end)
+    (void)vsnprintf(line, sizeof line, format, values);
+    const char *code = strstr(line, "code is ");
+    for (code = code ? code + 8 : ""; *code >= '0' && *code <= '9' && status < 1000; code++)
+        status = status * 10 + (*code - '0');
+    if (status < 400 || status > 599 || !read_words(line, words, sizeof words))
         return;
-    size_t n = (size_t)snprintf(line, sizeof line, "a peer sent what is no HTTP/1.1 and was told: ");
-    for (bool tag = false; p < end && n + 1 < sizeof line; p++) {
-        tag = *p == '<' || (tag && p[-1] != '>');
-        if (!tag)
-            line[n++] = *p;
-    }
-    line[n] = '\0';
-    config->log(config->ctx, line);
+    struct connection *c = find_refused(h, status, words);
+    if (c)
+        refuse_in_place(c, status, words);
+    else
+        refuse_unknown(h, status, words);
 }
 
 static struct MHD_Daemon *start_daemon(struct http1 *h)

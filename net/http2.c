@@ -291,14 +291,8 @@ void http2_finish(struct exchange *x)
 
 static void refuse(struct http2_stream *s)
 {
-    char message[128];
-    size_t n = exchange_refusal(s->x.refused, message, sizeof message);
-    struct plan *plan = plan_new(s->x.refused);
-    if (plan)
-        plan_body(plan, "application/json", (struct span){(unsigned char *)message, n});
     timer_cancel(&s->timer);
-    s->x.phase = PHASE_ASKED; /* nobody waits for its done() */
-    exchange_reply(&s->x, plan);
+    exchange_refuse(&s->x, s->x.refused, exchange_why(s->x.refused));
 }
 
 /* ---- streams ---- */

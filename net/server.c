@@ -29,6 +29,7 @@
 #define FD_RESERVE     128        /* files, pipes, clients: what the process opens besides connections */
 #define ACCEPT_PAUSE   100000000U /* ns to wait when the process has no file descriptors left */
 #define LEFT_AGAIN_NS  20000000U  /* ns: libmicrohttpd has read by then */
+#define HEAD_LOOK      ((size_t)4096) /* bytes of a connection that are looked at before anybody reads them */
 #define WATCH_ALWAYS   ((uint32_t)EPOLLRDHUP | (uint32_t)EPOLLET)
 
 /* ---- connections ---- */
@@ -162,29 +163,63 @@ void connection_take_http2(struct connection *c)
     http2_take(c);
 }
 
-/* A client with https:// in its settings: its handshake would wait for an answer that HTTP/1.1 never gives. What it gets makes
- * OpenSSL say "wrong version number"; whoever reads our log gets a sentence. */
-static void refuse_tls(struct connection *c)
+static bool begins_tls(struct span seen)
 {
-    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    const struct server_config *config = &c->worker->server->config;
-    char hello[4096];
-    if (config->log)
-        config->log(config->ctx, "a peer begins with TLS, and this port speaks cleartext: http:// is meant, not https://");
-    (void)recv(c->watch.fd, hello, sizeof hello, MSG_DONTWAIT); /* bytes that nobody has read would reset the answer away */
-    (void)send(c->watch.fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    connection_close(c);
+    return seen.n >= 2 && seen.p[0] == 22 && seen.p[1] == 3; /* RFC 8446 section 5.1: a handshake record, of version 3.x */
 }
 
-static bool begins_tls(const char *seen, size_t n)
+static void tell_refusal(const struct connection *c, const char *why)
 {
-    return n >= 2 && seen[0] == 22 && seen[1] == 3; /* RFC 8446 section 5.1: a handshake record, of version 3.x */
+    const struct server_config *config = &c->worker->server->config;
+    char line[512];
+    if (!config->log)
+        return;
+    (void)snprintf(line, sizeof line, "a peer sent what is no HTTP/1.1 and was told: %s", why);
+    config->log(config->ctx, line);
+}
+
+void connection_refuse(struct connection *c, int status, const char *why)
+{
+    struct exchange *x = &c->x;
+    timer_cancel(&c->timer);
+    c->refused = true;
+    tell_refusal(c, why);
+    (void)span_split(x->request.target, '?', &x->request.path, &x->request.query);
+    x->request.connection = c->number;
+    if (!x->head_seen)
+        x->request.on_connection = ++c->requests;
+    x->request.http_version = 11;
+    exchange_refuse(x, status, why);
+    int64_t n = x->plan ? x->plan->content_length : 0;
+    if (x->plan && span_is(x->request.method, "HEAD"))
+        plan_cut_at_byte(x->plan, 0, x->plan->end);
+    if (x->phase == PHASE_QUEUE && x->plan && plan_odd(x->plan))
+        exchange_spell(x, true);
+    bool said = x->phase == PHASE_END;
+    if (said)
+        x->delivery.bytes = (uint64_t)n; /* without the head */
+    exchange_finish(x, said ? DELIVERY_COMPLETE : DELIVERY_PEER_CLOSED);
+}
+
+/* A client with https:// in its settings: its handshake would wait for an answer that HTTP/1.1 never gives. What it gets makes
+ * OpenSSL say "wrong version number"; whoever reads our log gets a sentence. What is no HTTP/1.1 is told so here, too. */
+static bool is_refused(struct connection *c, struct span seen)
+{
+    const char *why = "What came begins with TLS, and this port speaks cleartext: http:// is meant, not https://.";
+    struct http_request known = {.method = SPAN_EMPTY};
+    int status = begins_tls(seen) ? 400 : head_refusal(seen, &known, &why);
+    if (status == 0)
+        return false;
+    c->x.request = known; /* it borrows from `seen`, and is not looked at after this */
+    connection_refuse(c, status, why);
+    c->x.request.method = c->x.request.target = c->x.request.path = c->x.request.query = SPAN_EMPTY;
+    return true;
 }
 
 static void first_bytes(void *ctx, uint32_t events)
 {
     struct connection *c = ctx;
-    char seen[sizeof preface - 1];
+    unsigned char seen[HEAD_LOOK];
     (void)events;
     ssize_t n = recv(c->watch.fd, seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -193,15 +228,14 @@ static void first_bytes(void *ctx, uint32_t events)
         connection_close(c);
         return;
     }
-    if (begins_tls(seen, (size_t)n)) {
-        refuse_tls(c);
-        return;
-    }
     switch (first_bytes_are(seen, (size_t)n)) {
     case FIRST_UNKNOWN:
         return; /* a beginning of it: edge-triggered, we are called when there is more */
     case FIRST_HTTP1:
-        connection_take_http1(c);
+        if (is_refused(c, (struct span){seen, (size_t)n}))
+            connection_close(c);
+        else
+            connection_take_http1(c);
         return;
     case FIRST_HTTP2:
         connection_take_http2(c);

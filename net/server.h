@@ -16,6 +16,8 @@
  * the first bytes without it. A cut is a FIN without close_notify; every other end has one. A body of a promised length
  * counts as taken by the socket when libmicrohttpd has handed it over: up to 128 KiB may still be on their way.
  *
+ * A request that cannot be read, or is too large, is told so once, as `refuse` says; then its connection is closed.
+ *
  * Bounded: header bytes, body bytes, connections, idle and slow-sender time. A peer that closes its sending
  * side while an answer is awaited counts as gone: TCP cannot tell the two apart, and cancellation must be seen at once.
  *
@@ -53,6 +55,12 @@ struct server_config {
     struct tls *tls;               /* borrowed, until server_stop() (net/tls.h); NULL: cleartext */
     struct gates *gates;           /* borrowed; NULL: plans with gates pass */
     void (*handle)(void *ctx, struct exchange *x);
+    /* Optional: as handle(), of a request that the server itself refuses, for the reason that the sentence `why` tells: of
+     * its body nothing is there, and method, target and fields are empty as far as they could not be read. The answer is
+     * whole and without waits: exchange_reply(), at once, a plan of that status. x NULL: libmicrohttpd has refused a
+     * request on a connection that could not be told from others, and answers it in its own words. `worker`: as
+     * exchange_worker(). Without it the answer is {"message": why}. */
+    void (*refuse)(void *ctx, void *worker, struct exchange *x, int status, const char *why);
     /* Optional: is this the head of a request whose body is to be handed on as it comes? */
     bool (*wants_stream)(void *ctx, const struct http_request *head);
     /* Optional, on the worker's thread before its first request and after its last: what exchange_worker() returns. */

@@ -28,7 +28,7 @@ struct slot {
 };
 
 static const char *const layers[] = {"none",       "routing", "auth",     "policy",
-                                     "constraint", "model",   "semantic", "throttle"};
+                                     "constraint", "model",   "semantic", "throttle", "http"};
 static const char *const ends[] = {"complete", "peer-closed", "timed-out", "stopped"};
 
 struct metrics_block {

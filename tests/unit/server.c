@@ -4,6 +4,8 @@
  */
 #include "server_rig.h"
 
+#include "net/exchange.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -158,9 +160,154 @@ static void bad_requests_are_refused_and_nothing_hangs(void)
     }
     CU_ASSERT_EQUAL(locked(&rig.handled), 0);
     pthread_mutex_lock(&rig.lock); /* of the last row */
-    CU_ASSERT_STRING_EQUAL(rig.log, "a peer sent what is no HTTP/1.1 and was told: Your HTTP request has wrong value for "
-                                    "Content-Length header.");
+    CU_ASSERT_STRING_EQUAL(rig.log,
+                           "a peer sent what is no HTTP/1.1 and was told: The value of Content-Length is no number.");
     pthread_mutex_unlock(&rig.lock);
+    rig_stop();
+}
+
+/* What nobody can read as HTTP/1.1, and what is said to it. */
+static const struct {
+    const char *name, *text;
+    int status;
+    bool silent; /* libmicrohttpd closes without a word; and only on a connection's first bytes do we speak for it */
+} refusals[] = {
+    {"no request line", "garbage\r\n\r\n", 400, true},
+    {"no version", "GET /echo\r\n\r\n", 400, false},
+    {"no target", "GET HTTP/1.1\r\n\r\n", 400, false},
+    {"another protocol", "GET /echo HTP/1.1\r\nHost: h\r\n\r\n", 400, false},
+    {"an old version", "GET /echo HTTP/0.9\r\nHost: h\r\n\r\n", 505, false},
+    {"a version to come", "GET /echo HTTP/3.1\r\nHost: h\r\n\r\n", 505, false},
+    {"a line without a colon", "GET /echo HTTP/1.1\r\nHost: h\r\nFoo\r\n\r\n", 400, false},
+    {"a first line without a colon", "GET /echo HTTP/1.1\r\nFoo\r\nHost: h\r\n\r\n", 400, false},
+    {"a length of letters", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: abc\r\n\r\nabc", 400, false},
+    {"a length below zero", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400, false},
+    {"a length with a sign", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: +3\r\n\r\nabc", 400, false},
+    {"a length and a blank", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3 \r\n\r\nabc", 400, false},
+    {"two lengths in one", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3, 3\r\n\r\nabc", 400, false},
+    {"no length in its field", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: \r\n\r\nabc", 400, false},
+    {"a length beyond 64 bits", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551616\r\n\r\n", 413, false},
+    {"a length too large", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n", 413, false},
+    {"a chunk of no size", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n", 400, false},
+    {"a chunk too long", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n", 400, false},
+};
+
+static size_t heads_in(const char *text)
+{
+    size_t n = 0;
+    for (const char *p = text; (p = strstr(p, "HTTP/1.1 ")) != NULL; p++)
+        n++;
+    return n;
+}
+
+/* One answer, whole, of that status and nothing behind it; `ours`: as JSON. */
+static void claim_one_answer(const char *name, const char *way, const char *got, int status, bool ours)
+{
+    char want[32];
+    const char *body = strstr(got, "\r\n\r\n"), *length = strstr(got, "Content-Length: ");
+    (void)snprintf(want, sizeof want, "HTTP/1.1 %d ", status);
+    CLAIM(heads_in(got) == 1 && strncmp(got, want, strlen(want)) == 0, "%s, %s: %s", name, way, got);
+    CLAIM(body && length && strtoul(length + 16, NULL, 10) == strlen(body + 4), "%s, %s: length: %s", name, way, got);
+    CLAIM(!ours || (body && strncmp(body + 4, "{\"message\":\"", 12) == 0), "%s, %s: no JSON: %s", name, way, got);
+}
+
+enum way { AT_ONCE, IN_PARTS, BEHIND_ANOTHER, WAYS };
+
+/* What is heard of a request that is refused; the answer to one before it is cut off. */
+static void refused_in_a_way(const char *request, enum way way, struct buf *in)
+{
+    int fd = dial();
+    if (way == IN_PARTS) {
+        char first[] = {request[0], '\0'};
+        say(fd, first);
+        usleep(3000);
+        request++;
+    } else if (way == BEHIND_ANOTHER) {
+        ask(fd, "/echo");
+        (void)hear(fd, in, "Host=h;|");
+        buf_reset(in);
+    }
+    say(fd, request);
+    CU_ASSERT_EQUAL(hear(fd, in, NULL), 0);
+    close(fd);
+}
+
+static void each_refusal_is_one_answer(void)
+{
+    static const char *const ways[] = {"at once", "in parts", "behind another request"};
+    for (int others = 0; others < 2; others++) {
+        rig_start();
+        int idle = dial(), begun = dial();
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        if (others == 1) {
+            ask(idle, "/echo");
+            (void)hear(idle, &in, "Host=h;|");
+            say(begun, "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na");
+            usleep(3000);
+        }
+        for (size_t i = 0; i < COUNT_OF(refusals); i++)
+            for (enum way way = AT_ONCE; way < WAYS; way++) {
+                buf_reset(&in);
+                refused_in_a_way(refusals[i].text, way, &in);
+                if (refusals[i].silent && way != AT_ONCE)
+                    CLAIM(in.len == 0, "%s, %s: %s", refusals[i].name, ways[way], buf_text(&in));
+                else
+                    claim_one_answer(refusals[i].name, ways[way], buf_text(&in), refusals[i].status,
+                                     others == 0 || strstr(refusals[i].text, "Content-Length"));
+            }
+        if (others == 1) { /* they have taken no harm */
+            buf_reset(&in);
+            say(begun, "\r\n0\r\n\r\n");
+            (void)hear(begun, &in, "|a");
+            CLAIM(strncmp(buf_text(&in), "HTTP/1.1 200 ", 13) == 0, "the other request: %s", buf_text(&in));
+            buf_reset(&in);
+            ask(idle, "/echo");
+            (void)hear(idle, &in, "Host=h;|");
+            CLAIM(strncmp(buf_text(&in), "HTTP/1.1 200 ", 13) == 0, "the idle connection: %s", buf_text(&in));
+        }
+        close(idle);
+        close(begun);
+        rig_stop();
+    }
+}
+
+/* Of a beginning nothing is said, or what is said of the whole; no byte behind it is looked at. */
+static void a_head_is_judged_alike_wherever_it_is_cut(void)
+{
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+        size_t all = strlen(refusals[i].text);
+        for (size_t n = 1; n <= all; n++) {
+            CLEANUP(free_ptr) unsigned char *bytes = malloc(n);
+            struct http_request seen = {.method = SPAN_EMPTY};
+            const char *why = NULL;
+            memcpy(bytes, refusals[i].text, n);
+            int status = head_refusal((struct span){bytes, n}, &seen, &why);
+            CLAIM(status == 0 || (status == refusals[i].status && why), "%s, %zu bytes: %d", refusals[i].name, n, status);
+            CLAIM(seen.method.n + seen.target.n <= n, "%s, %zu bytes: more than there is", refusals[i].name, n);
+        }
+    }
+}
+
+static void what_looks_odd_and_is_not_refused_gets_through(void)
+{
+    static const char *const rows[] = {
+        "\r\n\r\nGET /echo HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /echo HTTP/1.1\nHost: h\n\n",
+        "GET /echo HTTP/1.2\r\nHost: h\r\n\r\n",
+        "GET /echo HTTP/1.1\r\nHost: h\r\nX: a\r\n  b\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length:\t 0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 00\r\nContent-Length: x\r\n\r\n",
+    };
+    rig_start();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        int fd = dial();
+        say(fd, rows[i]);
+        (void)hear(fd, &in, ";|");
+        CLAIM(strncmp(buf_text(&in), "HTTP/1.1 200 ", 13) == 0, "row %zu: %s", i, buf_text(&in));
+        close(fd);
+    }
     rig_stop();
 }
 
@@ -487,6 +634,9 @@ int main(void)
         {"pipelined requests are answered in order", pipelined_requests_are_answered_in_order},
         {"HTTP/1.0 and HEAD get no chunks", http_1_0_and_head_get_no_chunks},
         {"bad requests are refused and nothing hangs", bad_requests_are_refused_and_nothing_hangs},
+        {"each refusal is one answer", each_refusal_is_one_answer},
+        {"a head is judged alike wherever it is cut", a_head_is_judged_alike_wherever_it_is_cut},
+        {"what looks odd and is not refused gets through", what_looks_odd_and_is_not_refused_gets_through},
         {"slow and silent senders are closed", slow_and_silent_senders_are_closed},
         {"pieces due together are one chunk unless alone", pieces_due_together_are_one_chunk_unless_alone},
         {"frames arrive when they are due", frames_arrive_when_they_are_due},
