@@ -1,83 +1,10 @@
 /* console.c: the result for a terminal: what failed first, with all that is needed to act; the sums last. */
+#include "reports/area.h"
 #include "reports/console.h"
 #include "reports/report.h"
 #include "reports/result.h"
 
-struct paint {
-    bool on;
-};
-
-static const char *colour_of(struct paint p, const char *status)
-{
-    static const char *const rows[][2] = {{"pass", "\033[32m"}, {"fail", "\033[31m"},  {"error", "\033[35m"},
-                                          {"skip", "\033[2m"},  {"xfail", "\033[33m"}, {"stale", "\033[31m"}};
-    for (size_t i = 0; p.on && i < COUNT_OF(rows); i++)
-        if (strcmp(rows[i][0], status) == 0)
-            return rows[i][1];
-    return "";
-}
-
-static void add_indented(struct buf *out, const char *label, const char *text)
-{
-    if (text == NULL)
-        return;
-    if (strlen(label) < 9)
-        buf_addf(out, "      %-9s", label);
-    else
-        buf_addf(out, "      %s\n               ", label);
-    for (const char *c = text; *c != '\0'; c++) {
-        buf_addc(out, *c);
-        if (*c == '\n' && c[1] != '\0' && c[1] != '\n')
-            buf_adds(out, "               ");
-    }
-    if (text[0] == '\0' || text[strlen(text) - 1] != '\n')
-        buf_addc(out, '\n');
-}
-
-static void add_checks(const cJSON *one, struct buf *out)
-{
-    const cJSON *check;
-    cJSON_ArrayForEach(check, json_member(one, "checks"))
-    {
-        if (cJSON_IsTrue(json_member(check, "ok")))
-            continue;
-        add_indented(out, "check", json_str(check, "id"));
-        const char *where = json_str(check, "pointer");
-        add_indented(out, "where", where != NULL && where[0] != '\0' ? where : NULL); /* "": the whole */
-        add_indented(out, "expected", json_str(check, "expected"));
-        add_indented(out, "observed", json_str(check, "observed"));
-    }
-}
-
-static void add_case(const cJSON *one, struct paint p, struct buf *out)
-{
-    const char *status = json_str(one, "status");
-    buf_addf(out, "%s%-5s%s %s", colour_of(p, status), status, p.on ? "\033[0m" : "", json_str(one, "id"));
-    if (json_str(one, "alternative") != NULL)
-        buf_addf(out, "  [%s]", json_str(one, "alternative"));
-    buf_addc(out, '\n');
-    if (strcmp(status, "pass") == 0)
-        return;
-    add_indented(out, "case", json_str(one, "title"));
-    add_indented(out, "because", json_str(one, "reason"));
-    if (strcmp(status, "skip") == 0)
-        return;
-    const cJSON *requirement;
-    cJSON_ArrayForEach(requirement, json_member(one, "requirements"))
-    {
-        CLEANUP(buf_release) struct buf line = BUF_INIT(BUF_ANY);
-        buf_addf(&line, "%s (%s)", json_str(requirement, "title"), json_str(requirement, "id"));
-        add_indented(out, json_str(requirement, "level"), buf_text(&line));
-    }
-    add_checks(one, out);
-    const cJSON *evidence = json_member(one, "evidence");
-    for (const cJSON *wire = evidence == NULL ? NULL : evidence->child; wire != NULL; wire = wire->next) {
-        CLEANUP(free_ptr)
-        char *text = cJSON_IsString(wire) ? span_dup(span_of(wire->valuestring)) : json_text(wire, JSON_COMPACT);
-        add_indented(out, wire->string, text);
-    }
-    add_indented(out, "again", json_str(one, "reproduce"));
-}
+enum { DETAILED_MOST = 10 }; /* failures told at length; those behind them get a line each */
 
 /* Of the xfails, those that no list of expected failures holds: MAYs. */
 static int count_mays(const cJSON *cases)
@@ -101,7 +28,7 @@ static void add_mays(int xfails, int mays, struct buf *out)
         buf_addf(out, "%d %s", mays, mays == 1 ? "MAY that does not hold" : "MAYs that do not hold");
 }
 
-static void add_summary(const cJSON *conformance, struct paint p, struct buf *out)
+static void add_summary(const cJSON *conformance, const struct console_view *v, struct buf *out)
 {
     const cJSON *summary = json_member(conformance, "summary");
     static const char *const words[][2] = {{"pass", "passed"},
@@ -115,13 +42,13 @@ static void add_summary(const cJSON *conformance, struct paint p, struct buf *ou
         const cJSON *n = json_member(summary, words[i][0]);
         if (n == NULL || (n->valueint == 0 && i > 1))
             continue;
-        buf_addf(out, "%s%s", any ? ", " : "", n->valueint > 0 ? colour_of(p, words[i][0]) : "");
+        buf_addf(out, "%s%s", any ? ", " : "", n->valueint > 0 ? console_colour(v, words[i][0]) : "");
         if (strcmp(words[i][0], "xfail") == 0)
             add_mays(n->valueint, count_mays(json_member(conformance, "cases")), out);
         else
             buf_addf(out, "%s %s", n->valuestring,
                      n->valueint == 1 && strcmp(words[i][0], "error") == 0 ? "error" : words[i][1]);
-        buf_adds(out, p.on ? "\033[0m" : "");
+        buf_adds(out, v->colour ? "\033[0m" : "");
         any = true;
     }
     buf_addc(out, '\n');
@@ -157,20 +84,69 @@ static void add_skipped(const cJSON *cases, struct buf *out)
                  n > 2 ? "s" : "");
 }
 
-void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out)
+static void add_area(const cJSON *area, struct buf *out)
 {
-    struct paint p = {colour};
-    const cJSON *conformance = json_member(doc, "conformance");
+    const char *between = "";
+    buf_addf(out, "  %-12s", json_str(area, "area"));
+    for (size_t i = 0; i < AREA_LEVELS; i++) {
+        CLEANUP(buf_release) struct buf counts = BUF_INIT(BUF_ANY);
+        area_add_counts(area, area_levels[i], &counts);
+        if (counts.len == 0)
+            continue;
+        buf_addf(out, "%s%s: %s", between, area_levels[i], buf_text(&counts));
+        between = "; ";
+    }
+    buf_addc(out, '\n');
+}
+
+static bool area_shown(const cJSON *area, bool verbose)
+{
+    return verbose || area_has_trouble(area, "MUST") || area_has_trouble(area, "SHOULD");
+}
+
+/* All requirements, and the areas in which a MUST or a SHOULD did not hold; verbose: every area. */
+static void add_areas(const cJSON *conformance, bool verbose, struct buf *out)
+{
+    CLEANUP(json_free) cJSON *areas = area_of_document(conformance);
+    CLEANUP(json_free) cJSON *total = area_total(areas);
+    if (cJSON_GetArraySize(areas) == 0)
+        return;
+    buf_adds(out, "requirements by area\n");
+    const cJSON *area;
+    cJSON_ArrayForEach(area, areas)
+    {
+        if (area_shown(area, verbose))
+            add_area(area, out);
+    }
+    if (cJSON_GetArraySize(areas) > 1 || !area_shown(areas->child, verbose))
+        add_area(total, out);
+}
+
+static void add_cases(const cJSON *cases, struct console_view *v, struct buf *out)
+{
+    size_t told = 0;
     const cJSON *one;
-    cJSON_ArrayForEach(one, json_member(conformance, "cases"))
+    cJSON_ArrayForEach(one, cases)
     {
         const char *status = json_str(one, "status");
         bool quiet = strcmp(status, "pass") == 0 || strcmp(status, "skip") == 0 || strcmp(status, "xfail") == 0;
-        if (verbose || !quiet)
-            add_case(one, p, out);
+        if (quiet && !v->verbose)
+            continue;
+        (v->verbose || told++ < DETAILED_MOST ? console_add_case : console_add_line)(one, v, out);
     }
-    if (conformance != NULL)
-        add_summary(conformance, p, out);
+    if (v->cut)
+        buf_adds(out, "shortened: --verbose tells all, and so does a report (-o result.md)\n");
+}
+
+void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out)
+{
+    struct console_view v = {.colour = colour, .verbose = verbose};
+    const cJSON *conformance = json_member(doc, "conformance");
+    add_cases(json_member(conformance, "cases"), &v, out);
+    if (conformance != NULL) {
+        add_areas(conformance, verbose, out);
+        add_summary(conformance, &v, out);
+    }
     if (!verbose)
         add_skipped(json_member(conformance, "cases"), out);
     console_add_load(doc, out);

@@ -1,5 +1,6 @@
 /* markdown.c: the result for a job summary or a pull request: verdict, counts, what failed and why, the numbers of a
  * load run. */
+#include "reports/area.h"
 #include "reports/console.h"
 #include "reports/report.h"
 
@@ -46,7 +47,7 @@ static void add_wires(const cJSON *evidence, struct buf *out)
     buf_adds(out, "\n</details>\n");
 }
 
-static void add_failing(const cJSON *one, struct buf *out)
+static void add_failing(const cJSON *one, bool wires, struct buf *out)
 {
     buf_addf(out, "### %s `%s`\n\n", json_str(one, "status"), json_str(one, "id"));
     const cJSON *requirement;
@@ -76,11 +77,54 @@ static void add_failing(const cJSON *one, struct buf *out)
     }
     if (json_str(one, "reproduce") != NULL)
         buf_addf(out, "\n```\n%s\n```\n", json_str(one, "reproduce"));
-    add_wires(json_member(one, "evidence"), out);
+    if (wires)
+        add_wires(json_member(one, "evidence"), out);
     buf_addc(out, '\n');
 }
 
-static void add_conformance(const cJSON *conformance, struct buf *out)
+static void add_area(const cJSON *area, struct buf *out)
+{
+    buf_addf(out, "| %s |", json_str(area, "area"));
+    for (size_t i = 0; i < AREA_LEVELS; i++) {
+        CLEANUP(buf_release) struct buf counts = BUF_INIT(BUF_ANY);
+        area_add_counts(area, area_levels[i], &counts);
+        buf_addf(out, " %s |", counts.len > 0 ? buf_text(&counts) : "–");
+    }
+    buf_addc(out, '\n');
+}
+
+static void add_areas(const cJSON *conformance, struct buf *out)
+{
+    CLEANUP(json_free) cJSON *areas = area_of_document(conformance);
+    CLEANUP(json_free) cJSON *total = area_total(areas);
+    if (cJSON_GetArraySize(areas) == 0)
+        return;
+    buf_adds(out, "Requirements by area; one counts as failed when a case of it failed:\n\n"
+                  "| area | MUST | SHOULD | MAY |\n| --- | --- | --- | --- |\n");
+    const cJSON *area;
+    cJSON_ArrayForEach(area, areas)
+    {
+        add_area(area, out);
+    }
+    add_area(total, out);
+    buf_addc(out, '\n');
+}
+
+/* With both wires; where that would be more than `most` bytes in all, without; else not at all. */
+static bool add_fitting(const cJSON *one, size_t most, struct buf *out)
+{
+    for (int wires = 1; wires >= 0; wires--) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+        add_failing(one, wires == 1, &text);
+        if (text.len > most || out->len > most - text.len)
+            continue;
+        buf_add(out, buf_span(&text));
+        return true;
+    }
+    return false;
+}
+
+static void add_conformance(const cJSON *conformance, size_t most, struct buf *out)
 {
     static const char *const counted[] = {"pass", "fail", "error", "skip", "xfail", "stale"};
     buf_adds(out,
@@ -90,13 +134,17 @@ static void add_conformance(const cJSON *conformance, struct buf *out)
         buf_addf(out, " %s |", n == NULL ? "0" : n->valuestring);
     }
     buf_adds(out, "\n\n");
+    add_areas(conformance, out);
     const cJSON *one;
+    size_t left_out = 0;
     cJSON_ArrayForEach(one, json_member(conformance, "cases"))
     {
         const char *status = json_str(one, "status");
         if (strcmp(status, "pass") != 0 && strcmp(status, "skip") != 0)
-            add_failing(one, out);
+            left_out += !add_fitting(one, most, out);
     }
+    if (left_out > 0)
+        buf_addf(out, "%zu more did not fit into this page; a report in a file (-o result.md) has all.\n", left_out);
 }
 
 static void add_number(struct buf *out, const cJSON *item)
@@ -169,6 +217,11 @@ static void add_paired(const cJSON *paired, struct buf *out)
 
 void report_markdown(const cJSON *doc, struct buf *out)
 {
+    report_markdown_within(doc, SIZE_MAX, out);
+}
+
+void report_markdown_within(const cJSON *doc, size_t most, struct buf *out)
+{
     const cJSON *end = json_member(doc, "exit");
     const cJSON *code = json_member(end, "code");
     buf_addf(out, "# Mohs %s: %s\n\n", json_str(doc, "kind"), json_str(doc, "verdict"));
@@ -176,7 +229,7 @@ void report_markdown(const cJSON *doc, struct buf *out)
     buf_addf(out, " (exit %s, mohs %s, %s)\n\n", code == NULL ? "?" : code->valuestring,
              json_str(json_member(doc, "tool"), "version"), json_str(json_member(doc, "time"), "start"));
     if (json_member(doc, "conformance") != NULL)
-        add_conformance(json_member(doc, "conformance"), out);
+        add_conformance(json_member(doc, "conformance"), most, out);
     add_console(doc, out);
     if (json_member(doc, "metrics") != NULL)
         add_answers("target", json_member(doc, "load"), out);

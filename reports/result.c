@@ -15,6 +15,7 @@
 
 #include "protocol/data.h"
 #include "protocol/schema.h"
+#include "reports/area.h"
 
 /* Options whose value is a secret, or may hold one. */
 static const char *const secret_options[] = {
@@ -157,6 +158,9 @@ void result_add_case(struct result *r, const struct result_case *c)
     set_text(tree, "status", c->status);
     set_text(tree, "reason", c->reason);
     set_text(tree, "level", c->level);
+    set_text(tree, "file", c->file);
+    if (c->file != NULL && c->line > 0)
+        (void)json_set_int(tree, "line", (int64_t)c->line);
     if (c->requirements != NULL)
         (void)json_set(tree, "requirements", cJSON_Duplicate(c->requirements, true));
     cJSON *checks = json_set(tree, "checks", cJSON_CreateArray());
@@ -184,6 +188,7 @@ static void sum_up(cJSON *conformance)
     cJSON *summary = json_set(conformance, "summary", cJSON_CreateObject());
     for (size_t i = 0; i < COUNT_OF(statuses); i++)
         (void)json_set_int(summary, statuses[i], counts[i]);
+    (void)json_set(conformance, "areas", area_count(json_member(conformance, "cases")));
 }
 
 static const char *verdict_of(int exit)

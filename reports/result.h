@@ -43,7 +43,9 @@ struct result_case {
     const char *status;        /* pass, fail, skip, error, xfail, stale */
     const char *reason;        /* why skipped, why expected to fail, what the error was */
     const char *level;         /* the strictest of its requirements: MUST, SHOULD, MAY */
-    const cJSON *requirements; /* [{id, alias, level, title}] */
+    const char *file;          /* of the case, relative where it can be: "suites/cases/openai.chat/params/stop.json" */
+    size_t line;               /* in it, from 1: where what failed is asked for; 0: unknown */
+    const cJSON *requirements; /* [{id, alias, level, title, why}] */
     const struct result_check *checks;
     size_t check_count;
     const char *alternative; /* name of the permitted outcome that was taken */
@@ -54,7 +56,7 @@ struct result_case {
 };
 void result_add_case(struct result *r, const struct result_case *c);
 
-/* Sums up (conformance.summary from the cases), stamps time.end, verdict, exit. What result_validate() says. */
+/* Sums up (conformance.summary and .areas from the cases), stamps time.end, verdict, exit. What result_validate() says. */
 enum err result_finish(struct result *r, int exit, const char *reason, struct note *note) MUST_USE;
 
 /* ERR_INVALID and a note when the document is not of the schema. */

@@ -4,6 +4,8 @@
 
 #include "protocol/data.h"
 #include "protocol/schema.h"
+#include "protocol/utf8.h"
+#include "reports/area.h"
 #include "unit.h"
 
 static void build(struct result *r)
@@ -137,6 +139,141 @@ static void a_run_without_cases_has_figures_and_a_verdict_in_every_format(void)
     }
 }
 
+/* A requirement counts once, with the worst of its cases; stale is a pass; a level that none has is not there. */
+static void areas_count_requirements_by_their_worst_case(void)
+{
+    static const char cases[] =
+        "[{\"status\":\"pass\",\"requirements\":[{\"id\":\"b.one\",\"level\":\"MUST\"},{\"id\":\"a.one\",\"level\":\"SHOULD\"}]},"
+        "{\"status\":\"fail\",\"requirements\":[{\"id\":\"b.one\",\"level\":\"MUST\"}]},"
+        "{\"status\":\"skip\",\"requirements\":[{\"id\":\"b.one\",\"level\":\"MUST\"},{\"id\":\"a.two\",\"level\":\"SHOULD\"}]},"
+        "{\"status\":\"error\",\"requirements\":[{\"id\":\"a.one\",\"level\":\"SHOULD\"},{\"id\":\"a.three\",\"level\":\"MUST\"}]},"
+        "{\"status\":\"xfail\",\"requirements\":[{\"id\":\"a.three\",\"level\":\"MUST\"},{\"id\":\"a.may\",\"level\":\"MAY\"}]},"
+        "{\"status\":\"stale\",\"requirements\":[{\"id\":\"a.four\",\"level\":\"MUST\"},{\"id\":\"a.odd\",\"level\":\"OUGHT\"}]},"
+        "{\"status\":\"pass\"}]";
+    static const char *const levels[] = {"MUST", "SHOULD", "MAY"};
+    static const struct { const char *area, *counts[3]; bool trouble[3]; } rows[] = {
+        {"a", {"1 passed, 1 failed as expected", "1 not judged, 1 skipped", "1 not held"}, {true, true, true}},
+        {"b", {"1 failed", "", ""}, {true, false, false}},
+        {"all", {"1 passed, 1 failed, 1 failed as expected", "1 not judged, 1 skipped", "1 not held"}, {true, true, true}}};
+    CLEANUP(json_free) cJSON *tree = NULL;
+    CU_ASSERT_EQUAL_FATAL(json_parse(SPAN_LIT(cases), 0, &tree, NULL), OK);
+    CLEANUP(json_free) cJSON *areas = area_count(tree);
+    CU_ASSERT_EQUAL_FATAL(cJSON_GetArraySize(areas), 2);
+    CU_ASSERT_PTR_NULL(json_member(cJSON_GetArrayItem(areas, 1), "SHOULD"));
+    cJSON_AddItemToArray(areas, area_total(areas));
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        for (size_t l = 0; l < COUNT_OF(levels); l++) {
+            const cJSON *area = cJSON_GetArrayItem(areas, (int)i);
+            CLEANUP(buf_release) struct buf counts = BUF_INIT(BUF_ANY);
+            area_add_counts(area, levels[l], &counts);
+            CLAIM(strcmp(json_str(area, "area"), rows[i].area) == 0 && strcmp(buf_text(&counts), rows[i].counts[l]) == 0, "%s %s: %s",
+                  json_str(area, "area"), levels[l], buf_text(&counts));
+            CU_ASSERT_EQUAL(area_has_trouble(area, levels[l]), rows[i].trouble[l]);
+        }
+}
+
+static void a_document_without_areas_has_them_in_its_reports(void)
+{
+    CLEANUP(result_release) struct result r;
+    build(&r);
+    CU_ASSERT_EQUAL(result_finish(&r, EXIT_FAILED, NULL, NULL), OK);
+    CU_ASSERT_EQUAL(json_at(r.doc, "/conformance/areas/0/MUST/fail")->valueint, 1);
+    for (int old = 0; old < 2; old++) {
+        CLEANUP(buf_release) struct buf page = BUF_INIT(1 << 20);
+        CLEANUP(buf_release) struct buf console = BUF_INIT(1 << 20);
+        report_markdown(r.doc, &page);
+        report_console(r.doc, false, false, &console);
+        CLAIM(strstr(buf_text(&page), "\n| params | 1 failed | – | – |\n| all | 1 failed | – | – |\n") != NULL, "%s", buf_text(&page));
+        CLAIM(strstr(buf_text(&console), "requirements by area\n  params      MUST: 1 failed\n1 passed, 1 failed") != NULL, "%s", buf_text(&console));
+        cJSON_DeleteItemFromObjectCaseSensitive(json_member(r.doc, "conformance"), "areas");
+    }
+}
+
+static size_t lines_of(const struct buf *text)
+{
+    size_t n = 0;
+    for (const char *c = buf_text(text); *c != '\0'; c++)
+        n += *c == '\n';
+    return n;
+}
+
+/* The worst case there is: many checks, requirements and calls, each long, of many lines, in a letter of two bytes. */
+static void add_long_failure(struct result *r, const char *id)
+{
+    enum { LONG = 6000, CHECKS = 12, WIRES = 9 };
+    static char text[LONG + 1], wire[2 * LONG + 32];
+    for (size_t i = 0; i < LONG; i += 2)
+        memcpy(text + i, i % 100 == 98 ? "\n " : "\xc3\xa9", 2);
+    (void)snprintf(wire, sizeof wire, "POST /%s\nx: y\n\n%s", "the-wire", text);
+    struct result_check checks[CHECKS];
+    for (size_t i = 0; i < CHECKS; i++)
+        checks[i] = (struct result_check){"steps[0].receive.body", false, "/a", text, text};
+    CLEANUP(json_free) cJSON *requirements = cJSON_CreateArray();
+    CLEANUP(json_free) cJSON *evidence = cJSON_CreateObject();
+    for (int i = 0; i < WIRES; i++) {
+        char name[32];
+        cJSON *row = cJSON_CreateObject();
+        (void)snprintf(name, sizeof name, "step 1 upstream %d", i);
+        (void)json_set_string(evidence, name, wire);
+        (void)json_set_string(row, "id", "params.x");
+        (void)json_set_string(row, "level", "MUST");
+        (void)json_set_string(row, "title", "t");
+        cJSON_AddItemToArray(requirements, row);
+    }
+    result_add_case(r, &(struct result_case){.id = id, .title = "long", .status = "fail", .reason = text, .requirements = requirements, .checks = checks,
+                                             .check_count = CHECKS, .evidence = evidence, .attempts = 1, .reproduce = "mohs check again"});
+}
+
+static void a_failure_fits_a_screen_unless_all_is_asked_for(void)
+{
+    char argument[] = "mohs", *argv[] = {argument};
+    CLEANUP(result_release) struct result r;
+    CLEANUP(buf_release) struct buf brief = BUF_INIT(1 << 24);
+    CLEANUP(buf_release) struct buf all = BUF_INIT(1 << 24);
+    result_init(&r, "conformance", 1, argv);
+    add_long_failure(&r, "case-0");
+    report_console(r.doc, false, false, &brief);
+    report_console(r.doc, false, true, &all);
+    CLAIM(lines_of(&brief) <= 40 && brief.len < 6000, "%zu lines, %zu bytes: %s", lines_of(&brief), brief.len, buf_text(&brief));
+    CU_ASSERT(utf8_is_valid(buf_span(&brief)));
+    CLAIM(strstr(buf_text(&brief), "... and 10 checks more\n") != NULL && strstr(buf_text(&brief), "... and 5 messages more\n") != NULL &&
+              strstr(buf_text(&brief), "... and 6 requirements more\n") != NULL && strstr(buf_text(&brief), "POST /the-wire\n") != NULL &&
+              strstr(buf_text(&brief), "again    mohs check again\n") != NULL && strstr(buf_text(&brief), "\nshortened: --verbose") != NULL,
+          "%s", buf_text(&brief));
+    CU_ASSERT(all.len > 12 * 2 * 6000 + 9 * 6000 && strstr(buf_text(&all), "shortened") == NULL && strstr(buf_text(&all), "x: y") != NULL);
+    for (int i = 1; i < 100; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "case-%d", i);
+        add_long_failure(&r, id);
+    }
+    size_t one = lines_of(&brief);
+    buf_reset(&brief);
+    report_console(r.doc, false, false, &brief);
+    CLAIM(lines_of(&brief) < 10 * one + 100, "%zu lines", lines_of(&brief));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&brief), "\nfail  case-99  steps[0].receive.body\n"));
+}
+
+/* A page with a ceiling: first the wires go, then cases; the sums stay. */
+static void a_page_with_a_ceiling_keeps_it_and_says_so(void)
+{
+    char argument[] = "mohs", *argv[] = {argument};
+    enum { SMALL = 1000, WITHOUT_WIRES = 200000 };
+    CLEANUP(result_release) struct result r;
+    CLEANUP(buf_release) struct buf page = BUF_INIT(1 << 24);
+    result_init(&r, "conformance", 1, argv);
+    add_long_failure(&r, "case-0");
+    CU_ASSERT_EQUAL(result_finish(&r, EXIT_FAILED, NULL, NULL), OK);
+    report_markdown_within(r.doc, WITHOUT_WIRES, &page);
+    CU_ASSERT(page.len <= WITHOUT_WIRES && strstr(buf_text(&page), "### fail `case-0`") != NULL && strstr(buf_text(&page), "the-wire") == NULL);
+    buf_reset(&page);
+    report_markdown_within(r.doc, SMALL, &page);
+    CLAIM(page.len <= SMALL && strstr(buf_text(&page), "| all | 1 failed |") != NULL && strstr(buf_text(&page), "case-0") == NULL &&
+              strstr(buf_text(&page), "\n1 more did not fit") != NULL, "%zu bytes: %s", page.len, buf_text(&page));
+    buf_reset(&page);
+    report_markdown(r.doc, &page);
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&page), "the-wire"));
+}
+
 static void worse_exit_codes_win(void)
 {
     static const int worst_first[] = {7, 2, 6, 5, 4, 1, 3, 0};
@@ -222,6 +359,10 @@ int main(void)
         {"junit counts and escapes", junit_counts_and_escapes},
         {"a run without cases has figures and a verdict in every format",
          a_run_without_cases_has_figures_and_a_verdict_in_every_format},
+        {"areas count requirements by their worst case", areas_count_requirements_by_their_worst_case},
+        {"a document without areas has them in its reports", a_document_without_areas_has_them_in_its_reports},
+        {"a failure fits a screen unless all is asked for", a_failure_fits_a_screen_unless_all_is_asked_for},
+        {"a page with a ceiling keeps it and says so", a_page_with_a_ceiling_keeps_it_and_says_so},
         {"worse exit codes win", worse_exit_codes_win},
         {"the requirements are of their schema", the_requirements_are_of_their_schema},
         {"our schemas use only checked keywords", our_schemas_use_only_checked_keywords},
