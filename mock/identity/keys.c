@@ -25,7 +25,7 @@ struct fixed_key {
 };
 
 struct issued_key {
-    struct key_issue key;
+    char access_key[21], secret[KEY_SECRET_MAX], *session_token; /* as in struct key_issue, but no longer than it is */
     char account[ACCOUNT_SIZE], *arn, *user_id;
     int64_t expires_ms;
     struct issued_key *chain;       /* of the bucket */
@@ -179,6 +179,7 @@ static void issued_free(struct issued_key *key)
         return;
     free(key->arn);
     free(key->user_id);
+    wipe(key->session_token);
     explicit_bzero(key, sizeof *key);
     free(key);
 }
@@ -211,8 +212,8 @@ static void lend(const struct fixed_key *key, struct key_found *out)
 
 static void copy_out(const struct issued_key *key, struct key_found *out)
 {
-    memcpy(out->secret_room, key->key.secret, sizeof out->secret_room);
-    memcpy(out->token_room, key->key.session_token, sizeof out->token_room);
+    memcpy(out->secret_room, key->secret, sizeof out->secret_room);
+    memcpy(out->token_room, key->session_token, strlen(key->session_token) + 1);
     (void)snprintf(out->arn_room, sizeof out->arn_room, "%s", key->arn);
     (void)snprintf(out->id_room, sizeof out->id_room, "%s", key->user_id);
     memcpy(out->principal.account, key->account, ACCOUNT_SIZE);
@@ -239,7 +240,7 @@ bool keys_find(struct keys *k, struct span access_key, struct key_found *out)
         return false;
     (void)pthread_mutex_lock(&k->lock);
     const struct issued_key *key = *bucket(k, access_key);
-    while (key != NULL && !span_is(access_key, key->key.access_key))
+    while (key != NULL && !span_is(access_key, key->access_key))
         key = key->chain;
     if (key != NULL)
         copy_out(key, out);
@@ -264,7 +265,7 @@ enum bearer_state keys_find_bearer(struct keys *k, struct span token, int64_t no
 
 static void forget(struct keys *k, struct issued_key *key)
 {
-    struct issued_key **at = bucket(k, span_of(key->key.access_key));
+    struct issued_key **at = bucket(k, span_of(key->access_key));
     while (*at != key)
         at = &(*at)->chain;
     *at = key->chain;
@@ -290,7 +291,7 @@ static void make_room(struct keys *k, int64_t now_ms)
 
 static void add(struct keys *k, struct issued_key *key)
 {
-    struct issued_key **at = bucket(k, span_of(key->key.access_key));
+    struct issued_key **at = bucket(k, span_of(key->access_key));
     key->chain = *at;
     *at = key;
     key->prev = k->last;
@@ -299,33 +300,47 @@ static void add(struct keys *k, struct issued_key *key)
     k->issued++;
 }
 
-static void write_key(struct rng *rng, struct key_issue *out)
+#define TOKEN_USUAL 352 /* bytes: as long as small real ones are */
+
+/* In the base64 alphabet and padded, so that who forgets to escape it is seen. What makes it longer is drawn from the key
+ * id and not from the store's own chance: the keys that follow stay the same. */
+static void write_token(struct rng *rng, struct key_issue *out, size_t n)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", start[] = "IQoJb3JpZ2luX2VjE";
+    static const char start[] = "IQoJb3JpZ2luX2VjE", end[] = "+/==";
+    char *at = out->session_token;
+    memcpy(at, start, sizeof start - 1);
+    rng_base64(rng, at + sizeof start - 1, TOKEN_USUAL - sizeof start - 1);
+    struct rng more = {rng_hash(0x70, span_of(out->access_key))};
+    if (n > TOKEN_USUAL)
+        rng_base64(&more, at + TOKEN_USUAL - (sizeof end - 1), n - TOKEN_USUAL);
+    memcpy(at + n - (sizeof end - 1), end, sizeof end);
+}
+
+static void write_key(struct rng *rng, size_t token_size, struct key_issue *out)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     memcpy(out->access_key, "ASIA", 4);
     for (size_t i = 4; i < sizeof out->access_key - 1; i++)
         out->access_key[i] = alphabet[rng_below(rng, 32)];
     out->access_key[sizeof out->access_key - 1] = '\0';
     rng_base64(rng, out->secret, sizeof out->secret - 1);
     out->secret[sizeof out->secret - 1] = '\0';
-    /* As long as small real ones are, in the base64 alphabet and padded, so that who forgets to escape it is seen. */
-    memcpy(out->session_token, start, sizeof start - 1);
-    size_t n = 352;
-    rng_base64(rng, out->session_token + sizeof start - 1, n - sizeof start - 1);
-    memcpy(out->session_token + n - 4, "+/==", 5);
+    write_token(rng, out, token_size);
 }
 
 enum err keys_issue(struct keys *k, const struct principal *whose, int64_t now_ms, int64_t expires_ms,
-                    struct key_issue *out)
+                    size_t token_least, struct key_issue *out)
 {
-    if (strlen(whose->arn) >= KEY_ARN_MAX || strlen(whose->user_id) >= KEY_USER_ID_MAX)
+    size_t token_size = token_least > TOKEN_USUAL ? token_least : TOKEN_USUAL;
+    if (strlen(whose->arn) >= KEY_ARN_MAX || strlen(whose->user_id) >= KEY_USER_ID_MAX || token_size >= KEY_TOKEN_MAX)
         return ERR_LIMIT;
     struct issued_key *key = calloc(1, sizeof *key);
     if (key == NULL)
         return ERR_NOMEM;
     key->arn = strdup(whose->arn);
     key->user_id = strdup(whose->user_id);
-    if (key->arn == NULL || key->user_id == NULL) {
+    key->session_token = calloc(1, token_size + 1);
+    if (key->arn == NULL || key->user_id == NULL || key->session_token == NULL) {
         issued_free(key);
         return ERR_NOMEM;
     }
@@ -333,9 +348,11 @@ enum err keys_issue(struct keys *k, const struct principal *whose, int64_t now_m
     key->expires_ms = expires_ms;
     (void)pthread_mutex_lock(&k->lock);
     make_room(k, now_ms);
-    write_key(&k->rng, &key->key);
+    write_key(&k->rng, token_size, out);
+    memcpy(key->access_key, out->access_key, sizeof key->access_key);
+    memcpy(key->secret, out->secret, sizeof key->secret);
+    memcpy(key->session_token, out->session_token, token_size + 1);
     add(k, key);
-    *out = key->key;
     (void)pthread_mutex_unlock(&k->lock);
     return OK;
 }

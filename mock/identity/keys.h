@@ -17,7 +17,7 @@
 #define KEYS_ISSUED_MAX 4096 /* alive at once */
 #define KEY_ACCESS_MAX  129
 #define KEY_SECRET_MAX  41
-#define KEY_TOKEN_MAX   513
+#define KEY_TOKEN_MAX   4097 /* with its NUL: MinimumSessionTokenSize asks for 4096 bytes at most */
 #define KEY_ARN_MAX     (2048 + 64)
 #define KEY_USER_ID_MAX (24 + 64 + 2)
 #define ACCOUNT_SIZE    13             /* twelve digits and a NUL */
@@ -60,10 +60,11 @@ enum bearer_state { BEARER_UNKNOWN, BEARER_GOOD, BEARER_EXPIRED };
 /* A long-term API key; out->secret stays NULL. */
 enum bearer_state keys_find_bearer(struct keys *k, struct span token, int64_t now_ms, struct key_found *out);
 
-/* A new temporary key of that principal, alive until expires_ms. The n-th of a mock depends on its seed and n alone.
- * ERR_LIMIT: the ARN is too long. */
+/* A new temporary key of that principal, alive until expires_ms, whose session token has `token_least` bytes or more.
+ * The n-th of a mock depends on its seed and n alone, but for what makes a token longer.
+ * ERR_LIMIT: the ARN is too long, or the token would be. */
 enum err keys_issue(struct keys *k, const struct principal *whose, int64_t now_ms, int64_t expires_ms,
-                    struct key_issue *out) MUST_USE;
+                    size_t token_least, struct key_issue *out) MUST_USE;
 size_t keys_issued(struct keys *k); /* how many are held */
 /* All of them go; what is issued next are none of them again. Requests that are being judged have their copies. */
 void keys_forget_issued(struct keys *k);

@@ -71,12 +71,23 @@ static int64_t seconds(const struct visit *v, int64_t fallback)
     return s;
 }
 
+/* How long the token is, of what it may be: the members that replace PackedPolicySize in the model of 2026. That 4096 bytes are
+ * 100 percent is inferred from the bound of MinimumSessionTokenSize, and so is the rounding upwards. */
+static void print_sizes(size_t size, struct buf *out)
+{
+    buf_addf(out, "<SessionTokenSize>%zu</SessionTokenSize>\n    ", size);
+    buf_addf(out, "<SessionTokenUtilization>%zu</SessionTokenUtilization>\n    ",
+             (size * 100 + KEY_TOKEN_MAX - 2) / (KEY_TOKEN_MAX - 1));
+}
+
 static bool issue(const struct visit *v, const struct principal *whose, int64_t for_s, struct buf *out)
 {
     struct key_issue key;
     char until[CLOCK_TEXT];
     int64_t now_ms = clock_ms(&v->mock->clock), expires_ms = (now_ms / 1000 + for_s) * 1000;
-    if (keys_issue(v->mock->keys, whose, now_ms, expires_ms, &key) != OK)
+    int64_t least = 0;
+    (void)json_int64(json_member(v->body, "MinimumSessionTokenSize"), &least);
+    if (keys_issue(v->mock->keys, whose, now_ms, expires_ms, (size_t)least, &key) != OK)
         return false;
     clock_iso(expires_ms, until);
     buf_adds(out, "\n    <Credentials>\n      ");
@@ -85,6 +96,7 @@ static bool issue(const struct visit *v, const struct principal *whose, int64_t 
     xml_element("SessionToken", key.session_token, out);
     xml_element("Expiration", until, out);
     buf_adds(out, "\n    </Credentials>\n    ");
+    print_sizes(strlen(key.session_token), out);
     explicit_bzero(&key, sizeof key);
     return true;
 }

@@ -126,9 +126,9 @@ static void keys_are_issued_found_and_repeatable(void)
     struct key_found f = {0};
     CU_ASSERT_EQUAL_FATAL(keys_new(&config, &a, NULL), OK);
     CU_ASSERT_EQUAL_FATAL(keys_new(&config, &b, NULL), OK);
-    CU_ASSERT_EQUAL(keys_issue(a, &session, 0, 1000, &one), OK);
-    CU_ASSERT_EQUAL(keys_issue(a, &session, 0, 1000, &two), OK);
-    CU_ASSERT_EQUAL(keys_issue(b, &session, 500, 9000, &again), OK);
+    CU_ASSERT_EQUAL(keys_issue(a, &session, 0, 1000, 0, &one), OK);
+    CU_ASSERT_EQUAL(keys_issue(a, &session, 0, 1000, 0, &two), OK);
+    CU_ASSERT_EQUAL(keys_issue(b, &session, 500, 9000, 0, &again), OK);
     CU_ASSERT_STRING_EQUAL(one.access_key, again.access_key);
     CU_ASSERT_STRING_EQUAL(one.session_token, again.session_token);
     CU_ASSERT_STRING_NOT_EQUAL(one.access_key, two.access_key);
@@ -145,6 +145,41 @@ static void keys_are_issued_found_and_repeatable(void)
         CU_ASSERT_EQUAL(f.secret_room[i], 0);
 }
 
+#define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+
+static void tokens_are_as_long_as_asked_and_change_nothing_else(void)
+{
+    struct mock_config config = {.seed = 7};
+    CLEANUP(drop_keys) struct keys *a = NULL;
+    CLEANUP(drop_keys) struct keys *b = NULL;
+    struct key_issue plain, next, longer, after;
+    memset(&longer, '!', sizeof longer); /* a byte that is not written is seen */
+    struct key_found f = {0};
+    static const size_t sizes[] = {0, 1, 352, 353, 354, 400, 4095, 4096};
+    CU_ASSERT_EQUAL_FATAL(keys_new(&config, &a, NULL), OK);
+    CU_ASSERT_EQUAL_FATAL(keys_new(&config, &b, NULL), OK);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        size_t n = sizes[i] > 352 ? sizes[i] : 352;
+        CU_ASSERT_EQUAL(keys_issue(a, &session, 0, 1000, 0, &plain), OK);
+        CU_ASSERT_EQUAL(keys_issue(b, &session, 0, 1000, sizes[i], &longer), OK);
+        CU_ASSERT_STRING_EQUAL(plain.access_key, longer.access_key);
+        CU_ASSERT_STRING_EQUAL(plain.secret, longer.secret);
+        CLAIM(strlen(longer.session_token) == n, "%zu: %zu", sizes[i], strlen(longer.session_token));
+        CLAIM(strncmp(plain.session_token, longer.session_token, 340) == 0, "%zu", sizes[i]);
+        CU_ASSERT_STRING_EQUAL(longer.session_token + n - 4, "+/==");
+        CU_ASSERT_EQUAL(strspn(longer.session_token, BASE64), n);
+        CU_ASSERT(keys_find(b, span_of(longer.access_key), &f));
+        CU_ASSERT_STRING_EQUAL(f.session_token, longer.session_token);
+    }
+    CU_ASSERT_EQUAL(keys_issue(b, &session, 0, 1000, 4097, &after), ERR_LIMIT);
+    CU_ASSERT_EQUAL(keys_issue(a, &session, 0, 1000, 0, &next), OK);
+    CU_ASSERT_EQUAL(keys_issue(b, &session, 0, 1000, 0, &after), OK);
+    CU_ASSERT_STRING_EQUAL(next.session_token, after.session_token);
+    key_found_wipe(&f);
+    for (size_t i = 0; i < sizeof f.token_room; i++)
+        CU_ASSERT_EQUAL(f.token_room[i], 0);
+}
+
 static void the_store_is_bounded_and_the_expired_go_first(void)
 {
     struct mock_config config = {.seed = 1};
@@ -152,17 +187,17 @@ static void the_store_is_bounded_and_the_expired_go_first(void)
     struct key_issue first, second, third, last;
     struct key_found f = {0};
     CU_ASSERT_EQUAL_FATAL(keys_new(&config, &k, NULL), OK);
-    CU_ASSERT_EQUAL(keys_issue(k, &session, 0, 10000, &first), OK);
-    CU_ASSERT_EQUAL(keys_issue(k, &session, 0, 50, &second), OK);
-    CU_ASSERT_EQUAL(keys_issue(k, &session, 0, 10000, &third), OK);
+    CU_ASSERT_EQUAL(keys_issue(k, &session, 0, 10000, 0, &first), OK);
+    CU_ASSERT_EQUAL(keys_issue(k, &session, 0, 50, 0, &second), OK);
+    CU_ASSERT_EQUAL(keys_issue(k, &session, 0, 10000, 0, &third), OK);
     for (size_t i = 3; i < KEYS_ISSUED_MAX; i++)
-        CU_ASSERT_EQUAL(keys_issue(k, &session, 0, 10000, &last), OK);
+        CU_ASSERT_EQUAL(keys_issue(k, &session, 0, 10000, 0, &last), OK);
     CU_ASSERT_EQUAL(keys_issued(k), KEYS_ISSUED_MAX);
-    CU_ASSERT_EQUAL(keys_issue(k, &session, 100, 10000, &last), OK); /* the second has expired: it goes */
+    CU_ASSERT_EQUAL(keys_issue(k, &session, 100, 10000, 0, &last), OK); /* the second has expired: it goes */
     CU_ASSERT_EQUAL(keys_issued(k), KEYS_ISSUED_MAX);
     CU_ASSERT_FALSE(keys_find(k, span_of(second.access_key), &f));
     CU_ASSERT(keys_find(k, span_of(first.access_key), &f));
-    CU_ASSERT_EQUAL(keys_issue(k, &session, 100, 10000, &last), OK); /* nobody has: the first goes */
+    CU_ASSERT_EQUAL(keys_issue(k, &session, 100, 10000, 0, &last), OK); /* nobody has: the first goes */
     CU_ASSERT_FALSE(keys_find(k, span_of(first.access_key), &f));
     CU_ASSERT(keys_find(k, span_of(third.access_key), &f));
     CU_ASSERT(keys_find(k, span_of(last.access_key), &f));
@@ -181,7 +216,7 @@ static void *issue_many(void *ctx)
     struct key_found f = {0};
     struct key_issue key;
     for (int n = 0; n < 2000; n++) {
-        i->wrong += keys_issue(i->keys, &session, 0, 1000, &key) != OK;
+        i->wrong += keys_issue(i->keys, &session, 0, 1000, 0, &key) != OK;
         i->wrong += !keys_find(i->keys, span_of(key.access_key), &f) || strcmp(f.secret, key.secret) != 0 ||
                     strcmp(f.principal.arn, session.arn) != 0;
         i->wrong += !keys_find(i->keys, SPAN_LIT(MOCK_DEFAULT_ACCESS_KEY), &f);
@@ -462,6 +497,7 @@ int main(void)
         {"signatures are judged by the clock", signatures_are_judged_by_the_clock},
         {"offsets are read as people write them", offsets_are_read_as_people_write_them},
         {"keys are issued, found and repeatable", keys_are_issued_found_and_repeatable},
+        {"tokens are as long as asked, and change nothing else", tokens_are_as_long_as_asked_and_change_nothing_else},
         {"the store is bounded, and the expired go first", the_store_is_bounded_and_the_expired_go_first},
         {"many threads issue and find", many_threads_issue_and_find},
         {"wrong keys do not start a mock", wrong_keys_do_not_start_a_mock},

@@ -78,7 +78,7 @@ static const char *element(const struct reply *r, const char *name, char *room, 
 }
 
 struct session {
-    char access[64], secret[64], token[1024], arn[256], expiration[64];
+    char access[64], secret[64], token[5000], arn[256], expiration[64];
 };
 
 static struct key take_session(const struct reply *r, struct session *s)
@@ -249,6 +249,13 @@ static void errors_are_xml_with_the_services_codes(void)
         {BEGIN "AssumeRole", &sts_key, 400, "ValidationError", "2 validation errors detected: Value null at 'roleArn'"},
         {ASSUME "&DurationSeconds=899", &sts_key, 400, "ValidationError",
          "at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900"},
+        {ASSUME "&MinimumSessionTokenSize=4097", &sts_key, 400, "ValidationError",
+         "at 'minimumSessionTokenSize' failed to satisfy constraint: Member must have value less than or equal to 4096"},
+        {ASSUME, &sts_key, 200, NULL, "<SessionTokenUtilization>9</SessionTokenUtilization>"},
+        {ASSUME "&MinimumSessionTokenSize=0", &sts_key, 200, NULL, "<SessionTokenSize>352</SessionTokenSize>"},
+        {ASSUME "&MinimumSessionTokenSize=4055", &sts_key, 200, NULL, "<SessionTokenUtilization>99</SessionTokenUtilization>"},
+        {BEGIN "GetSessionToken&MinimumSessionTokenSize=4096", &sts_key, 200, NULL,
+         "<SessionTokenSize>4096</SessionTokenSize>\n    <SessionTokenUtilization>100</SessionTokenUtilization>"},
         {ASSUME "&DurationSeconds=1e3", &sts_key, 400, "MalformedInput", "DurationSeconds: expected a whole number"},
         {ASSUME "&Tags.member.1.Key=a&Tags.member.1.Value=b&Tags.member.2.Value=c", &sts_key, 400, "ValidationError",
          "at 'tags.2.member.key' failed"},
@@ -296,6 +303,21 @@ static void replies_for_models_are_not_taken_by_sts(void)
     CLEANUP(reply_release) struct reply lost = fetch(mock_port(m), "POST", "/", "{}", NULL, &usual_key);
     CLAIM(lost.status == 404 && strstr(buf_text(&lost.body), "UnknownOperationException") != NULL, "%d %s", lost.status,
           buf_text(&lost.body));
+}
+
+static void a_long_session_token_signs_like_a_short_one(void)
+{
+    struct mock_config config = {.auth = MOCK_AUTH_STRICT};
+    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    struct session s;
+    CLEANUP(reply_release) struct reply r = sts(m, "POST", ASSUME "&MinimumSessionTokenSize=4096", &sts_key);
+    struct key key = take_session(&r, &s);
+    CLAIM(strlen(s.token) == 4096, "%zu", strlen(s.token));
+    CLEANUP(reply_release) struct reply good = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &key);
+    CLAIM(good.status == 200, "%s", buf_text(&good.body));
+    s.token[4000] ^= 1;
+    CLEANUP(reply_release) struct reply other = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &key);
+    CU_ASSERT_EQUAL(other.status, 403);
 }
 
 static void roles_in_a_chain_last_an_hour(void)
@@ -404,6 +426,7 @@ int main(void)
         {"errors are XML with the service's codes", errors_are_xml_with_the_services_codes},
         {"replies for models are not taken by STS", replies_for_models_are_not_taken_by_sts},
         {"a reset forgets credentials unless told not to", a_reset_forgets_credentials_unless_told_not_to},
+        {"a long session token signs like a short one", a_long_session_token_signs_like_a_short_one},
         {"roles in a chain last an hour", roles_in_a_chain_last_an_hour},
         {"an API key does not outlive its session", an_api_key_does_not_outlive_its_session},
         {"a policy says who may assume what", a_policy_says_who_may_assume_what},
