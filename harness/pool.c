@@ -50,21 +50,20 @@ static struct job *take(struct pool *p)
 static void finish(struct pool *p, struct rig *rig, struct job *job)
 {
     const struct pool_config *c = p->config;
+    bool went_wrong = job->outcome.verdict == VERDICT_ERROR || job->outcome.verdict == VERDICT_FAIL;
+    CLEANUP(buf_release) struct buf trouble = BUF_INIT(BUF_ANY);
+    if (went_wrong) /* a target that died fails the case at hand */
+        rig_trouble(rig, &trouble); /* takes a while: not under the lock */
     (void)pthread_mutex_lock(&p->lock);
     job->ran = true;
     p->done++;
     p->bad += c->is_bad != NULL && c->is_bad(c->ctx, job);
     if (c->stop_after != NULL && c->stop_after(c->ctx, job))
         p->stop = true;
-    if (job->outcome.verdict == VERDICT_ERROR ||
-        job->outcome.verdict == VERDICT_FAIL) { /* a target that died fails the case at hand */
-        CLEANUP(buf_release) struct buf trouble = BUF_INIT(BUF_ANY);
-        rig_trouble(rig, &trouble);
-        if (trouble.len > 0)
-            buf_adds(&p->report->trouble, buf_text(&trouble));
-        if (job->outcome.unreachable || trouble.len > 0)
-            fail(p, ERR_CLOSED, rig->own_failed, &job->outcome.reason);
-    }
+    if (trouble.len > 0)
+        buf_adds(&p->report->trouble, buf_text(&trouble));
+    if (trouble.len > 0 || (went_wrong && job->outcome.unreachable))
+        fail(p, ERR_CLOSED, rig->own_failed, &job->outcome.reason);
     (void)pthread_cond_signal(&p->moved);
     (void)pthread_mutex_unlock(&p->lock);
 }

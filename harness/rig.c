@@ -12,7 +12,7 @@
 #include "harness/expand.h"
 #include "harness/interrupt.h"
 
-enum { HEALTH_STEP_MS = 50 };
+enum { HEALTH_STEP_MS = 50, LOOK_MS = 500, END_MS = 5000, END_STEP_MS = 10 };
 
 static enum err start_mock(struct rig *rig, const struct rig_config *config, struct note *note)
 {
@@ -211,20 +211,52 @@ void rig_stop(struct rig *rig)
     *rig = (struct rig){.mock = OWN_INIT, .target = OWN_INIT};
 }
 
+/* ---- when a case went wrong ---- */
+
+/* A server answers something, be it 404; what is slow is there as well, and not waited for long. */
+static bool answers(const struct rig *rig, const char *url, const char *path)
+{
+    CLEANUP(buf_release) struct buf full = BUF_INIT(4096);
+    CLEANUP(client_response_release) struct client_response r = {0};
+    struct note note = {""};
+    buf_addf(&full, "%s%s", url, path);
+    struct client_request request = {.url = buf_text(&full), .timeout_ms = LOOK_MS, .ca_file = rig->ca_file};
+    enum err e = client_fetch(&request, &r, &note);
+    return e != ERR_IO && e != ERR_CLOSED;
+}
+
+/* The sockets of a program are closed before it is seen to end, and a wrapper (a shell, timeout, a container's runner)
+ * ends after its child: what does not listen any more is given the time to be gone. */
+static bool wait_end(struct spawn *s)
+{
+    uint64_t deadline = now_ns() + (uint64_t)END_MS * 1000000u;
+    while (spawn_alive(s)) {
+        if (now_ns() > deadline || interrupt_seen())
+            return false;
+        (void)poll(NULL, 0, END_STEP_MS);
+    }
+    return true;
+}
+
 void rig_trouble(struct rig *rig, struct buf *out)
 {
+    bool own_target = rig->profile->self == SELF_GATEWAY;
+    const char *health = json_str(json_member(rig->profile->root, "start"), "health");
     struct {
         const char *name;
         struct spawn *s;
         bool own;
-    } rows[] = {{"the mock", &rig->mock.child, true},
-                {"the target", &rig->target.child, rig->profile->self == SELF_GATEWAY}};
+        const char *url, *path;
+    } rows[] = {{"the mock", &rig->mock.child, true, rig->admin_url, "/"},
+                {"the target", &rig->target.child, own_target, own_target ? rig->control_url : rig->target_url,
+                 own_target || health == NULL ? "/" : health}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         bool started = rows[i].s->log >= 0;
-        if (!started || spawn_alive(rows[i].s))
+        if (!started || (spawn_alive(rows[i].s) && answers(rig, rows[i].url, rows[i].path)))
             continue;
         rig->own_failed |= rows[i].own;
-        buf_addf(out, "%s%s has ended; the end of what it wrote: ", out->len > 0 ? "; " : "", rows[i].name);
+        buf_addf(out, "%s%s has %s; the end of what it wrote: ", out->len > 0 ? "; " : "", rows[i].name,
+                 wait_end(rows[i].s) ? "ended" : "stopped to listen, though what was started still runs");
         spawn_log(rows[i].s, 2000, out);
     }
 }

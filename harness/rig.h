@@ -42,7 +42,8 @@ struct rig {
  * what cannot be had, such as a port that somebody else holds. */
 enum err rig_start(struct rig *rig, const struct rig_config *config, struct note *note) MUST_USE;
 void rig_stop(struct rig *rig);
-/* Why a rig that worked does not any more: "" when everything runs. Sets own_failed. */
+/* Why a rig that worked does not any more: "" when everything runs. Asks those that we started whether they answer, and
+ * waits some seconds for the end of one that does not. Sets own_failed. */
 void rig_trouble(struct rig *rig, struct buf *out);
 
 #endif

@@ -74,14 +74,23 @@ claim 0 'all 2 cases held' --profile mock-direct good.json --run $native
 claim 1 '1 of 1 cases' --profile mock-direct bad.json good.json --fail-fast -j 1
 
 # ---- a target that is somebody else's program: started by us, with a profile of its own ----
-port=$((20000 + RANDOM % 20000))
+for _ in $(seq 100); do # below the ports that the kernel gives by itself, and nobody's
+  port=$((20000 + RANDOM % 10000))
+  (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || break
+done
+lives=$((2 + ${PATIENCE:-1})) # seconds: enough to begin a case
 sed -e 's/"self": "gateway",/"start": { "command": "exec $MOHS gateway --upstream ${mock_url} --port ${port} --key ${access_key}:${secret} --client-key ${client_key}", "health": "\/v1\/models" },/' \
     -e 's/"name": "reference"/"name": "foreign"/' "$SOURCE/suites/profiles/reference.json" > foreign.json
 export MOHS
 claim 0 'all [1-9]' --profile ./foreign.json --target "http://127.0.0.1:$port" --start profile 'openai.chat/stream/text' 'openai.chat/params/stop' $native
 sed 's/"reply": { "text": "hello" }/"reply": { "text": "hello", "head_gate": "never" }/' good.json > held.json
 claim 6 'the target has ended' --profile ./foreign.json --target "http://127.0.0.1:$port" held.json --start \
-  'exec timeout 1 $MOHS gateway --upstream ${mock_url} --port ${port} --key ${access_key}:${secret} --client-key ${client_key}'
+  "exec timeout $lives"' $MOHS gateway --upstream ${mock_url} --port ${port} --key ${access_key}:${secret} --client-key ${client_key}'
+# a wrapper that ends late, or never: its child's sockets are closed long before
+claim 6 'the target has ended' --profile ./foreign.json --target "http://127.0.0.1:$port" held.json --start \
+  "timeout $lives"' $MOHS gateway --upstream ${mock_url} --port ${port} --key ${access_key}:${secret} --client-key ${client_key}; sleep 1'
+claim 6 'the target has stopped to listen, though what was started still runs' --profile ./foreign.json --target "http://127.0.0.1:$port" held.json --start \
+  "timeout $lives"' $MOHS gateway --upstream ${mock_url} --port ${port} --key ${access_key}:${secret} --client-key ${client_key}; cat'
 claim 6 'the started target ended' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo cannot start; exit 3' good.json
 claim 6 'cannot start' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo cannot start; exit 3' good.json
 claim 2 'nobody knows that name' --profile ./foreign.json --target "http://127.0.0.1:$port" --start 'echo ${nonsense}' good.json
@@ -131,9 +140,9 @@ fi
 
 # ---- Ctrl-C while a reply is held ----
 count=$((count + 1))
-timeout $((20 * ${PATIENCE:-1})) "$MOHS" check --ui none --profile mock-direct held.json 2> err & held=$!
+timeout $((90 * ${PATIENCE:-1})) "$MOHS" check --ui none --profile mock-direct held.json 2> err & held=$!
 child=""
-for _ in $(seq 200); do # until mohs has a mock of its own, and so catches signals
+for _ in $(seq 1200); do # until mohs has a mock of its own, and so catches signals
   sleep 0.05; child=$(pgrep -P "$held" | head -n 1)
   [ -n "$child" ] && pgrep -P "$child" > /dev/null && break
 done
