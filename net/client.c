@@ -53,6 +53,7 @@ struct call {
     uint64_t timeout_ns, idle_ns, active_at_ns;
     bool head_open; /* a status line was read, its blank line not yet */
     bool paused, resume, cancelled, unstarted;
+    bool overdue; /* the clock ran out, and what came meanwhile is looked at */
     char curl_text[CURL_ERROR_SIZE];
     struct upward *up; /* of a request that streams_up; NULL: curl does all of it */
 };
@@ -370,7 +371,13 @@ static void look_at_clock(void *ctx)
     struct client *client = call->client;
     bool idle = false;
     if (deadline_of(call, &idle) > now_ns()) {
+        call->overdue = false;
         set_clock(call); /* bytes came since it was set */
+        return;
+    }
+    if (!call->overdue) { /* we may be what was late: a turn of the loop reads what is there, and then it counts */
+        call->overdue = true;
+        timer_set(client->loop, &call->timer, now_ns(), look_at_clock, call);
         return;
     }
     char text[96];

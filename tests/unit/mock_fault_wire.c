@@ -14,8 +14,7 @@
 
 #include "mock/refusal.h"
 
-#define SILENCE_MS  250   /* nothing for so long, where silence is expected */
-#define PATIENCE_MS 10000 /* and where it is not */
+#define SILENCE_MS 250 /* nothing for so long, where silence is expected; PATIENCE_MS where it is not */
 
 /* Events: 0 messageStart, 1-3 deltas "one ", "two ", "three", 4 contentBlockStop, 5 messageStop, 6 metadata. */
 #define WHOLE "messageStart contentBlockDelta*3 contentBlockStop messageStop metadata"

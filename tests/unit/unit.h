@@ -10,6 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* How long a test waits for what must come. Only a broken product ever takes so long, so it is no measure of speed: a
+ * machine that is busy, or slow by a sanitizer, gets there as well. What must not come is waited for shortly instead. */
+#define PATIENCE_MS 60000
+
 /* Runs the rows (ended by CU_TEST_INFO_NULL) and returns the process exit code. */
 static inline int unit_main(const char *suite, CU_TestInfo *tests)
 {
