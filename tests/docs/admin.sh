@@ -4,7 +4,7 @@ work=$(mktemp -d)
 trap 'kill $mock 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 "$MOHS" mock --port 0 --admin-port 0 --auth none 2> log & mock=$!
-for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 base=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' log) admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' log)
 count=0 failed=0 document=$SOURCE/docs/mock-admin.md
 
@@ -140,7 +140,7 @@ done
 # ---- a token ----
 kill $mock; wait $mock 2>/dev/null
 MOHS_ADMIN_TOKEN=s3same-token "$MOHS" mock --port 0 --admin-port 0 2> token.log & mock=$!
-for _ in $(seq 100); do grep -q listening token.log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening token.log && break; sleep 0.05; done
 admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' token.log)
 asks 401 'Authorization: Bearer TOKEN' GET /metrics
 grep -q s3same token.log && { failed=$((failed + 1)); echo "FAILED: the token is in the log"; }

@@ -3,7 +3,7 @@ work=$(mktemp -d)
 trap 'kill $mock 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 "$MOHS" mock --port 0 --admin-port 0 2> log & mock=$!
-for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' log)
 count=0 failed=0 document=$SOURCE/docs/bidirectional.md
 fail() { failed=$((failed + 1)); echo "FAILED: $*"; }
@@ -15,7 +15,7 @@ for block in block.*; do
   exec 3<> "/dev/tcp/127.0.0.1/$admin"
   LC_ALL=C
   printf 'POST /script HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' "${#body}" "$body" >&3
-  timeout 10 cat <&3 > answer
+  timeout 60 cat <&3 > answer
   exec 3>&-
   grep -q '"queued":' answer || fail "$block: $(cat answer)"
 done

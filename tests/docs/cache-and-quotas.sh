@@ -6,7 +6,7 @@ cd "$work" || exit 1
 document=$SOURCE/docs/cache-and-quotas.md
 awk '/^```json/ { inside = 1; next } /^```/ { inside = 0 } inside { print }' "$document" > quotas.json
 "$MOHS" mock --port 0 --admin-port 0 --auth none --quota quotas.json 2> log & mock=$!
-for _ in $(seq $((100 * ${PATIENCE:-1}))); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 base=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' log) admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' log)
 count=0 failed=0
 

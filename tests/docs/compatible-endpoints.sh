@@ -5,7 +5,7 @@ trap 'kill $mock 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 document=$SOURCE/docs/compatible-endpoints.md failed=0 count=0
 "$MOHS" mock --port 0 --admin-port 0 2> log & mock=$!
-for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 base=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' log)
 
 # http METHOD PATH HOST BODY: leaves `answer`, and its head in `head`

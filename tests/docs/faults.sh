@@ -18,7 +18,7 @@ header=$(sed -nE 's/.*`(x-mohs-fault: [^`]*)`.*/\1/p' "$document")
 [ -n "$options" ] && [ -n "$header" ] || fail "the examples are not found"
 # shellcheck disable=SC2086
 "$MOHS" mock --port 0 --admin-port 0 --auth none --fault-headers $options 2> log & mock=$!
-for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 base=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' log) admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' log)
 send() { # PORT PATH BODY [HEADER]
   exec 3<> "/dev/tcp/127.0.0.1/$1"

@@ -22,7 +22,7 @@ say() {
 for block in *.json; do
   : > log
   "$MOHS" mock --port 0 --admin-port off --auth none --strict --fixtures "$block" 2>> log & mock=$!
-  for _ in $(seq 200); do grep -q listening log && break; sleep 0.05; done
+  for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
   base=$(sed -nE 's/.*listening on http:\/\/[^:]*:([0-9]+).*/\1/p' log)
   [ -n "$base" ] || { failed=$((failed + 1)); echo "FAILED: $block is not taken: $(cat log)"; break; }
   while IFS= read -r line; do

@@ -9,7 +9,7 @@ grep -oE '`--[a-z-]+' "$SOURCE/docs/identity.md" | tr -d '`' | sort -u > switche
 "$MOHS" mock --help > help 2>&1
 while read -r switch; do grep -q -- "$switch" help || { failed=1; echo "FAILED: mohs mock has no $switch"; }; done < switches
 "$MOHS" mock --port 0 --admin-port 0 --auth lenient --policy policy.json 2> log & mock=$!
-for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 base=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' log)
 
 # asks WORDS PATH: an API key that nobody knows, which lenient lets in

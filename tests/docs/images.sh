@@ -3,7 +3,7 @@ work=$(mktemp -d)
 trap 'kill $mock 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 "$MOHS" mock --port 0 --admin-port 0 --auth none --async-duration 1h 2> log & mock=$!
-for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 base=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' log) admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' log)
 count=0 failed=0
 

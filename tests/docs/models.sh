@@ -8,7 +8,7 @@ block() { awk '/^```json/ { inside = 1; next } /^```/ { inside = 0 } inside' "$S
 block models > models.json
 block knowledge > knowledge.json
 "$MOHS" mock --port 0 --admin-port 0 --auth none --models models.json --knowledge knowledge.json 2> log & mock=$!
-for _ in $(seq 100); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 base=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' log)
 
 # asks STATUS 'WORDS' METHOD PATH [BODY]

@@ -15,7 +15,7 @@ claim() { count=$((count + 1)); }
 start() {
   local log=$1; shift
   "$MOHS" mock --port 0 --admin-port 0 "$@" 2> "$log" & pids+=($!)
-  for _ in $(seq 200); do grep -q listening "$log" && break; sleep 0.05; done
+  for _ in $(seq 1200); do grep -q listening "$log" && break; sleep 0.05; done
   port=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' "$log") admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' "$log")
   [ -n "$port" ] || fails "$* does not start: $(cat "$log")"
 }
@@ -64,7 +64,7 @@ bears() {
   rm -f rec.log # the last one's port must not be taken for this one's
 
   env "${set[@]}" "$MOHS" mock --port 0 --admin-port 0 --record "http://127.0.0.1:$endpoint" --record-to rec "$@" 2> rec.log & pids+=($!)
-  for _ in $(seq 200); do grep -q listening rec.log && break; sleep 0.05; done
+  for _ in $(seq 1200); do grep -q listening rec.log && break; sleep 0.05; done
   port=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' rec.log)
   converse converse "whose $n"
   grep -q 200 status || fails "$words: $(cat status answer)"

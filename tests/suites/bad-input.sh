@@ -106,7 +106,7 @@ case_says "openai.chta|dialect" "$(echo "{$good}" | sed 's/"dialect":"openai.cha
 
 # ---- servers ----
 "$MOHS" mock --port 0 --admin-port 0 --auth strict 2> mock.log & mock=$!; pids="$pids $mock"
-for _ in $(seq 100); do grep -q listening mock.log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening mock.log && break; sleep 0.05; done
 port=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' mock.log); admin=$(sed -nE 's/.*admin on .*:([0-9]+)$/\1/p' mock.log)
 cli 2 "$port" mock --port "$port"
 
@@ -147,7 +147,7 @@ admin 404 "message" /nowhere '{}'
 
 # bodies, on a mock that asks for no signature
 "$MOHS" mock --port 0 --admin-port 0 --auth none 2> open.log & pids="$pids $!"
-for _ in $(seq 100); do grep -q listening open.log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening open.log && break; sleep 0.05; done
 open=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' open.log)
 body() { raw "$open" 400 "$1" "POST $path HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${#2}\r\n$end$(echo "$2" | sed 's/%/%%/g')"; }
 body "message" '{"messages":'

@@ -10,7 +10,7 @@ is() { count=$((count + 1)); [[ $1 == $2 ]] || fail "$3: '$1', expected '$2'"; }
 serve() { # ARGS...: a mock; leaves base and admin
   : > log
   "$MOHS" mock --port 0 --admin-port 0 --auth none "$@" 2>> log & mock=$!
-  for _ in $(seq 200); do grep -q listening log && break; sleep 0.05; done
+  for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
   base=$(sed -nE 's/.*on http:\/\/[^ ]*:([0-9]+), admin.*/\1/p' log) admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' log)
 }
 stop() { kill $mock; wait $mock 2> /dev/null; mock=; }
@@ -22,7 +22,7 @@ say() { # TEXT [CURL ARGS...]: the body of the answer
 waits() { # PATTERN COMMAND...: until what the command says holds it
   local pattern=$1 got; shift
   count=$((count + 1))
-  for _ in $(seq $((100 * ${PATIENCE:-1}))); do got=$("$@"); [[ $got == $pattern ]] && return; sleep 0.1; done
+  for _ in $(seq 600); do got=$("$@"); [[ $got == $pattern ]] && return; sleep 0.1; done
   fail "$*: '$got', expected '$pattern'"
 }
 

@@ -6,7 +6,7 @@ done
 work=$(mktemp -d)
 trap 'kill $mock 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 "$MOHS" mock --port 0 --admin-port 0 --auth strict 2> "$work/log" & mock=$!
-for _ in $(seq 100); do grep -q listening "$work/log" && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening "$work/log" && break; sleep 0.05; done
 port=$(sed -nE 's/.*:([0-9]+), admin.*/\1/p' "$work/log") admin=$(sed -nE 's/.*admin on .*:([0-9]+).*/\1/p' "$work/log")
 timeout $((60 * ${PATIENCE:-1})) "$python" "$SOURCE/tests/suites/sts-boto3.py" "$port" "$admin" > "$work/out" 2>&1
 code=$?

@@ -7,7 +7,7 @@ done
 work=$(mktemp -d)
 trap 'kill $mock 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 "$MOHS" mock --port 0 --admin-port off --auth strict 2> "$work/log" & mock=$!
-for _ in $(seq 100); do grep -q listening "$work/log" && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening "$work/log" && break; sleep 0.05; done
 port=$(sed -nE 's/.*:([0-9]+), no admin.*/\1/p' "$work/log")
 INTEROP=$interop MOCK=http://127.0.0.1:$port WORK=$work timeout $((60 * ${PATIENCE:-1})) node "$SOURCE/tests/suites/sts-js.mjs" > "$work/out" 2>&1
 code=$?

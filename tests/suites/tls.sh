@@ -10,7 +10,7 @@ fail() { failed=$((failed + 1)); echo "FAILED: $*"; }
 
 mkdir tmp
 XDG_RUNTIME_DIR="$work/nowhere" TMPDIR="$work/tmp" "$MOHS" mock --port 0 --admin-port 0 --workers 2 --tls-self-signed 2> log & mock=$! pids=$!
-for _ in $(seq 200); do grep -q listening log && break; sleep 0.05; done
+for _ in $(seq 1200); do grep -q listening log && break; sleep 0.05; done
 url=$(sed -nE 's/.*listening on (https:[^,]*),.*/\1/p' log) admin=$(sed -nE 's/.*admin on (.*)/\1/p' log) ca=$(sed -nE 's/.*the CA to trust is (.*)/\1/p' log)
 [ -n "$url" ] && [ -n "$admin" ] || { fail "not announced: $(cat log)"; exit 1; }
 case "$ca" in "$work"/tmp/*.pem) ;; *) fail "the CA is in '$ca'" ;; esac
