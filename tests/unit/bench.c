@@ -23,7 +23,7 @@ static struct bench_config config_for(const struct server *s, enum form form, ui
     c.connections = 4;
     c.count = count;
     c.warmup_ms = 0;
-    c.timeout_ms = 400;
+    c.timeout_ms = 20000; /* a busy machine is no timeout */
     return c;
 }
 
@@ -36,8 +36,8 @@ static struct bench_result *run_act(struct act act, uint64_t count)
     server_start(&s, act);
     struct bench_config c = config_for(&s, act.form, count);
     c.target.url = s.url;
-    if (act.fault != SILENCE) /* nothing else waits for it, and a busy machine is no timeout */
-        c.timeout_ms = 20000;
+    if (act.fault == SILENCE) /* nothing else waits for it */
+        c.timeout_ms = 400;
     enum err e = bench_run(&c, &r, &note);
     server_stop(&s);
     if (e != OK) {
@@ -278,24 +278,34 @@ static bool between(const struct hist *h, double q, uint64_t low_us, uint64_t hi
     return good;
 }
 
+#define TRIES 20 /* of a busy machine, which may make a delay longer, and never shorter */
+
+static bool not_below(const struct hist *h, double q, uint64_t low_us)
+{
+    return between(h, q, low_us, UINT32_MAX);
+}
+
 static void reads_injected_delays_back(void)
 {
     struct act act = {.form = SSE, .frames = 6, .first_us = 20000, .gap_us = 5000, .kind = PROBE_TEXT};
-    CLEANUP(bench_result_free) struct bench_result *r = run_act(act, 20);
-    struct hist *const *m = r->sides[0].metrics;
-    CU_ASSERT_TRUE(between(m[BENCH_TTFT], 0.5, 20000, 30000));
-    CU_ASSERT_TRUE(between(m[BENCH_TTST], 0.5, 25000, 40000));
-    CU_ASSERT_TRUE(between(m[BENCH_ITL], 0.5, 4500, 10000));
-    CU_ASSERT_TRUE(between(m[BENCH_TPOT], 0.5, 4500, 10000));
-    CU_ASSERT_TRUE(between(m[BENCH_E2E], 0.5, 45000, 80000));
-    CU_ASSERT_TRUE(between(m[BENCH_TTFB], 0.5, 0, 10000)); /* the head was sent at once */
-    CU_ASSERT(m[BENCH_ITL]->count == 100 && m[BENCH_TTFT]->count == 20 && m[BENCH_TRANSIT_UP]->count == 20 &&
-              m[BENCH_TRANSIT_FRAME]->count == 120);
-    CU_ASSERT_TRUE(between(m[BENCH_TRANSIT_FRAME], 0.5, 0, 3000));
-    CU_ASSERT_TRUE(between(m[BENCH_TRANSIT_UP], 0.5, 0, 5000));
-    CU_ASSERT_TRUE(between(m[BENCH_UPSTREAM], 0.5, 20000, 30000));
-    CU_ASSERT(m[BENCH_UPSTREAM]->count == 20 && m[BENCH_LATENESS]->count == 0);
-    CU_ASSERT_EQUAL(m[BENCH_CONNECT]->count, 4);
+    bool in_time = false;
+    for (int i = 0; i < TRIES && !in_time; i++) {
+        CLEANUP(bench_result_free) struct bench_result *r = run_act(act, 20);
+        struct hist *const *m = r->sides[0].metrics;
+        CU_ASSERT_TRUE(not_below(m[BENCH_TTFT], 0.5, 20000) && not_below(m[BENCH_TTST], 0.5, 25000) &&
+                       not_below(m[BENCH_E2E], 0.5, 45000) && not_below(m[BENCH_UPSTREAM], 0.5, 20000));
+        in_time = between(m[BENCH_TTFT], 0.5, 20000, 30000) && between(m[BENCH_TTST], 0.5, 25000, 40000) &&
+                  between(m[BENCH_ITL], 0.5, 4500, 10000) && between(m[BENCH_TPOT], 0.5, 4500, 10000) &&
+                  between(m[BENCH_E2E], 0.5, 45000, 80000) &&
+                  between(m[BENCH_TTFB], 0.5, 0, 10000) && /* the head was sent at once */
+                  between(m[BENCH_TRANSIT_FRAME], 0.5, 0, 3000) && between(m[BENCH_TRANSIT_UP], 0.5, 0, 5000) &&
+                  between(m[BENCH_UPSTREAM], 0.5, 20000, 30000);
+        CU_ASSERT(m[BENCH_ITL]->count == 100 && m[BENCH_TTFT]->count == 20 && m[BENCH_TRANSIT_UP]->count == 20 &&
+                  m[BENCH_TRANSIT_FRAME]->count == 120);
+        CU_ASSERT(m[BENCH_UPSTREAM]->count == 20 && m[BENCH_LATENESS]->count == 0);
+        CU_ASSERT_EQUAL(m[BENCH_CONNECT]->count, 4);
+    }
+    CU_ASSERT_TRUE(in_time);
 }
 
 static void calibration_accepts_what_was_injected_and_nothing_else(void)
@@ -305,7 +315,7 @@ static void calibration_accepts_what_was_injected_and_nothing_else(void)
     server_start(&s, (struct act){.form = SSE, .frames = 3, .first_us = 4000, .gap_us = 2000, .kind = PROBE_TEXT});
     struct bench_config c = config_for(&s, SSE, 5);
     struct bench_calibration right, ttft, itl;
-    for (int tries = 0; tries == 0 || (tries < 10 && !right.good); tries++) /* a busy machine may well be no rig */
+    for (int tries = 0; tries == 0 || (tries < 50 && !right.good); tries++) /* a busy machine may well be no rig */
         CU_ASSERT_EQUAL(bench_calibrate(&c, 4000, 2000, 3000, &right, &note), OK);
     CU_ASSERT_EQUAL(bench_calibrate(&c, 24000, 2000, 3000, &ttft, &note), OK);
     CU_ASSERT_EQUAL(bench_calibrate(&c, 4000, 12000, 3000, &itl, &note), OK);
@@ -372,7 +382,7 @@ static void tells_the_cadence(void)
     }
 }
 
-static void stalls_are_counted(void)
+static uint64_t stalls_of_gaps(void)
 {
     struct server s;
     struct note note;
@@ -382,7 +392,17 @@ static void stalls_are_counted(void)
     c.stall_ms = 25;
     CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
     server_stop(&s);
-    CU_ASSERT_EQUAL(r->sides[0].stream.stalls, 16);
+    return r->sides[0].stream.stalls;
+}
+
+static void stalls_are_counted(void)
+{
+    uint64_t stalls = 0;
+    for (int i = 0; i < TRIES && stalls != 16; i++) { /* late frames are nearer to the next */
+        stalls = stalls_of_gaps();
+        CU_ASSERT(stalls <= 16);
+    }
+    CU_ASSERT_EQUAL(stalls, 16);
 }
 
 /* ---- load models ---- */
@@ -396,7 +416,7 @@ static void a_closing_server_is_no_error(void)
 
 /* One connection, a server that needs 20 ms, a request due every 5 ms: the service time stays at 20 ms, the latency
  * from the intended instant grows to hundreds. A tool that counts from the send would report 20. */
-static void open_load_counts_from_the_intended_instant(void)
+static bool open_load_is_in_time(void)
 {
     struct server s;
     struct note note;
@@ -405,16 +425,25 @@ static void open_load_counts_from_the_intended_instant(void)
     struct bench_config c = config_for(&s, UNARY, 40);
     c.connections = 1;
     c.rate = 200;
-    c.timeout_ms = 5000;
     CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
     server_stop(&s);
     const struct bench_tally *t = &r->sides[0];
     CU_ASSERT(t->planned == 40 && t->sent == 40 && t->completed == 40 && t->dropped == 0);
-    CU_ASSERT_TRUE(between(t->metrics[BENCH_SERVICE], 0.5, 20000, 35000));
-    CU_ASSERT_TRUE(between(t->metrics[BENCH_E2E], 1, 20000 * 40 - 5000 * 39, 3000000));
-    CU_ASSERT_TRUE(between(t->metrics[BENCH_LATENESS], 1, 20000 * 39 - 5000 * 39, 3000000));
+    CU_ASSERT_TRUE(not_below(t->metrics[BENCH_SERVICE], 0.5, 20000));
+    CU_ASSERT_TRUE(not_below(t->metrics[BENCH_E2E], 1, 20000 * 40 - 5000 * 39));
+    CU_ASSERT_TRUE(not_below(t->metrics[BENCH_LATENESS], 1, 20000 * 39 - 5000 * 39));
     CU_ASSERT_EQUAL(r->verdict, BENCH_INCONCLUSIVE); /* they left late */
     CU_ASSERT_EQUAL(bench_exit_code(r), 5);
+    return between(t->metrics[BENCH_SERVICE], 0.5, 20000, 35000) && between(t->metrics[BENCH_E2E], 1, 0, 3000000) &&
+           between(t->metrics[BENCH_LATENESS], 1, 0, 3000000);
+}
+
+static void open_load_counts_from_the_intended_instant(void)
+{
+    bool in_time = false;
+    for (int i = 0; i < TRIES && !in_time; i++)
+        in_time = open_load_is_in_time();
+    CU_ASSERT_TRUE(in_time);
 }
 
 static void a_target_that_keeps_all_connections_busy_is_named(void)
@@ -502,7 +531,8 @@ static void schedules_are_what_they_say(void)
 
 /* ---- comparison ---- */
 
-static void added_delay_is_seen_by_interleaved_blocks(void)
+/* False: the machine was too busy to see 3 ms. */
+static bool added_delay_is_seen(void)
 {
     struct server direct, target;
     struct note note;
@@ -521,16 +551,26 @@ static void added_delay_is_seen_by_interleaved_blocks(void)
     CU_ASSERT(r->paired && r->pairs == 8 && r->difference_count == 8); /* ttfb and e2e */
     const struct bench_difference *d = &r->differences[4];
     CU_ASSERT(d->metric == BENCH_E2E && d->quantile == 0.5);
-    CLAIM(d->diff_ns > 2000000 && d->diff_ns < 12000000 && d->low_ns > 1000000 && strcmp(d->verdict, "added") == 0,
-          "added %lld ns [%lld, %lld] %s", (long long)d->diff_ns, (long long)d->low_ns, (long long)d->high_ns,
-          d->verdict);
+    bool seen = d->diff_ns > 2000000 && d->diff_ns < 12000000 && d->low_ns > 1000000 && strcmp(d->verdict, "added") == 0 &&
+                r->sides[BENCH_DIRECT].completed > r->sides[BENCH_TARGET].completed;
+    if (!seen)
+        (void)printf("    added %lld ns [%lld, %lld] %s\n", (long long)d->diff_ns, (long long)d->low_ns,
+                     (long long)d->high_ns, d->verdict);
     CU_ASSERT_TRUE(r->differences[7].suppressed); /* p99.9 of some hundred values */
-    CU_ASSERT(r->sides[BENCH_DIRECT].completed > r->sides[BENCH_TARGET].completed);
     cJSON *doc = bench_json(r, true);
     CU_ASSERT(cJSON_GetArraySize(json_at(doc, "/paired")) == 8 && json_at(doc, "/gateway/metrics/e2e/p50") != NULL &&
               json_at(doc, "/direct/load/series") != NULL);
     CU_ASSERT(json_at(doc, "/paired/7/diff") == NULL && json_at(doc, "/paired/7/absent_reason") != NULL);
     json_free(&doc);
+    return seen;
+}
+
+static void added_delay_is_seen_by_interleaved_blocks(void)
+{
+    bool seen = false;
+    for (int i = 0; i < TRIES / 2 && !seen; i++)
+        seen = added_delay_is_seen();
+    CU_ASSERT_TRUE(seen);
 }
 
 /* Two sides of made-up blocks: uniform values 100..200 us, the target's shifted. */

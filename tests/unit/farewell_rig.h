@@ -93,7 +93,7 @@ static void put_chatter(struct buf *out, int http, size_t n)
 static int dial_small(bool small)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(server_port(rig.server))};
-    struct timeval patience = {10, 0};
+    struct timeval patience = {PATIENCE_MS / 1000, 0};
     int fd = socket(AF_INET, SOCK_STREAM, 0), few = SMALL_BUFFER, segment = 1400;
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -141,7 +141,7 @@ static uint64_t cpu_ns(void)
 static void expect_silence(const char *after)
 {
     uint64_t accepted = 0, open = 1;
-    for (uint64_t until = now_ns() + 5000 * MS; open > 0 && now_ns() < until; usleep(1000))
+    for (uint64_t until = now_ns() + PATIENCE_MS * MS; open > 0 && now_ns() < until; usleep(1000))
         server_connections(rig.server, &accepted, &open);
     CLAIM(open == 0, "%s: %llu connections stay", after, (unsigned long long)open);
     uint64_t before = cpu_ns();

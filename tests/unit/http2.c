@@ -189,7 +189,7 @@ static bool is_gone(struct peer *p)
 
 static void finish(struct peer *p)
 {
-    CLAIM(peer_until(p, all_closed, 5000), "%zu of %zu streams ended", p->closed, p->count);
+    CLAIM(peer_until(p, all_closed, PATIENCE_MS), "%zu of %zu streams ended", p->closed, p->count);
 }
 
 struct upload {
@@ -415,7 +415,7 @@ static void a_hundred_streams_run_at_once_and_no_more(void)
     struct peer *p = peer_dial();
     for (size_t i = 0; i < 120; i++)
         (void)ask(p, "/gated");
-    CU_ASSERT(peer_until(p, twenty_are_refused, 5000));
+    CU_ASSERT(peer_until(p, twenty_are_refused, PATIENCE_MS));
     size_t refused = 0, good = 0;
     for (size_t i = 0; i < p->count; i++)
         refused += p->replies[i].closed && p->replies[i].code == NGHTTP2_REFUSED_STREAM;
@@ -492,9 +492,9 @@ static void the_end_waits_for_no_window(void)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct peer *p = peer_new(true, rows[i].window);
         (void)ask(p, rows[i].first ? "/big" : "/never");
-        CU_ASSERT(!rows[i].first || peer_until(p, its_first_waits, 3000));
+        CU_ASSERT(!rows[i].first || peer_until(p, its_first_waits, PATIENCE_MS));
         struct reply *r = ask(p, "/joined");
-        (void)peer_until(p, its_second_is_closed, 3000);
+        (void)peer_until(p, its_second_is_closed, PATIENCE_MS);
         CLAIM(r->ended && r->body.len == 30 && r->last == rows[i].last, "row %zu: %zu bytes, %zu with the end", i,
               r->body.len, r->last);
         peer_free(p);
@@ -604,9 +604,9 @@ static void a_stalled_reader_holds_up_its_own_stream_only(void)
         struct peer *p = peer_new(true, 65535);
         (void)nghttp2_submit_window_update(p->session, 0, 0, 64 * 1024 * 1024);
         struct reply *r = ask(p, paths[i]);
-        CU_ASSERT(peer_until(p, window_is_used_up, 3000));
+        CU_ASSERT(peer_until(p, window_is_used_up, PATIENCE_MS));
         struct reply *other = ask(p, "/echo");
-        (void)peer_until(p, one_is_closed, 5000);
+        (void)peer_until(p, one_is_closed, PATIENCE_MS);
         CLAIM(r->body.len == 65535 && !r->closed, "%s: %zu bytes through a window of 65535", paths[i], r->body.len);
         CLAIM(other->closed && other->status == 200, "%s: the other stream waits too", paths[i]);
         CLAIM(locked(&rig.drains) <= 1, "%s: drained %zu times", paths[i], locked(&rig.drains));
@@ -682,19 +682,19 @@ static void a_peer_that_leaves_is_noticed_at_once(void)
         struct peer *p = peer_dial();
         (void)ask(p, rows[i].path);
         if (rows[i].head)
-            CU_ASSERT(peer_until(p, has_a_frame, 3000));
+            CU_ASSERT(peer_until(p, has_a_frame, PATIENCE_MS));
         (void)peer_until(p, NULL, 20);
         uint64_t left = now_ns();
         rows[i].leave(p);
         struct delivery d = delivery_of(1);
-        CLAIM(d.end == DELIVERY_PEER_CLOSED && d.ended_at_ns - left < 1000 * MS, "%s: ended %d after %llu us",
+        CLAIM(d.end == DELIVERY_PEER_CLOSED && d.ended_at_ns - left < PATIENCE_MS / 2 * MS, "%s: ended %d after %llu us",
               rows[i].name, (int)d.end, (unsigned long long)(d.ended_at_ns - left) / 1000);
         CLAIM(d.bytes == (rows[i].head ? 10 : 0) && d.events == d.bytes / 10, "%s: %llu bytes", rows[i].name,
               (unsigned long long)d.bytes);
         CLAIM((d.head_at_ns > 0) == rows[i].head, "%s: the instant of the head is wrong", rows[i].name);
         if (rows[i].leave == leave_by_reset) {
             struct reply *next = ask(p, "/echo");
-            (void)peer_until(p, all_closed, 3000);
+            (void)peer_until(p, all_closed, PATIENCE_MS);
             CLAIM(next->status == 200, "%s: the connection is gone, too", rows[i].name);
         }
         peer_free(p);
@@ -728,7 +728,7 @@ static void slow_and_silent_peers_are_sent_away(void)
     rig_start_with((struct server_config){.idle_timeout_ms = 100});
     struct peer *p = peer_dial();
     uint64_t start = now_ns();
-    CU_ASSERT(peer_until(p, is_gone, 3000));
+    CU_ASSERT(peer_until(p, is_gone, PATIENCE_MS));
     CU_ASSERT(p->goaway == NGHTTP2_NO_ERROR && now_ns() - start >= 100 * MS);
     peer_free(p);
     /* A request that does not end is reset, and its connection then ends for being idle. */
@@ -754,7 +754,7 @@ static void stopping_ends_every_stream_once(void)
     static const char *const paths[] = {"/stall", "/never", "/gated", "/later"};
     for (size_t i = 0; i < COUNT_OF(paths); i++)
         (void)ask(p, paths[i]);
-    CU_ASSERT(peer_until(p, has_a_frame, 3000));
+    CU_ASSERT(peer_until(p, has_a_frame, PATIENCE_MS));
     server_stop(rig.server);
     rig.server = NULL;
     CLAIM(rig.last.end == DELIVERY_STOPPED && rig.done == 4, "%zu done", rig.done);

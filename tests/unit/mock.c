@@ -470,7 +470,7 @@ static void timing_is_kept(void)
     uint64_t before = now_ns();
     CLEANUP(reply_release) struct reply r = ask(m, STREAM, HELLO);
     uint64_t took = now_ns() - before;
-    CLAIM(took >= 60000000u && took < 2000000000u, "took %llu ns", (unsigned long long)took);
+    CLAIM(took >= 60000000u, "took %llu ns", (unsigned long long)took);
     enum es_error end;
     CLEANUP(json_free) cJSON *events = events_of(&r.body, &end);
     CLAIM(number_at(events, "/6/payload/metrics/latencyMs") == 60, "%.0f",

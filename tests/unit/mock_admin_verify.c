@@ -21,7 +21,7 @@ static struct mock *five(struct mock_config *config)
     http_headers_release(&h);
     CLAIM(a.status == 200 && b.status == 200 && c.status == 200 && d.status == 400 && e.status == 403, "%d %d %d %d %d",
           a.status, b.status, c.status, d.status, e.status);
-    CLEANUP(reply_release) struct reply all = admin(m, "GET", "/journal?count=5&timeout_ms=20000", "");
+    CLEANUP(reply_release) struct reply all = admin(m, "GET", "/journal?count=5&timeout_ms=60000", "");
     CLAIM(cJSON_GetArraySize(json_at(all.json, "/entries")) == 5, "%s", buf_text(&all.body));
     return m;
 }
@@ -57,7 +57,7 @@ static void the_journal_is_filtered(void)
         {"source=refusal&status=400", "4"},
         {"session=s", "5"},
         {"session=", "1,2,3,4"},
-        {"operation=Converse&count=4&timeout_ms=20000", "1,2,4,5"},
+        {"operation=Converse&count=4&timeout_ms=60000", "1,2,4,5"},
         {"fixture=*", "1,2,3,4,5"},
         {"fixture=none", ""},
     };
@@ -289,7 +289,7 @@ static void metrics_count_what_happened(void)
     script(m, "{\"replies\":[{\"reply\":{\"faults\":[{\"id\":\"ThrottlingException\"}]}}]}");
     CLEANUP(reply_release) struct reply throttled = ask(m, CONVERSE, HELLO);
     CU_ASSERT_EQUAL(throttled.status, 429);
-    CLEANUP(reply_release) struct reply all = admin(m, "GET", "/journal?count=7&timeout_ms=20000", "");
+    CLEANUP(reply_release) struct reply all = admin(m, "GET", "/journal?count=7&timeout_ms=60000", "");
     CLEANUP(reply_release) struct reply r = admin(m, "GET", "/metrics", "");
     CU_ASSERT_EQUAL(r.status, 200);
     CLAIM(strcmp(header(&r, "Content-Type"), "text/plain; version=0.0.4; charset=utf-8") == 0, "%s",

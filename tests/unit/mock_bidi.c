@@ -20,14 +20,14 @@ static void each_event_is_answered_before_the_next_is_sent(void)
     tell_opening(t);
     for (size_t i = 1; i <= 5; i++) {
         tell_audio(t, 1600);
-        CLAIM(talk_until(t, "usageEvent", i, 3000), "audio %zu is not answered (status %d)", i, t->status);
+        CLAIM(talk_until(t, "usageEvent", i, PATIENCE_MS), "audio %zu is not answered (status %d)", i, t->status);
     }
     tell(t, AUDIO_END);
-    CU_ASSERT(talk_until(t, "completionEnd", 1, 3000));
+    CU_ASSERT(talk_until(t, "completionEnd", 1, PATIENCE_MS));
     CU_ASSERT(!t->closed);
     tell(t, SESSION_END);
     tell_end(t);
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CLAIM(t->code == NGHTTP2_NO_ERROR && t->status == 200, "status %d, code %u", t->status, t->code);
     const cJSON *all = talk_events(t), *item;
     CU_ASSERT_EQUAL(t->end, ES_OK);
@@ -218,7 +218,7 @@ static void every_break_of_the_chain_is_found_and_explained(void)
         }
         if (h == NONE)
             tell_end(t);
-        CLAIM(talk_until(t, NULL, 0, 3000), "harm %d: the stream does not end", (int)h);
+        CLAIM(talk_until(t, NULL, 0, PATIENCE_MS), "harm %d: the stream does not end", (int)h);
         CLEANUP(json_free) cJSON *entry = journal_entry(m);
         const char *id = text_at(entry, "/bidirectional/signatures/diagnosis/id");
         CLAIM(strcmp(id, harms[h].id) == 0, "harm %d: %s, not %s: %s", (int)h, id, harms[h].id,
@@ -242,7 +242,7 @@ static void without_authentication_frames_need_no_signature(void)
     inner_frame(PROMPT_START, &t->upload);
     inner_frame(SESSION_END, &t->upload);
     t->upload_over = true;
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CU_ASSERT_EQUAL(t->status, 200);
     CLEANUP(json_free) cJSON *entry = journal_entry(m);
     CU_ASSERT_STRING_EQUAL(text_at(entry, "/bidirectional/signatures/verdict"), "unsigned");
@@ -315,7 +315,7 @@ static void what_cannot_be_decided_is_told_with_all_that_fits(void)
         t->upload.len = kept;
         tell(t, rows[i].later ? SESSION_END : SESSION_START);
         t->upload_over = true;
-        CU_ASSERT(talk_until(t, NULL, 0, 3000));
+        CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
         CU_ASSERT_EQUAL(t->status, 200);
         CLEANUP(json_free) cJSON *entry = journal_entry(m);
         const char *id = text_at(entry, "/bidirectional/signatures/diagnosis/id");
@@ -346,7 +346,7 @@ static void what_cannot_begin_is_refused_at_once(void)
     CLEANUP(rig_stop) struct mock *m = strict_mock();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct talk *t = talk_new(m, &rows[i].how);
-        CLAIM(talk_until(t, NULL, 0, 3000), "row %zu does not end", i);
+        CLAIM(talk_until(t, NULL, 0, PATIENCE_MS), "row %zu does not end", i);
         CLAIM(t->status == rows[i].status && strstr(buf_text(&t->body), rows[i].words) != NULL, "row %zu: %d %s", i,
               t->status, buf_text(&t->body));
         talk_free(t);
@@ -380,7 +380,7 @@ static void wrong_events_end_the_stream_with_a_sentence(void)
         struct talk *t = talk_new(m, NULL);
         tell_opening(t);
         tell(t, rows[i].event);
-        CLAIM(talk_until(t, NULL, 0, 3000), "row %zu does not end", i);
+        CLAIM(talk_until(t, NULL, 0, PATIENCE_MS), "row %zu does not end", i);
         const cJSON *last = last_event(t);
         CLAIM(strcmp(text_at(last, "/name"), "validationException") == 0 &&
                   strstr(text_at(last, "/payload/message"), rows[i].words) != NULL,
@@ -401,7 +401,7 @@ static void broken_and_unfinished_streams_are_told(void)
         else
             t->upload.data[t->upload.len - 1] ^= 1;
         t->upload_over = cut;
-        CU_ASSERT(talk_until(t, NULL, 0, 3000));
+        CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
         const char *words = text_at(last_event(t), "/payload/message");
         CLAIM(strstr(words, cut ? "inside a frame" : "message_crc") != NULL, "%s", words);
         talk_free(t);
@@ -435,7 +435,7 @@ static void faults_fall_on_their_event(void)
             tell_audio(t, 16);
         tell(t, SESSION_END);
         tell_end(t);
-        CLAIM(talk_until(t, NULL, 0, 3000), "%s: the stream does not end", rows[i].fault);
+        CLAIM(talk_until(t, NULL, 0, PATIENCE_MS), "%s: the stream does not end", rows[i].fault);
         const cJSON *all = talk_events(t);
         const char *last = text_at(cJSON_GetArrayItem(all, cJSON_GetArraySize(all) - 1), "/name");
         CLEANUP(buf_release) struct buf names = BUF_INIT(BUF_ANY);
@@ -460,17 +460,17 @@ static void scripts_answer_the_events_they_name(void)
               "{\"on\":\"audioInput\",\"frames\":[{\"chunk\":{\"event\":{\"each\":{}}},\"gate\":\"g\"}]},"
               "{\"on\":\"end\",\"frames\":[{\"chunk\":{\"event\":{\"bye\":{\"sessionId\":\"mine\"}}}}]}]}}}]}");
     struct talk *t = talk_new(m, NULL);
-    CU_ASSERT(talk_until(t, "hello", 1, 3000));
+    CU_ASSERT(talk_until(t, "hello", 1, PATIENCE_MS));
     tell_opening(t);
     tell_audio(t, 16);
     CU_ASSERT(!talk_until(t, "each", 1, 100));
     CLEANUP(reply_release) struct reply opened = admin(m, "POST", "/gate", "{\"open\":\"g\"}");
-    CU_ASSERT(talk_until(t, "each", 1, 3000));
+    CU_ASSERT(talk_until(t, "each", 1, PATIENCE_MS));
     tell_audio(t, 16);
-    CU_ASSERT(talk_until(t, "each", 2, 3000));
+    CU_ASSERT(talk_until(t, "each", 2, PATIENCE_MS));
     CU_ASSERT_EQUAL(talk_count(t, "two"), 1);
     tell_end(t);
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CU_ASSERT_STRING_EQUAL(text_at(last_event(t), "/said/event/bye/sessionId"), "mine");
     CU_ASSERT_STRING_EQUAL(text_at(last_event(t), "/said/event/bye/promptName"), "p");
     talk_free(t);
@@ -518,12 +518,12 @@ static struct turn_time time_turn(struct talk *t, size_t number)
     struct turn_time out = {0, 0, 0};
     size_t before = deltas_so_far(t), ended = talk_count(t, "contentEnd");
     tell_audio(t, 800);
-    CU_ASSERT(talk_until(t, "usageEvent", 2 * number - 1, 3000));
+    CU_ASSERT(talk_until(t, "usageEvent", 2 * number - 1, PATIENCE_MS));
     tell(t, AUDIO_END);
     uint64_t begin = now_ns();
-    CLAIM(talk_until(t, "contentStart", ended + 1, 5000), "turn %zu: nothing is said", number);
+    CLAIM(talk_until(t, "contentStart", ended + 1, PATIENCE_MS), "turn %zu: nothing is said", number);
     out.first = (double)(now_ns() - begin) / 1e6;
-    CLAIM(talk_until(t, "completionEnd", number, 5000), "turn %zu does not end", number);
+    CLAIM(talk_until(t, "completionEnd", number, PATIENCE_MS), "turn %zu does not end", number);
     out.whole = (double)(now_ns() - begin) / 1e6;
     out.deltas = deltas_so_far(t) - before;
     tell(t, AUDIO_START);
@@ -532,6 +532,7 @@ static struct turn_time time_turn(struct talk *t, size_t number)
 
 static void answers_wait_as_other_streams_do(void)
 {
+    enum { MOST_TURNS = 20 };
     static const struct {
         struct mock_config config;
         const char *reply;
@@ -552,20 +553,22 @@ static void answers_wait_as_other_streams_do(void)
             script(m, body);
         struct talk *t = talk_new(m, NULL);
         tell_opening(t);
-        for (size_t turn = 1; turn <= 2; turn++) {
-            struct turn_time took = time_turn(t, turn);
+        size_t turn = 0;
+        for (size_t in_time = 0; in_time < 2 && turn < MOST_TURNS;) { /* a busy machine makes them longer, never shorter */
+            struct turn_time took = time_turn(t, ++turn);
             double whole = rows[i].ttft + (double)(took.deltas - 1) * rows[i].itl;
-            CLAIM(took.deltas >= 4 && took.first >= rows[i].ttft - 1 && took.first < rows[i].ttft + 300,
-                  "row %zu: the first event came after %.1f ms", i, took.first);
-            CLAIM(took.whole >= whole - 9 && took.whole < whole + 400, "row %zu: %zu deltas took %.1f ms, not %.1f", i,
+            in_time += took.first < rows[i].ttft + 300 && took.whole < whole + 400;
+            CLAIM(took.deltas >= 4 && took.first >= rows[i].ttft - 1 && took.whole >= whole - 9,
+                  "row %zu: the first event came after %.1f ms, and all %zu after %.1f, not %.1f", i, took.first,
                   took.deltas, took.whole, whole);
         }
+        CLAIM(turn < MOST_TURNS, "row %zu: hardly a turn of %d is in time", i, MOST_TURNS);
         if (config.load_factor) { /* with a second one open all waits are four times as long */
             struct talk *other = talk_new(m, NULL);
             tell_opening(other);
             tell_audio(other, 16);
-            CU_ASSERT(talk_until(other, "usageEvent", 1, 3000));
-            struct turn_time took = time_turn(t, 3);
+            CU_ASSERT(talk_until(other, "usageEvent", 1, PATIENCE_MS));
+            struct turn_time took = time_turn(t, turn + 1);
             CLAIM(took.first >= 4 * 30.5 - 1, "under load the first event came after %.1f ms", took.first);
             CLAIM(took.whole >= 4 * (30.5 + (double)(took.deltas - 1) * 5) - 1, "under load: %.1f ms", took.whole);
             talk_free(other);
@@ -618,12 +621,10 @@ static void a_peer_that_does_not_read_is_not_read(void)
         tell_audio(t, 320);
     tell(t, SESSION_END);
     tell_end(t);
-    CU_ASSERT(!talk_until(t, NULL, 0, 1500));
-    size_t taken = t->uploaded;
-    CLAIM(taken < t->upload.len / 2, "%zu of %zu bytes were taken", taken, t->upload.len);
-    CU_ASSERT(!talk_until(t, NULL, 0, 300));
-    CLAIM(t->uploaded == taken, "it goes on reading: %zu, %zu", taken, t->uploaded);
-    for (uint64_t until = now_ns() + 20000u * (uint64_t)MS; !t->closed && now_ns() < until;) {
+    talk_until_full(t);
+    CLAIM(t->uploaded < t->upload.len / 2, "%zu of %zu bytes were taken", t->uploaded, t->upload.len);
+    CU_ASSERT(!t->closed);
+    for (uint64_t until = now_ns() + PATIENCE_MS * (uint64_t)MS; !t->closed && now_ns() < until;) {
         (void)nghttp2_submit_window_update(t->session, 0, 0, 1 << 20);
         (void)nghttp2_submit_window_update(t->session, 0, t->id, 1 << 20);
         size_t before = t->body.len;
@@ -653,7 +654,7 @@ static void a_peer_that_leaves_is_told_in_the_journal(void)
     struct talk *t = talk_new(m, NULL);
     tell_opening(t);
     tell_audio(t, 16);
-    CU_ASSERT(talk_until(t, "usageEvent", 1, 3000));
+    CU_ASSERT(talk_until(t, "usageEvent", 1, PATIENCE_MS));
     talk_free(t);
     CLEANUP(json_free) cJSON *entry = journal_entry(m);
     CU_ASSERT_STRING_EQUAL(text_at(entry, "/delivered/end"), "peer-closed");

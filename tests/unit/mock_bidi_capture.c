@@ -130,7 +130,7 @@ static void the_mock_believes_it_over_midnight(void)
     struct talk *t = talk_new(m, &(struct manner){.captured = json_item(c.entry, "request")});
     buf_add(&t->upload, buf_span(&c.body));
     t->upload_over = true;
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CLAIM(t->status == 200 && t->code == 0, "status %d: %s", t->status, buf_text(&t->body));
     CU_ASSERT_EQUAL(talk_count(t, "completionEnd"), 1);
     CLAIM(strstr(text_at(cJSON_GetArrayItem(talk_events(t), 2), "/said/event/textOutput/content"),
@@ -159,7 +159,7 @@ static void the_mock_believes_no_bit_of_it_changed(void)
             unsigned char *frame = (unsigned char *)t->upload.data + from;
             frame[places[k]] ^= 1;
             es_reseal(frame, n);
-            CU_ASSERT(talk_until(t, NULL, 0, 3000));
+            CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
             CLAIM(strcmp(text_at(last_event(t), "/name"), "InvalidSignatureException") == 0,
                   "frame %zu, byte %zu: it ends with %s", i, places[k], text_at(last_event(t), "/name"));
             talk_free(t);

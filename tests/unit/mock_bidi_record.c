@@ -165,21 +165,21 @@ static struct talk *converse(struct mock *m, const char *prompt, bool leave_open
         tell_about(t, TEXT_START, prompt);
         tell_about(t, TEXT_INPUT, prompt);
         tell_about(t, TEXT_END, prompt);
-        CLAIM(talk_until(t, "completionEnd", turn, 5000), "turn %zu is not answered: %d %s", turn, t->status,
+        CLAIM(talk_until(t, "completionEnd", turn, PATIENCE_MS), "turn %zu is not answered: %d %s", turn, t->status,
               buf_text(&t->body));
         CU_ASSERT(!t->closed);
     }
     tell(t, SESSION_END);
     if (!leave_open)
         tell_end(t);
-    CU_ASSERT(talk_until(t, NULL, 0, 5000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CLAIM(t->status == 200 && t->code == NGHTTP2_NO_ERROR && t->end == ES_OK, "status %d, code %u", t->status, t->code);
     return t;
 }
 
 static void wait_for_files(struct scene *s, size_t n)
 {
-    for (int i = 0; i < 200 && kept_files(s) < n; i++)
+    for (int i = 0; i < PATIENCE_MS / 5 && kept_files(s) < n; i++)
         usleep(5000);
     CLAIM(kept_files(s) == n, "%zu files are kept, not %zu; the log says %s", kept_files(s), n, logged);
 }
@@ -248,13 +248,13 @@ static void each_event_goes_on_before_the_next_is_said(void)
     tell_opening(t);
     for (size_t i = 1; i <= 5; i++) {
         tell_audio(t, 1600);
-        CLAIM(talk_until(t, "usageEvent", i, 3000), "audio %zu is not answered (status %d)", i, t->status);
+        CLAIM(talk_until(t, "usageEvent", i, PATIENCE_MS), "audio %zu is not answered (status %d)", i, t->status);
     }
     tell(t, AUDIO_END);
-    CU_ASSERT(talk_until(t, "completionEnd", 1, 3000));
+    CU_ASSERT(talk_until(t, "completionEnd", 1, PATIENCE_MS));
     tell(t, SESSION_END);
     tell_end(t);
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     talk_free(t);
     wait_for_files(&s, 1);
     CLEANUP(json_free) cJSON *file = NULL;
@@ -275,7 +275,7 @@ static void an_exception_of_the_endpoint_is_kept(void)
 {
     CLEANUP(scene_end) struct scene s;
     scene_begin(&s, "{\"replies\":[{\"reply\":{\"bidirectional\":{\"steps\":[{\"on\":\"promptStart\",\"frames\":"
-                    "[{\"chunk\":{\"event\":{\"completionStart\":{}}},\"after_ms\":60},"
+                    "[{\"chunk\":{\"event\":{\"completionStart\":{}}},\"after_ms\":1500},"
                     "{\"exception\":\"modelTimeoutException\",\"payload\":{\"message\":\"too late\"}}]}]}}}]}");
     for (int turn = 0; turn < 3; turn++) {
         CLEANUP(rig_stop) struct mock *again = turn > 0 ? replaying(&s, turn == 1 ? "1" : "0") : NULL;
@@ -283,9 +283,9 @@ static void an_exception_of_the_endpoint_is_kept(void)
         tell(t, SESSION_START);
         tell(t, PROMPT_START);
         uint64_t begin = now_ns();
-        CU_ASSERT(talk_until(t, NULL, 0, 3000));
+        CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
         uint64_t took_ms = (now_ns() - begin) / MS;
-        CLAIM(turn == 2 ? took_ms < 50 : took_ms >= 50, "turn %d took %llu ms", turn, (unsigned long long)took_ms);
+        CLAIM(turn == 2 ? took_ms < 1490 : took_ms >= 1490, "turn %d took %llu ms", turn, (unsigned long long)took_ms);
         const cJSON *last = last_event(t);
         CLAIM(strcmp(text_at(last, "/name"), "modelTimeoutException") == 0 &&
                   strcmp(text_at(last, "/payload/message"), "too late") == 0,
@@ -305,14 +305,14 @@ static void a_wrong_frame_of_the_client_ends_it_here(void)
         struct talk *t = talk_new(s.recorder, NULL);
         tell_opening(t);
         tell_audio(t, 16);
-        CU_ASSERT(talk_until(t, "usageEvent", 1, 3000));
+        CU_ASSERT(talk_until(t, "usageEvent", 1, PATIENCE_MS));
         size_t from = t->upload.len;
         tell_audio(t, 16);
         unsigned char *frame = (unsigned char *)t->upload.data + from;
         frame[t->upload.len - from - 20] ^= 1;
         if (!broken)
             es_reseal(frame, t->upload.len - from);
-        CU_ASSERT(talk_until(t, NULL, 0, 3000));
+        CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
         CU_ASSERT_STRING_EQUAL(text_at(last_event(t), "/kind"), "error");
         CU_ASSERT_STRING_EQUAL(text_at(last_event(t), "/name"),
                                broken ? "MohsUpstreamError" : "InvalidSignatureException");
@@ -333,7 +333,7 @@ static void a_refusal_of_the_endpoint_is_relayed(void)
     scene_begin(&s, "{\"replies\":[{\"reply\":{\"error\":{\"type\":\"ThrottlingException\",\"message\":\"later\"}}}]}");
     struct talk *t = talk_new(s.recorder, NULL);
     tell_opening(t);
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CLAIM(t->status == 429 && strstr(buf_text(&t->body), "later") != NULL, "%d %s", t->status, buf_text(&t->body));
     talk_free(t);
     CU_ASSERT_EQUAL(kept_files(&s), 0);
@@ -341,7 +341,7 @@ static void a_refusal_of_the_endpoint_is_relayed(void)
     s.endpoint = NULL;
     t = talk_new(s.recorder, NULL);
     tell_opening(t);
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CLAIM(t->status == 502 && strstr(buf_text(&t->body), "did not answer") != NULL, "%d %s", t->status,
           buf_text(&t->body));
     talk_free(t);
@@ -357,7 +357,7 @@ static void a_bearer_key_alone_cannot_sign_frames(void)
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     struct talk *t = talk_new(m, NULL);
     tell_opening(t);
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CLAIM(t->status == 502 && strstr(buf_text(&t->body), "takes an access key") != NULL, "%d %s", t->status,
           buf_text(&t->body));
     talk_free(t);
@@ -370,7 +370,7 @@ static void a_client_that_leaves_ends_the_stream_there(void)
     struct talk *t = talk_new(s.recorder, NULL);
     tell_opening(t);
     tell_audio(t, 16);
-    CU_ASSERT(talk_until(t, "usageEvent", 1, 3000));
+    CU_ASSERT(talk_until(t, "usageEvent", 1, PATIENCE_MS));
     talk_free(t);
     CLEANUP(json_free) cJSON *there = journal_entry(s.endpoint);
     CU_ASSERT_STRING_EQUAL(text_at(there, "/delivered/end"), "peer-closed");
@@ -390,11 +390,9 @@ static void do_not_read(struct over over)
         tell_audio(t, 160);
     tell(t, SESSION_END);
     tell_end(t);
-    CU_ASSERT(!talk_until(t, NULL, 0, 3000));
-    size_t taken = t->uploaded;
-    CU_ASSERT(!talk_until(t, NULL, 0, 300));
-    CLAIM(taken < t->upload.len && t->uploaded == taken, "%zu and then %zu of %zu bytes were taken", taken, t->uploaded,
-          t->upload.len);
+    talk_until_full(t);
+    CLAIM(t->uploaded < t->upload.len, "all of %zu bytes were taken", t->upload.len);
+    CU_ASSERT(!t->closed);
     (void)nghttp2_submit_window_update(t->session, 0, 0, 1 << 20);
     (void)nghttp2_submit_window_update(t->session, 0, t->id, 1 << 20);
     for (uint64_t until = now_ns() + 60000u * (uint64_t)MS; !t->closed && now_ns() < until;) {
@@ -438,7 +436,7 @@ static void an_endpoint_is_offered_http2_and_nothing_else(void)
     struct talk *t = talk_new(m, NULL);
     tell_opening(t);
     struct pollfd comes = {.fd = listener, .events = POLLIN};
-    for (int i = 0; i < 300 && poll(&comes, 1, 0) == 0; i++)
+    for (int i = 0; i < PATIENCE_MS / 10 && poll(&comes, 1, 0) == 0; i++)
         CU_ASSERT(!talk_until(t, NULL, 0, 10));
     CU_ASSERT_FATAL(poll(&comes, 1, 0) == 1);
     unsigned char hello[4096];
@@ -447,7 +445,7 @@ static void an_endpoint_is_offered_http2_and_nothing_else(void)
     CLAIM(got > 0 && memmem(hello, (size_t)got, offer, sizeof offer) != NULL, "no such offer in %zd bytes", got);
     (void)close(fd);
     (void)close(listener);
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CU_ASSERT_EQUAL(t->status, 502);
     talk_free(t);
 }
@@ -462,7 +460,7 @@ static void an_endpoint_whose_certificate_is_not_trusted_hears_nothing(void)
     CLEANUP(rig_stop) struct mock *m = rig_start(&config);
     struct talk *t = talk_new(m, NULL);
     tell_opening(t);
-    CU_ASSERT(talk_until(t, NULL, 0, 3000));
+    CU_ASSERT(talk_until(t, NULL, 0, PATIENCE_MS));
     CLAIM(t->status == 502 && strstr(buf_text(&t->body), "certificate") != NULL, "%d %s", t->status,
           buf_text(&t->body));
     talk_free(t);
@@ -483,7 +481,7 @@ static void sessions_of_a_run_are_a_sequence(void)
         shape(t, &first);
         talk_free(t);
         wait_for_files(&s, 1);
-        for (int k = 0; k < 100 && strstr(logged, "recorded") == NULL; k++)
+        for (int k = 0; k < PATIENCE_MS / 5 && strstr(logged, "recorded") == NULL; k++)
             usleep(5000);
     }
     CLEANUP(rig_stop) struct mock *m = replaying(&s, "0");

@@ -266,6 +266,16 @@ static inline bool talk_until(struct talk *t, const char *name, size_t n, int ms
     }
 }
 
+/* Until the peer takes nothing more, or has taken all. */
+static inline void talk_until_full(struct talk *t)
+{
+    uint64_t until = now_ns() + (uint64_t)PATIENCE_MS * MS;
+    for (size_t before = SIZE_MAX; t->uploaded != before && now_ns() < until;) {
+        before = t->uploaded;
+        (void)talk_until(t, NULL, 0, 1000);
+    }
+}
+
 static const cJSON *talk_events(struct talk *t)
 {
     json_free(&t->events);
@@ -379,7 +389,7 @@ static inline void tell_opening(struct talk *t)
 /* The journal's entry of the only request, once it has ended. */
 static cJSON *journal_entry(struct mock *m)
 {
-    for (int i = 0; i < 200; i++, usleep(5000)) {
+    for (int i = 0; i < PATIENCE_MS / 5; i++, usleep(5000)) {
         CLEANUP(reply_release) struct reply r = admin(m, "GET", "/journal", "");
         const cJSON *entries = json_item(r.json, "entries");
         const cJSON *entry = cJSON_GetArrayItem(entries, cJSON_GetArraySize(entries) - 1);

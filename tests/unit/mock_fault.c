@@ -120,7 +120,7 @@ static void a_cut_without_its_last_chunk_is_told_apart_from_an_end(void)
                        "{\"replies\":[{\"reply\":{" ANSWER ",\"faults\":[{\"id\":\"%s\",\"at_event\":3}]}}]}", ids[i]);
         script(m, body);
         CLEANUP(reply_release) struct reply r = ask(m, STREAM, HELLO);
-        (void)snprintf(pointer, sizeof pointer, "/journal?count=%zu&timeout_ms=2000", i + 1);
+        (void)snprintf(pointer, sizeof pointer, "/journal?count=%zu&timeout_ms=60000", i + 1);
         CLEANUP(reply_release) struct reply j = admin(m, "GET", pointer, "");
         (void)snprintf(pointer, sizeof pointer, "/entries/%zu/delivered/planned_end", i);
         CLAIM(strcmp(text_at(j.json, pointer), planned[i]) == 0, "%s: %s", ids[i], text_at(j.json, pointer));
@@ -285,7 +285,7 @@ static void faults_for_everybody_may_match_and_have_a_rate(void)
     CLEANUP(reply_release) struct reply two = ask(m, STREAM, HELLO);
     CU_ASSERT_EQUAL(one.status, 503);
     CU_ASSERT_EQUAL(two.status, 200);
-    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=2&timeout_ms=2000", "");
+    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=2&timeout_ms=60000", "");
     CLAIM(strcmp(text_at(j.json, "/entries/0/reply/faults/0"), "HTTP-33") == 0 &&
               json_at(j.json, "/entries/0/reply/faults/1") == NULL &&
               json_at(j.json, "/entries/1/reply/faults/0") == NULL,
@@ -341,7 +341,7 @@ static void a_header_is_read_when_the_mock_was_told_to(void)
         CLAIM(asked[i].holds == NULL || strstr(buf_text(&r.body), asked[i].holds) != NULL, "%s: %s", asked[i].value,
               buf_text(&r.body));
     }
-    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=9&timeout_ms=2000", "");
+    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=9&timeout_ms=60000", "");
     CLAIM(strcmp(text_at(j.json, "/entries/0/reply/faults/0"), "HTTP-33") == 0, "%s", buf_text(&j.body));
     CLAIM(strcmp(text_at(j.json, "/entries/0/signature/verdict"), "valid") == 0, "%s", buf_text(&j.body));
     CLAIM(strcmp(text_at(j.json, "/entries/8/reply/source"), "fault-header") == 0, "%s", buf_text(&j.body));
@@ -359,7 +359,7 @@ static void a_header_is_ignored_and_noted_otherwise(void)
     CLEANUP(reply_release) struct reply r = ask_with(m, CONVERSE, "x-mohs-fault", "html-503");
     CLEANUP(reply_release) struct reply without = ask(m, CONVERSE, HELLO);
     CU_ASSERT_EQUAL(r.status, 200);
-    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=2&timeout_ms=2000", "");
+    CLEANUP(reply_release) struct reply j = admin(m, "GET", "/journal?count=2&timeout_ms=60000", "");
     CLAIM(strstr(text_at(j.json, "/entries/0/reply/ignored"), "--fault-headers") != NULL, "%s", buf_text(&j.body));
     CLAIM(json_at(j.json, "/entries/1/reply/ignored") == NULL, "%s", buf_text(&j.body));
 }

@@ -548,7 +548,7 @@ static void a_recording_mock_does_not_judge_by_its_own_guardrails(void)
     struct mock *m = rig_start(&(struct mock_config){.seed = 1, .validation = MOCK_VALIDATION_RECORD});
     CLEANUP(reply_release) struct reply r = converse(m, "a stock tip", "nobody", ",\"trace\":\"enabled\"");
     CLEANUP(reply_release) struct reply known = converse(m, "a stock tip", "topics000001", "");
-    CLEANUP(reply_release) struct reply journal = admin(m, "GET", "/journal?since=0&count=2&timeout_ms=2000", "");
+    CLEANUP(reply_release) struct reply journal = admin(m, "GET", "/journal?since=0&count=2&timeout_ms=60000", "");
     CU_ASSERT_STRING_EQUAL(text_at(r.json, "/stopReason"), "end_turn");
     CU_ASSERT_STRING_EQUAL(text_at(known.json, "/stopReason"), "guardrail_intervened");
     CU_ASSERT_TRUE(cJSON_IsTrue(json_at(journal.json, "/entries/0/valid")));
@@ -556,7 +556,7 @@ static void a_recording_mock_does_not_judge_by_its_own_guardrails(void)
     struct reply half = ask(m, CONVERSE,
                             "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}],\"guardrailConfig\":{"
                             "\"guardrailVersion\":\"1\"}}");
-    CLEANUP(reply_release) struct reply then = admin(m, "GET", "/journal?since=0&count=3&timeout_ms=2000", "");
+    CLEANUP(reply_release) struct reply then = admin(m, "GET", "/journal?since=0&count=3&timeout_ms=60000", "");
     CU_ASSERT_EQUAL(half.status, 200);
     CU_ASSERT_TRUE(cJSON_IsFalse(json_at(then.json, "/entries/2/valid")));
 }
@@ -766,7 +766,7 @@ static struct reply invoke(struct mock *m, const char *path, const char *body, c
     http_headers_add(&h, "Content-Type", type);
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", mock_port(m), path);
     struct client_request request_ = {
-        .method = "POST", .url = url, .headers = &h, .body = span_of(body), .timeout_ms = 20000};
+        .method = "POST", .url = url, .headers = &h, .body = span_of(body), .timeout_ms = PATIENCE_MS};
     struct client_response response = {0};
     struct note note = {""};
     out.error = client_fetch(&request_, &response, &note);

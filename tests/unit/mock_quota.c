@@ -48,7 +48,7 @@ static struct reply settled(struct mock *m)
         bool busy = false;
         const cJSON *c;
         cJSON_ArrayForEach(c, json_at(r.json, "/counts")) busy = busy || number_at(c, "/running") != 0;
-        if (!busy || tries > 2000)
+        if (!busy || tries > PATIENCE_MS)
             return r;
         reply_release(&r);
         (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
@@ -139,7 +139,7 @@ static void what_runs_holds_what_it_reserved(void)
     struct background b = {.mock = m, .path = CONVERSE};
     if (pthread_create(&b.thread, NULL, run_background, &b) != 0)
         abort();
-    for (int tries = 0; tries < 2000; tries++) {
+    for (int tries = 0; tries < PATIENCE_MS; tries++) {
         CLEANUP(reply_release) struct reply r = admin(m, "GET", "/quotas", "");
         if (number_at(r.json, "/counts/0/running") == 1)
             break;

@@ -431,7 +431,7 @@ static bool some_data(void *ctx, struct span bytes, uint64_t at_ns)
     (void)bytes, (void)at_ns;
     if (!c->opened) {
         static const struct client_events none = {NULL, NULL, NULL};
-        struct client_request open = {.url = c->url, .body = SPAN_LIT("{\"open\":\"g\"}"), .timeout_ms = 10000};
+        struct client_request open = {.url = c->url, .body = SPAN_LIT("{\"open\":\"g\"}"), .timeout_ms = PATIENCE_MS};
         c->opened = client_start(c->client, &open, &none, NULL, NULL) != NULL;
     }
     return true;
@@ -465,7 +465,7 @@ static void a_stream_is_relayed_as_it_comes(void)
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", mock_port(s.recorder), STREAM);
     (void)snprintf(c.url, sizeof c.url, "http://127.0.0.1:%u/gate", mock_admin_port(s.endpoint));
     struct client_request q = {
-        .method = "POST", .url = url, .headers = &h, .body = SPAN_LIT(HELLO), .timeout_ms = 20000};
+        .method = "POST", .url = url, .headers = &h, .body = SPAN_LIT(HELLO), .timeout_ms = PATIENCE_MS};
     static const struct client_events events = {NULL, some_data, all_done};
     CU_ASSERT_PTR_NOT_NULL_FATAL(client_start(c.client, &q, &events, &c, NULL));
     CU_ASSERT_EQUAL(loop_run_until(c.loop, is_done, &c, 0), OK);
@@ -493,11 +493,11 @@ static void a_client_that_leaves_ends_the_call(void)
         sign(&h, mock_port(s.recorder), "POST", STREAM, SPAN_LIT(HELLO), &usual_key);
         (void)snprintf(path, sizeof path, "http://127.0.0.1:%u%s", mock_port(s.recorder), STREAM);
         struct client_request q = {
-            .method = "POST", .url = path, .headers = &h, .body = SPAN_LIT(HELLO), .timeout_ms = 200};
+            .method = "POST", .url = path, .headers = &h, .body = SPAN_LIT(HELLO), .timeout_ms = 1500}; /* the call is at the endpoint by then */
         CLEANUP(client_response_release) struct client_response r = {0};
         CU_ASSERT_EQUAL(client_fetch(&q, &r, NULL), ERR_TIMEOUT);
         http_headers_release(&h);
-        (void)snprintf(path, sizeof path, "/journal?since=%zu&count=1&timeout_ms=20000", i);
+        (void)snprintf(path, sizeof path, "/journal?since=%zu&count=1&timeout_ms=60000", i);
         CLEANUP(reply_release) struct reply j = admin(s.endpoint, "GET", path, "");
         CLAIM(strcmp(text_at(j.json, "/entries/0/delivered/end"), "peer-closed") == 0, "%s", buf_text(&j.body));
         CLEANUP(reply_release) struct reply k = admin(s.recorder, "GET", path, "");

@@ -112,7 +112,7 @@ static inline struct reply fetch(uint16_t port, const char *method, const char *
         http_headers_add(&h, more->items[i].name, more->items[i].value);
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", port, path);
     struct client_request request = {
-        .method = method, .url = url, .headers = &h, .body = span_of(body), .timeout_ms = 20000};
+        .method = method, .url = url, .headers = &h, .body = span_of(body), .timeout_ms = PATIENCE_MS};
     struct client_response response = {0};
     struct note note = {""};
     out.error = client_fetch(&request, &response, &note);

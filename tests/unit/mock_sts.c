@@ -6,7 +6,7 @@
 #define ROLE  "arn%3Aaws%3Aiam%3A%3A210987654321%3Arole%2Fpath%2FGateway"
 #define BEGIN "Version=2011-06-15&Action="
 #define FORM  "application/x-www-form-urlencoded; charset=utf-8"
-#define LATER "{\"advance_ms\":899000}"
+#define LATER "{\"advance_ms\":840000}"
 
 static const struct key sts_key = {MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "sts", "us-east-1", false, 0};
 
@@ -53,7 +53,7 @@ static struct reply sts(struct mock *m, const char *method, const char *form, co
         http_headers_set(&h, "Authorization", buf_text(&made.authorization));
     }
     struct client_request request = {
-        .method = method, .url = buf_text(&url), .headers = &h, .body = span_of(get ? "" : form), .timeout_ms = 20000};
+        .method = method, .url = buf_text(&url), .headers = &h, .body = span_of(get ? "" : form), .timeout_ms = PATIENCE_MS};
     struct client_response response = {0};
     out.error = client_fetch(&request, &response, NULL);
     out.status = response.status;
@@ -117,10 +117,10 @@ static void assumed_credentials_sign_and_expire(void)
     CU_ASSERT_EQUAL(without.status, 403);
     CU_ASSERT_STRING_EQUAL(text_at(wrong.json, "/message"), "The security token included in the request is invalid.");
     CLEANUP(reply_release) struct reply c1 = admin(m, "POST", "/clock", LATER);
-    key.skew_s = bare.skew_s = 899;
+    key.skew_s = bare.skew_s = 840; /* a minute before its end */
     CLEANUP(reply_release) struct reply still = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &key);
     CU_ASSERT_EQUAL(still.status, 200);
-    CLEANUP(reply_release) struct reply c2 = admin(m, "POST", "/clock", "{\"advance_ms\":2000}");
+    CLEANUP(reply_release) struct reply c2 = admin(m, "POST", "/clock", "{\"advance_ms\":61000}");
     CLEANUP(reply_release) struct reply gone = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &key);
     CU_ASSERT_EQUAL(gone.status, 403);
     CU_ASSERT_STRING_EQUAL(text_at(gone.json, "/message"), "The security token included in the request is expired");

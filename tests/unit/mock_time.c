@@ -286,11 +286,11 @@ static int open_request(struct mock *m)
     return fd;
 }
 
-/* Until the mock has seen what happened, or 5 s. */
+/* Until the mock has seen what happened. */
 static void until_latency(struct mock *m, double wanted)
 {
     double got = 0;
-    for (int i = 0; i < 500 && got != wanted; i++) {
+    for (int i = 0; i < PATIENCE_MS / 10 && got != wanted; i++) {
         usleep(10000);
         got = ask_latency(m, HELLO, NULL);
     }

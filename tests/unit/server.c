@@ -143,7 +143,7 @@ static void bad_requests_are_refused_and_nothing_hangs(void)
          " 413 "},
         {"a length that is no number", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", 0, " 400 "},
     };
-    rig_start();
+    rig_start_with((struct server_config){.max_body = 100000}); /* 64 MB may take a while: the idle time is that of a request */
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(free_ptr) char *fill = malloc(rows[i].fill + 32);
         int fd = dial();
@@ -152,7 +152,7 @@ static void bad_requests_are_refused_and_nothing_hangs(void)
         memcpy(fill + rows[i].fill, "\r\n0\r\n\r\n", 8);
         (void)send(fd, fill, rows[i].fill + 7, MSG_NOSIGNAL);
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        CLAIM(poll(&p, 1, 4000) == 1, "%s: silence", rows[i].name);
+        CLAIM(poll(&p, 1, PATIENCE_MS) == 1, "%s: silence", rows[i].name);
         char head[512] = "";
         (void)recv(fd, head, sizeof head - 1, 0);
         CLAIM(!rows[i].want || strstr(head, rows[i].want), "%s: %s", rows[i].name, head);
@@ -328,7 +328,7 @@ static void slow_and_silent_senders_are_closed(void)
     for (size_t i = 0; i < COUNT_OF(beginnings); i++) {
         char byte[256];
         struct pollfd p = {.fd = fds[i], .events = POLLIN};
-        CLAIM(poll(&p, 1, 4000) == 1 && recv(fds[i], byte, sizeof byte, 0) <= 0, "'%s' was not closed", beginnings[i]);
+        CLAIM(poll(&p, 1, PATIENCE_MS) == 1 && recv(fds[i], byte, sizeof byte, 0) <= 0, "'%s' was not closed", beginnings[i]);
         close(fds[i]);
     }
     CU_ASSERT_EQUAL(locked(&rig.handled), 0);
@@ -361,58 +361,79 @@ static void pieces_due_together_are_one_chunk_unless_alone(void)
     rig_stop();
 }
 
+#define TRIES 20 /* of a busy machine, where frames are late, and so may come joined; none may come early */
+
+struct arrival {
+    size_t bytes; /* of the body so far */
+    uint64_t after_ns;
+};
+
+/* Asks and notes what each read brought, until `end`; how many there were. */
+static size_t watch_arrivals(int fd, const char *path, const char *end, struct buf *in, struct arrival *to, size_t most)
+{
+    size_t n = 0;
+    uint64_t start = now_ns();
+    ask(fd, path);
+    while (in->len < strlen(end) || memcmp(in->data + in->len - strlen(end), end, strlen(end)) != 0) {
+        char part[1024];
+        ssize_t got = recv(fd, part, sizeof part, 0);
+        if (got <= 0)
+            break;
+        buf_add(in, (struct span){(unsigned char *)part, (size_t)got});
+        const char *body = strstr(buf_text(in), "\r\n\r\n");
+        if (body != NULL && body[4] != '\0' && n < most)
+            to[n++] = (struct arrival){strlen(body + 4), now_ns() - start};
+    }
+    return n;
+}
+
 static void frames_arrive_when_they_are_due(void)
 {
+    enum { CHUNK = 15, FRAMES = 4, EARLY = 20, LATE = 15 };
     rig_start();
-    int fd = dial();
-    uint64_t start = now_ns();
-    ask(fd, "/paced");
-    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
-    for (uint64_t i = 1; i <= 4; i++) {
-        char end[] = "a\r\n0123456789\r\n";
-        size_t had = in.len;
-        while (in.len == had || in.len < sizeof end ||
-               memcmp(in.data + in.len - sizeof end + 1, end, sizeof end - 1) != 0) {
-            char part[1024];
-            ssize_t n = recv(fd, part, sizeof part, 0);
-            if (n <= 0)
-                break;
-            buf_add(&in, (struct span){(unsigned char *)part, (size_t)n});
+    bool in_time = false;
+    for (size_t i = 0; i < TRIES && !in_time; i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        struct arrival at[2 * FRAMES];
+        int fd = dial();
+        size_t n = watch_arrivals(fd, "/paced", "\r\n0\r\n\r\n", &in, at, COUNT_OF(at));
+        close(fd);
+        in_time = n >= FRAMES - 1;
+        for (size_t k = 0; k < n; k++) {
+            size_t frames = at[k].bytes / CHUNK;
+            CLAIM(at[k].after_ns >= frames * EARLY * MS, "frame %zu after %llu us", frames,
+                  (unsigned long long)at[k].after_ns / 1000);
+            in_time = in_time && (k >= FRAMES - 1 || (frames == k + 1 && at[k].after_ns < (frames * EARLY + LATE) * MS));
         }
-        uint64_t at = now_ns() - start;
-        CLAIM(at >= i * 20 * MS && at < (i * 20 + 15) * MS, "frame %llu after %llu us", (unsigned long long)i,
-              (unsigned long long)at / 1000);
-        if (i == 3)
-            break; /* the fourth comes with the last chunk */
+        CU_ASSERT_EQUAL(delivery_of(i + 1).events, FRAMES);
+        CU_ASSERT_EQUAL(delivery_of(i + 1).bytes, 40);
     }
-    (void)hear(fd, &in, "0\r\n\r\n");
-    close(fd);
-    CU_ASSERT_EQUAL(delivery_of(1).events, 4);
-    CU_ASSERT_EQUAL(delivery_of(1).bytes, 40);
+    CLAIM(in_time, "no frame came when it was due, %d times", TRIES);
     rig_stop();
 }
 
 static void a_promised_length_can_be_paced_too(void)
 {
     rig_start();
-    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
-    int fd = dial();
-    uint64_t start = now_ns();
-    ask(fd, "/slow-unary");
-    (void)hear(fd, &in, "012");
-    uint64_t first = now_ns() - start;
-    (void)hear(fd, &in, "3456789");
-    uint64_t second = now_ns() - start;
-    CLAIM(first >= 20 * MS && second >= 40 * MS && second < 80 * MS, "after %llu and %llu us",
-          (unsigned long long)first / 1000, (unsigned long long)second / 1000);
-    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "Content-Length: 10\r\n"));
-    struct delivery d = delivery_of(1);
-    CLAIM(d.end == DELIVERY_COMPLETE && d.bytes == 10, "%llu bytes", (unsigned long long)d.bytes);
-    buf_reset(&in);
-    ask(fd, "/echo");
-    (void)hear(fd, &in, "|");
-    CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "|2|"));
-    close(fd);
+    bool in_time = false;
+    for (size_t i = 0; i < TRIES && !in_time; i++) {
+        CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+        struct arrival at[2];
+        int fd = dial();
+        size_t n = watch_arrivals(fd, "/slow-unary", "3456789", &in, at, COUNT_OF(at));
+        CU_ASSERT(n > 0 && at[0].after_ns >= 20 * MS && at[n - 1].bytes == 10 && at[n - 1].after_ns >= 40 * MS);
+        in_time = n == 2 && at[0].bytes == 3 && at[1].after_ns < 80 * MS;
+        CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "Content-Length: 10\r\n"));
+        struct delivery d = delivery_of(2 * i + 1);
+        CLAIM(d.end == DELIVERY_COMPLETE && d.bytes == 10, "%llu bytes", (unsigned long long)d.bytes);
+        buf_reset(&in);
+        ask(fd, "/echo");
+        (void)hear(fd, &in, "|");
+        CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&in), "|2|"));
+        close(fd);
+        (void)delivery_of(2 * i + 2);
+    }
+    CLAIM(in_time, "never in two parts, in time");
     rig_stop();
 }
 
@@ -505,25 +526,33 @@ static void a_slow_reader_gets_everything(void)
 
 static void a_peer_that_leaves_is_noticed_at_once(void)
 {
-    static const char *const paths[] = {"/stall", "/hang",  "/unanswered", "/later",     "/gated",
-                                        "/big",   "/flood", "/paced",      "/slow-unary"};
-    rig_start_with((struct server_config){.hang_limit_ms = 60000});
-    for (size_t i = 0; i < COUNT_OF(paths); i++) {
-        int fd = dial();
-        ask(fd, paths[i]);
-        for (uint64_t until = now_ns() + 1000 * MS; now_ns() < until && locked(&rig.handled) <= i;)
-            usleep(200);
-        usleep(5000);
-        uint64_t left = now_ns();
-        if (i % 2)
-            shutdown(fd, SHUT_WR);
-        else
-            close(fd);
-        struct delivery d = delivery_of(i + 1);
-        CLAIM(d.end == DELIVERY_PEER_CLOSED && d.ended_at_ns - left < 500 * MS, "%s: end %d after %llu us", paths[i],
-              (int)d.end, (unsigned long long)(d.ended_at_ns - left) / 1000);
-        if (i % 2)
-            close(fd);
+    static const struct {
+        const char *path;
+        bool ends; /* by itself, and perhaps before a busy machine lets us leave: then once more */
+    } rows[] = {{"/stall", false}, {"/hang", false},  {"/unanswered", false}, {"/later", true},     {"/gated", false},
+                {"/big", false},   {"/flood", false}, {"/paced", true},       {"/slow-unary", true}};
+    rig_start_with((struct server_config){.hang_limit_ms = 600000});
+    size_t asked = 0;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct delivery d = {.end = DELIVERY_COMPLETE};
+        uint64_t left = 0;
+        for (int tries = 0; tries == 0 || (tries < TRIES && rows[i].ends && d.end == DELIVERY_COMPLETE); tries++) {
+            int fd = dial();
+            ask(fd, rows[i].path);
+            for (uint64_t until = now_ns() + PATIENCE_MS * MS; now_ns() < until && locked(&rig.handled) <= asked;)
+                usleep(200);
+            usleep(5000);
+            left = now_ns();
+            if (i % 2)
+                shutdown(fd, SHUT_WR);
+            else
+                close(fd);
+            d = delivery_of(++asked);
+            if (i % 2)
+                close(fd);
+        }
+        CLAIM(d.end == DELIVERY_PEER_CLOSED && d.ended_at_ns - left < PATIENCE_MS / 2 * MS, "%s: end %d after %llu us",
+              rows[i].path, (int)d.end, (unsigned long long)(d.ended_at_ns - left) / 1000);
     }
     rig_stop();
 }
@@ -613,7 +642,7 @@ static void connections_beyond_the_limit_wait(void)
     int b = dial();
     ask(a, "/unanswered");
     ask(b, "/unanswered");
-    for (int i = 0; i < 1000 && locked(&rig.handled) < 2; i++)
+    for (int i = 0; i < PATIENCE_MS && locked(&rig.handled) < 2; i++)
         usleep(1000);
     int c = dial();
     ask(c, "/echo");

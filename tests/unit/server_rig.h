@@ -406,7 +406,7 @@ static void rig_stop(void)
 static inline struct delivery delivery_of(size_t n)
 {
     struct delivery d = {.end = (enum delivery_end)99};
-    for (uint64_t until = now_ns() + 3000 * MS; now_ns() < until; usleep(200)) {
+    for (uint64_t until = now_ns() + PATIENCE_MS * MS; now_ns() < until; usleep(200)) {
         pthread_mutex_lock(&rig.lock);
         bool there = rig.done >= n;
         d = rig.last;
@@ -422,7 +422,7 @@ static inline int dial(void)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(server_port(rig.server))};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval patience = {5, 0};
+    struct timeval patience = {PATIENCE_MS / 1000, 0};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&at, sizeof at), 0);

@@ -12,6 +12,8 @@
 #include "sigv4_scenes.h"
 #include "unit.h"
 
+#include <time.h>
+
 /* ---- vectors ---- */
 
 static void print_failure(void *ctx, const char *name, const char *why)
@@ -556,6 +558,14 @@ static void hmac_agrees_with_rfc_4231(void)
     CU_ASSERT_STRING_EQUAL(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
+/* Of this process: neighbours take none of it. */
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static void verifies_fast_enough_for_a_load_test(void)
 {
     CLEANUP(sigv4_free_ptr) struct sigv4 *s = sigv4_new();
@@ -565,10 +575,10 @@ static void verifies_fast_enough_for_a_load_test(void)
     struct sigv4_verdict v;
     unsigned right = 0;
     play(s, &c, &p);
-    uint64_t begin = now_ns();
+    uint64_t begin = cpu_ns();
     for (int i = 0; i < 2000; i++)
         right += sigv4_verify(s, &p.request, &policy, &v, NULL) == OK && v.reason == SIGV4_OK;
-    uint64_t each = (now_ns() - begin) / 2000;
+    uint64_t each = (cpu_ns() - begin) / 2000;
     (void)printf("    %llu ns per verification\n", (unsigned long long)each);
     CU_ASSERT_EQUAL(right, 2000);
     CU_ASSERT(each <

@@ -5,7 +5,7 @@
 #include "harness/spawn.h"
 #include "tests/unit/unit.h"
 
-enum { SOON_MS = 5000 };
+enum { SOON_MS = PATIENCE_MS };
 
 /* A pipe as libcurl makes its sockets: not closed by exec. When the child has none of it, closing our end ends it. */
 static void a_child_holds_nothing_of_ours_open(void)

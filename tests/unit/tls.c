@@ -9,7 +9,7 @@
 
 static bool logged(const char *words)
 {
-    for (uint64_t until = now_ns() + 3000 * MS; now_ns() < until; usleep(500)) {
+    for (uint64_t until = now_ns() + PATIENCE_MS * MS; now_ns() < until; usleep(500)) {
         pthread_mutex_lock(&rig.lock);
         bool there = strstr(rig.log, words) != NULL;
         pthread_mutex_unlock(&rig.lock);
@@ -135,7 +135,7 @@ static void a_slow_reader_gets_everything(void)
 static void a_slow_reader_gets_everything_of_a_connection_that_closes(void)
 {
     enum { BODY = 6000000 };
-    start_with((struct server_config){.idle_timeout_ms = 5000, .max_body = BODY});
+    start_with((struct server_config){.idle_timeout_ms = PATIENCE_MS, .max_body = BODY});
     CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
     struct peer p = peer_dial(TLS1_3_VERSION);
@@ -185,7 +185,7 @@ static void requests_come_whole_however_they_are_cut(void)
 /* Far more than the pair between session and libmicrohttpd holds, while nobody reads it. */
 static void a_flood_of_requests_waits_for_its_answers(void)
 {
-    start_with((struct server_config){.idle_timeout_ms = 5000, .max_body = 1000000});
+    start_with((struct server_config){.idle_timeout_ms = PATIENCE_MS, .max_body = 1000000});
     CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
     struct peer p = peer_dial(TLS1_3_VERSION);
@@ -248,7 +248,7 @@ static void a_peer_that_leaves_is_noticed_however_it_does(void)
         for (size_t k = 0; k < COUNT_OF(paths); k++) {
             struct peer p = peer_dial(versions[k % 2]);
             ask(&p, paths[k], "");
-            for (uint64_t until = now_ns() + 3000 * MS; locked(&rig.handled) <= asked && now_ns() < until;)
+            for (uint64_t until = now_ns() + PATIENCE_MS * MS; locked(&rig.handled) <= asked && now_ns() < until;)
                 usleep(500);
             usleep(k == 1 ? 20000 : 0);
             ways[i](&p);
@@ -318,7 +318,7 @@ static void failed_handshakes_are_told_in_words(void)
         {TLS1_3_VERSION, NULL, say_half_a_hello, "left in the middle of it"},
         {TLS1_3_VERSION, NULL, say_half_a_hello_and_wait, "did not go on with it in time"},
     };
-    start_with((struct server_config){.handshake_timeout_ms = 300});
+    start_with((struct server_config){.handshake_timeout_ms = 3000});
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct peer p = peer_new(rows[i].version, rows[i].alpn);
         rows[i].act(&p);
@@ -385,7 +385,7 @@ static void idle_and_half_made_connections_end_with_the_server(void)
 
 static void an_idle_connection_is_closed_with_a_goodbye(void)
 {
-    start_with((struct server_config){.idle_timeout_ms = 1000});
+    start_with((struct server_config){.idle_timeout_ms = 3000});
     CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
     struct peer p = peer_dial(TLS1_2_VERSION);
     ask(&p, "/joined", "");
@@ -432,7 +432,7 @@ static CURLcode call(const struct call *c, struct buf *in, long *status, long *p
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, in);
     (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 10000L);
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)PATIENCE_MS);
     if (c->body.n > 0) {
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)c->body.n);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, c->body.p);

@@ -58,7 +58,7 @@ static void expect_peace(const char *after)
 
 static void start_patient(void)
 {
-    start_with((struct server_config){.idle_timeout_ms = 5000, .max_body = BODY});
+    start_with((struct server_config){.idle_timeout_ms = PATIENCE_MS, .max_body = BODY});
 }
 
 /* ---- peers that read on ---- */
@@ -158,7 +158,7 @@ static void a_slow_reader_that_goes_on_talking_gets_the_whole_answer(void)
  * session. All sizes up to it are tried, since nobody tells it. */
 static void closes_its_side_with_everything_unread(size_t version, void (*leave)(struct peer *p), size_t *asked)
 {
-    enum { STEP = 16384, WAIT_MS = 1000 };
+    enum { STEP = 16384, WAIT_MS = 3000 };
     size_t size = 3 * (size_t)STEP;
     for (bool done = true; done && size < BODY; size += STEP) {
         struct scene s = scene_new(version);
@@ -262,14 +262,14 @@ static void who_breaks_off_in_the_farewell_is_let_go(void)
 
 static void who_reads_nothing_is_let_go_in_time(void)
 {
-    start_with((struct server_config){.idle_timeout_ms = 1000, .max_body = BODY});
+    start_with((struct server_config){.idle_timeout_ms = 3000, .max_body = BODY});
     struct scene scenes[SCENES];
     for (size_t k = 0; k < SCENES; k++) {
         scenes[k] = scene_new(k);
         request(&scenes[k].p, scenes[k].http, "/echo", 100000, true);
         CU_ASSERT_EQUAL(delivery_of(k + 1).end, DELIVERY_COMPLETE);
     }
-    uint64_t until = now_ns() + 1500 * MS;
+    uint64_t until = now_ns() + 3500 * MS;
     while (now_ns() < until) { /* nor does talk help */
         for (size_t k = 0; k < SCENES; k++)
             chatter(&scenes[k].p, scenes[k].http, 100);
@@ -283,14 +283,14 @@ static void who_reads_nothing_is_let_go_in_time(void)
 
 static void who_has_everything_and_talks_on_is_let_go_in_time(void)
 {
-    start_with((struct server_config){.idle_timeout_ms = 1000, .max_body = BODY});
+    start_with((struct server_config){.idle_timeout_ms = 3000, .max_body = BODY});
     struct scene scenes[SCENES];
     uint64_t accepted = 0, open = SCENES;
     for (size_t k = 0; k < SCENES; k++) {
         scenes[k] = scene_new(k);
         request(&scenes[k].p, scenes[k].http, "/echo", 1000, true);
     }
-    for (uint64_t until = now_ns() + 8000 * MS; open > 0 && now_ns() < until; usleep(50000)) {
+    for (uint64_t until = now_ns() + PATIENCE_MS * MS; open > 0 && now_ns() < until; usleep(50000)) {
         for (size_t k = 0; k < SCENES; k++)
             chatter(&scenes[k].p, scenes[k].http, 100);
         server_connections(rig.server, &accepted, &open);

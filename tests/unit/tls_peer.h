@@ -29,7 +29,7 @@ static inline void start_with(struct server_config config)
 
 static inline void start(void)
 {
-    start_with((struct server_config){.idle_timeout_ms = 2000, .hang_limit_ms = 300, .max_body = 100000});
+    start_with((struct server_config){.idle_timeout_ms = PATIENCE_MS, .hang_limit_ms = 300, .max_body = 100000});
 }
 
 static inline void stop(void)
