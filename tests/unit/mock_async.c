@@ -74,9 +74,9 @@ static void goes_from_in_progress_to_completed_by_the_clock(void)
     admin_ok(m, "/clock", "{\"set\":\"2026-01-02T03:04:05Z\"}");
     CLEANUP(reply_release) struct reply s = start(m, ONE(",\"clientRequestToken\":\"t1\""));
     is_in_state(m, &s, "InProgress");
-    admin_ok(m, "/clock", "{\"advance_ms\":9000}");
+    admin_ok(m, "/clock", "{\"advance_ms\":5000}");
     is_in_state(m, &s, "InProgress");
-    admin_ok(m, "/clock", "{\"advance_ms\":1000}");
+    admin_ok(m, "/clock", "{\"advance_ms\":5000}");
     is_in_state(m, &s, "Completed");
     CLEANUP(reply_release) struct reply r = get(m, &s);
     CU_ASSERT_STRING_EQUAL(text_at(r.json, "/modelArn"),

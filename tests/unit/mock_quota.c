@@ -96,9 +96,9 @@ static void a_window_is_full_again_all_at_once(void)
         for (int i = 0; i < 3; i++)
             passes(m, CONVERSE, HELLO);
         refuses(m, CONVERSE, HELLO, REQUESTS_TEXT);
-        clock_advance_ms(&m->clock, MINUTE - 5000);
+        clock_advance_ms(&m->clock, MINUTE / 2);
         refuses(m, CONVERSE, HELLO, REQUESTS_TEXT);
-        clock_advance_ms(&m->clock, 5000);
+        clock_advance_ms(&m->clock, MINUTE / 2);
     }
 }
 

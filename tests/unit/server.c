@@ -10,6 +10,8 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
+#define TRIES 20 /* of a busy machine, where frames are late, and so may come joined; none may come early */
+
 /* ---- a peer ---- */
 
 static void say(int fd, const char *what)
@@ -116,7 +118,7 @@ static void http_1_0_and_head_get_no_chunks(void)
     fd = dial();
     say(fd, "GET /paced HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     CU_ASSERT_EQUAL(hear(fd, &in, NULL), 0);
-    CLAIM(strncmp(body_of(&in), "a\r\n0123456789\r\n", 15) == 0 && strstr(body_of(&in), "\r\n0\r\n\r\n"), "got %s",
+    CLAIM(strstr(body_of(&in), "\r\n0123456789") != NULL && strstr(body_of(&in), "\r\n0\r\n\r\n") != NULL, "got %s", /* chunks */
           body_of(&in));
     close(fd);
     rig_stop();
@@ -348,20 +350,24 @@ static void pieces_due_together_are_one_chunk_unless_alone(void)
         {"/paced", "a\r\n0123456789\r\na\r\n0123456789\r\na\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"},
         {"/written", "9\r\nearlybird\r\n0\r\n\r\n"},
     };
+    size_t asked = 0;
     rig_start();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
-        (void)once(rows[i].path, &in, "\r\n0\r\n\r\n");
+        struct delivery d;
+        int tries = strcmp(rows[i].path, "/paced") == 0 ? TRIES : 1; /* when they are late, two may be due at once */
+        do {
+            buf_reset(&in);
+            (void)once(rows[i].path, &in, "\r\n0\r\n\r\n");
+            d = delivery_of(++asked);
+        } while (--tries > 0 && strcmp(body_of(&in), rows[i].body) != 0);
         CLAIM(strcmp(body_of(&in), rows[i].body) == 0, "%s: %s", rows[i].path, body_of(&in));
-        struct delivery d = delivery_of(i + 1);
         CLAIM(d.end == DELIVERY_COMPLETE && d.head_at_ns && d.last_at_ns >= d.head_at_ns &&
                   d.ended_at_ns >= d.last_at_ns,
               "%s: delivery %d", rows[i].path, (int)d.end);
     }
     rig_stop();
 }
-
-#define TRIES 20 /* of a busy machine, where frames are late, and so may come joined; none may come early */
 
 struct arrival {
     size_t bytes; /* of the body so far */
