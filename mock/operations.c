@@ -25,6 +25,7 @@
 
 #define SCRATCH_MAX BUF_ANY
 #define NAMES_MAX   256
+#define LOGGED_MAX  300 /* bytes of a path */
 #define UNKNOWN_MAX 32 /* members that the journal names; a body of nothing else would fill it */
 
 /* ---- the operations ---- */
@@ -227,15 +228,19 @@ static struct plan *route(struct visit *v)
     if (lost == NULL)
         return NULL;
     refusal_set(&v->refusal, REFUSAL_ROUTING, "UnknownOperationException", "%s",
-                v->operation == NULL ? "no operation of Bedrock has this method and path"
+                v->operation == NULL ? "no operation that this mock serves has this method and path"
                                      : "this operation is not served by the mock");
     v->refuse = true;
-    unsigned admin = v->operation == NULL && admin_has_path(v->request->path) ? atomic_load(&v->mock->admin_at) : 0;
+    struct span auth = http_field_get(v->request->fields, v->request->field_count, "Authorization");
+    bool signed_one = span_has_prefix(auth, "AWS4-"); /* an SDK's, such as CreateGuardrail: it means Bedrock */
+    bool lost_way = v->operation == NULL && !signed_one && admin_has_path(v->request->path);
+    unsigned admin = lost_way ? atomic_load(&v->mock->admin_at) : 0;
     if (admin != 0)
         mock_log(v->mock, "%.*s: wrong port: this is Bedrock, and the admin API is on :%u", (int)v->request->path.n,
                  (const char *)v->request->path.p, admin);
-    mock_log(v->mock, "%.*s %.300s refused: %s", (int)v->request->method.n, (const char *)v->request->method.p,
-             v->operation != NULL ? v->operation : "(unknown path)", buf_text(&v->refusal.text));
+    struct span what = v->operation != NULL ? span_of(v->operation) : span_cut(v->request->path, 0, LOGGED_MAX);
+    mock_log(v->mock, "%.*s %.*s refused: %s", (int)v->request->method.n, (const char *)v->request->method.p,
+             (int)what.n, (const char *)what.p, buf_text(&v->refusal.text));
     return lost;
 }
 

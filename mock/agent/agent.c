@@ -15,6 +15,7 @@
 struct plan *agent_refuse(struct visit *v, const char *type, const char *text)
 {
     refusal_set(&v->refusal, REFUSAL_SEMANTIC, type, "%s", text);
+    mock_log(v->mock, "%s refused: %s: %.300s", v->operation, type, text);
     return surface_refuse(v, type, text);
 }
 
@@ -172,6 +173,7 @@ struct plan *agent_no_base(struct visit *v, const char *id)
 {
     char text[MODEL_ID_MAX + 64];
     (void)snprintf(text, sizeof text, "Knowledge base with id %s does not exist", id);
+    mock_log(v->mock, "%s: KBSUPPORT1 is built in, and --knowledge FILE brings others", v->operation);
     return agent_refuse(v, "ResourceNotFoundException", text);
 }
 

@@ -167,6 +167,9 @@ void guardrail_read(struct visit *v)
         return;
     if (fault != NULL) {
         refusal_set(&v->refusal, REFUSAL_SEMANTIC, "ValidationException", "%s", fault);
+        if (w.id != NULL && w.version != NULL && rail == NULL)
+            mock_log(v->mock, "%s: no guardrail %.100s of version %.20s is here; GET /guardrails of the admin API tells which are",
+                     v->operation, w.id, w.version);
         return;
     }
     v->guardrail = use_new(v, &w, native);

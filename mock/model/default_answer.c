@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include "mock/model/schema_sample.h"
+#include "mock/model/schema_wanted.h"
+#include "mock/model/tool_wanted.h"
 #include "protocol/probe.h"
 #include "protocol/token.h"
 
@@ -241,28 +243,9 @@ static void add_reasoning(const struct visit *v, struct answer *a, const cJSON *
 
 /* ---- tools ---- */
 
-/* The tool that must be called: the one named, any, or one that the user calls by its name. */
-static const cJSON *demanded_tool(const cJSON *body, const cJSON *message)
-{
-    const cJSON *config = member(body, "toolConfig"), *choice = member(config, "toolChoice"), *tool;
-    const cJSON *named = member(member(choice, "tool"), "name");
-    const char *asked = last_text(message);
-    cJSON_ArrayForEach(tool, member(config, "tools"))
-    {
-        const cJSON *spec = member(tool, "toolSpec"), *name = member(spec, "name");
-        if (!cJSON_IsString(name))
-            continue;
-        if (member(choice, "any") != NULL ||
-            (cJSON_IsString(named) && strcmp(named->valuestring, name->valuestring) == 0) ||
-            (named == NULL && asked != NULL && strstr(asked, name->valuestring) != NULL))
-            return spec;
-    }
-    return NULL;
-}
-
 static bool add_tool(const struct visit *v, struct answer *a, const cJSON *message)
 {
-    const cJSON *spec = demanded_tool(v->body, message);
+    const cJSON *spec = tool_wanted(v->body);
     if (spec == NULL)
         return false;
     CLEANUP(buf_release) struct buf hint = BUF_INIT(BUF_ANY);
@@ -281,9 +264,8 @@ static bool add_tool(const struct visit *v, struct answer *a, const cJSON *messa
 
 static bool add_structured(const struct visit *v, struct answer *a, const cJSON *message)
 {
-    const cJSON *schema = json_at(v->body, "/outputConfig/textFormat/structure/jsonSchema/schema");
     CLEANUP(json_free) cJSON *tree = NULL;
-    if (!cJSON_IsString(schema) || json_parse(span_of(schema->valuestring), JSON_COMPACT, &tree, NULL) != OK)
+    if (!schema_wanted(v->body, &tree))
         return false;
     CLEANUP(buf_release) struct buf hint = BUF_INIT(BUF_ANY);
     add_excerpt(&hint, last_text(message), HINT_MAX);

@@ -6,8 +6,12 @@
  */
 #include "mock/model/schema_sample.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "mock/model/pattern_sample.h"
 
 #define NO_BOUND ((double)NAN)
 
@@ -16,6 +20,8 @@ struct sampler {
     const char *hint;
     struct rng *rng;
     size_t nodes;
+    bool differ; /* inside of a list whose items must */
+    size_t nth;  /* and so many of them came before */
 };
 
 static cJSON *sample(struct sampler *s, const cJSON *schema, const char *name, unsigned depth);
@@ -25,9 +31,53 @@ static const cJSON *member(const cJSON *object, const char *key)
     return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
+/* ---- what a schema demands ---- */
+
+/* Structured output of Converse knows no bounds, and Claude's no patterns either. SDKs take them out of the schema and put
+ * them, for the model to read, at the end of the description: "minimum: 3; max length: 7; pattern: ^a$." (AI SDK),
+ * "{minimum: 3}" (Anthropic's own), "the age (minimum=3, maxLength=7)" (pydantic-ai).
+ */
+static bool told_as(const char *text, const char *words, struct span *value)
+{
+    const char *at = strstr(text, words);
+    while (at != NULL && at != text && strchr("\n{(", at[-1]) == NULL &&
+           (at - text < 2 || at[-1] != ' ' || strchr(";,", at[-2]) == NULL))
+        at = strstr(at + 1, words);
+    if (at == NULL)
+        return false;
+    at += strlen(words);
+    const char *end = strstr(at, "; ");
+    *value = (struct span){(const unsigned char *)at, end == NULL ? strlen(at) : (size_t)(end - at)};
+    if (end == NULL && value->n > 0 && strchr(".}", at[value->n - 1]) != NULL)
+        value->n--;
+    return true;
+}
+
+static bool told(const cJSON *schema, const char *key, struct span *value)
+{
+    const cJSON *description = member(schema, "description");
+    char words[40], same[40];
+    size_t n = 0;
+    for (const char *c = key; *c != '\0' && n + 4 < sizeof words; c++) {
+        if (isupper((unsigned char)*c))
+            words[n++] = ' ';
+        words[n++] = (char)tolower((unsigned char)*c);
+    }
+    (void)snprintf(words + n, sizeof words - n, ": ");
+    (void)snprintf(same, sizeof same, "%s=", key);
+    return cJSON_IsString(description) &&
+           (told_as(description->valuestring, words, value) || told_as(description->valuestring, same, value));
+}
+
 static double number_of(const cJSON *schema, const char *key, double otherwise)
 {
     const cJSON *item = member(schema, key);
+    struct span value;
+    if (item == NULL && told(schema, key, &value)) {
+        char *end;
+        double v = strtod((const char *)value.p, &end);
+        return end == (const char *)value.p ? otherwise : v;
+    }
     return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
 }
 
@@ -76,11 +126,14 @@ static double number_within(struct sampler *s, const cJSON *schema, double step)
         low = above + step;
     if (!isnan(below) && (isnan(high) || below <= high))
         high = below - step;
-    double v = isnan(low) ? 1 + (double)rng_below(s->rng, 9) * step : low;
+    double first = !isnan(low) ? low : 1 + (s->differ ? 0 : (double)rng_below(s->rng, 9) * step);
+    double v = first + (double)s->nth * step;
+    if (!isnan(high) && v > high && s->nth > 0)
+        v = high - (double)s->nth * step;
     if (!isnan(high) && v > high)
         v = high;
     if (multiple > 0)
-        v = isnan(low) && isnan(high) ? multiple : ceil(v / multiple) * multiple;
+        v = isnan(low) && isnan(high) ? multiple * (double)(s->nth + 1) : ceil(v / multiple) * multiple;
     return v;
 }
 
@@ -151,10 +204,26 @@ static const char *name_text(const char *name)
     return NULL;
 }
 
+/* NULL: no pattern, or none that we understand. */
+static cJSON *patterned(const cJSON *schema)
+{
+    CLEANUP(buf_release) struct buf out = BUF_INIT(PATTERN_SAMPLE_MAX);
+    const cJSON *pattern = member(schema, "pattern");
+    struct span value = span_of(cJSON_IsString(pattern) ? pattern->valuestring : NULL);
+    if (value.n == 0 && !told(schema, "pattern", &value))
+        return NULL;
+    CLEANUP(free_ptr) char *text = span_dup(value);
+    bool good = text != NULL && pattern_sample(text, size_of(schema, "minLength", 0), &out);
+    return good ? cJSON_CreateString(buf_text(&out)) : NULL;
+}
+
 static cJSON *sample_string(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
 {
     (void)depth;
     const char *text = format_text(schema);
+    cJSON *fits = text == NULL ? patterned(schema) : NULL;
+    if (fits != NULL)
+        return fits;
     if (text == NULL)
         text = name_text(name);
     if (text == NULL)
@@ -166,6 +235,8 @@ static cJSON *sample_string(struct sampler *s, const cJSON *schema, const char *
     while (n > 0 && n < whole.n && (whole.p[n] & 0xc0) == 0x80)
         n--; /* never inside a character */
     buf_add(&out, span_cut(whole, 0, n));
+    if (s->nth > 0 && n + 4 < high)
+        buf_addf(&out, " %zu", s->nth + 1);
     while (out.len < low && buf_error(&out) == OK)
         buf_addc(&out, 'x');
     return cJSON_CreateString(buf_text(&out));
@@ -179,8 +250,16 @@ static cJSON *sample_array(struct sampler *s, const cJSON *schema, const char *n
         prefix = items;
     cJSON_ArrayForEach(row, prefix)(void) cJSON_AddItemToArray(list, sample(s, row, name, depth + 1));
     size_t want = size_of(schema, "minItems", 1), most = size_of(schema, "maxItems", want > 1 ? want : 1);
-    for (size_t n = (size_t)cJSON_GetArraySize(list); n < want && n < most && n < 64; n++)
+    struct sampler outer = *s;
+    for (size_t n = (size_t)cJSON_GetArraySize(list); n < want && n < most && n < 64; n++) {
+        if (cJSON_IsTrue(member(schema, "uniqueItems"))) {
+            s->differ = true;
+            s->nth = n;
+        }
         (void)cJSON_AddItemToArray(list, sample(s, cJSON_IsObject(items) ? items : NULL, name, depth + 1));
+    }
+    s->differ = outer.differ;
+    s->nth = outer.nth;
     return list;
 }
 
@@ -244,7 +323,7 @@ static const char *type_of(const cJSON *schema)
 }
 
 /* A value the schema names itself; the caller copies. */
-static const cJSON *given_value(const cJSON *schema)
+static const cJSON *given_value(const cJSON *schema, size_t nth)
 {
     static const char *const keys[] = {"const", "default"};
     for (size_t i = 0; i < COUNT_OF(keys); i++)
@@ -253,7 +332,8 @@ static const cJSON *given_value(const cJSON *schema)
     const cJSON *list = member(schema, "enum");
     if (!cJSON_IsArray(list))
         list = member(schema, "examples");
-    return cJSON_IsArray(list) ? cJSON_GetArrayItem(list, 0) : NULL;
+    int count = cJSON_GetArraySize(list);
+    return cJSON_IsArray(list) && count > 0 ? cJSON_GetArrayItem(list, (int)(nth % (size_t)count)) : NULL;
 }
 
 static const cJSON *first_branch(const cJSON *schema)
@@ -282,7 +362,7 @@ static cJSON *sample(struct sampler *s, const cJSON *schema, const char *name, u
     schema = resolve(s, schema);
     if (++s->nodes > SCHEMA_SAMPLE_NODES || depth > SCHEMA_SAMPLE_DEPTH)
         return cJSON_CreateObject();
-    const cJSON *given = given_value(schema);
+    const cJSON *given = given_value(schema, s->nth);
     if (given != NULL)
         return cJSON_Duplicate(given, true);
     const cJSON *branch = first_branch(schema);
@@ -297,6 +377,6 @@ static cJSON *sample(struct sampler *s, const cJSON *schema, const char *name, u
 
 cJSON *schema_sample(const cJSON *schema, const char *hint, struct rng *rng)
 {
-    struct sampler s = {schema, hint, rng, 0};
+    struct sampler s = {.root = schema, .hint = hint, .rng = rng};
     return sample(&s, schema, NULL, 0);
 }

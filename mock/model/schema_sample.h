@@ -3,7 +3,8 @@
  * Serves the default answers: arguments of a tool that must be called, and structured output. Understands what tool
  * schemas are written with: type (also a list), enum, const, default, examples, properties with required, items with
  * minItems and uniqueItems, prefixItems, minimum, maximum and their exclusive forms, multipleOf, minLength, maxLength,
- * format, anyOf, oneOf, allOf, local $ref. A `pattern` is not solved: the value is then a plain word.
+ * format, pattern (pattern_sample.h; what that does not understand becomes a plain word), anyOf, oneOf, allOf, local
+ * $ref. Bounds and patterns that an SDK moved into the description, because Claude's schemas have none, are read there.
  */
 #ifndef MOHS_MOCK_SCHEMA_SAMPLE_H
 #define MOHS_MOCK_SCHEMA_SAMPLE_H
