@@ -279,7 +279,7 @@ static cJSON *numbered(const cJSON *value)
     return cJSON_CreateString(buf_text(&made));
 }
 
-void mutate_json(const struct mutations *m, enum mutate_on on, cJSON **tree)
+static void patch(const struct mutations *m, enum mutate_on on, cJSON **tree)
 {
     for (size_t i = 0; m != NULL && i < m->count; i++) {
         const struct mutation *one = &m->items[i];
@@ -296,7 +296,7 @@ bool mutate_body(const struct mutations *m, enum mutate_on on, struct span body,
     CLEANUP(json_free) cJSON *tree = NULL;
     if (!mutations_on(m, on) || json_parse(body, JSON_COMPACT, &tree, NULL) != OK)
         return false;
-    mutate_json(m, on, &tree);
+    patch(m, on, &tree);
     json_print(tree, JSON_COMPACT, out);
     return buf_error(out) == OK;
 }

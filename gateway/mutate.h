@@ -97,7 +97,6 @@ bool mutations_do(const struct mutations *m, enum mutate_do what);
 bool mutations_on(const struct mutations *m, enum mutate_on on);
 
 /* The points that need no more than data. Each does nothing when the list has nothing for it. */
-void mutate_json(const struct mutations *m, enum mutate_on on, cJSON **tree);
 /* Patch the text of a JSON body; true when *out was written and stands for `body`. */
 bool mutate_body(const struct mutations *m, enum mutate_on on, struct span body, struct buf *out);
 void mutate_headers(const struct mutations *m, enum mutate_on on, bool after_signing, struct http_headers *h);

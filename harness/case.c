@@ -34,7 +34,7 @@ static bool is_one_of(const char *word, const char *const *words, size_t count)
     return false;
 }
 
-bool expect_member_known(const char *member, bool *standard)
+static bool is_expect_member(const char *member, bool *standard)
 {
     for (size_t i = 0; i < COUNT_OF(expect_members); i++)
         if (strcmp(expect_members[i], member) == 0) {
@@ -42,11 +42,6 @@ bool expect_member_known(const char *member, bool *standard)
             return true;
         }
     return false;
-}
-
-bool receive_member_known(const char *member)
-{
-    return is_one_of(member, receive_members, COUNT_OF(receive_members));
 }
 
 /* ---- matchers ---- */
@@ -235,11 +230,11 @@ static bool part_has(const cJSON *part, const struct dialect *d, const char *res
         return upstream != NULL;
     const cJSON *call = call_of(upstream, rest, &member);
     if (call != NULL)
-        return expect_member_known(member, &standard) &&
+        return is_expect_member(member, &standard) &&
                (standard || cJSON_GetObjectItemCaseSensitive(json_member(call, "expect"), member) != NULL);
     if (strncmp(rest, "receive.stream.", 15) == 0)
         return json_member(receive, "stream") != NULL && stream_has(json_member(receive, "stream"), d, rest + 15);
-    if (strncmp(rest, "receive.", 8) == 0 && receive_member_known(rest + 8))
+    if (strncmp(rest, "receive.", 8) == 0 && is_one_of(rest + 8, receive_members, COUNT_OF(receive_members)))
         return receive != NULL &&
                (strcmp(rest + 8, "status") == 0 || cJSON_GetObjectItemCaseSensitive(receive, rest + 8) != NULL);
     return false;

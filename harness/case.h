@@ -39,8 +39,4 @@ enum err case_check(const cJSON *root, const struct requirements *requirements, 
 /* Whether the case makes a check of that id: "steps[0].receive.stream.done-last". */
 bool case_has_check(const cJSON *root, const char *check);
 
-/* The members of `expect` and of `receive` that verdict.c judges, and those judged unasked. */
-bool expect_member_known(const char *member, bool *standard);
-bool receive_member_known(const char *member);
-
 #endif

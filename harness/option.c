@@ -1,6 +1,6 @@
 /* option.c: values for the rows of a verb, from four places of rising rank: fallback, file, environment, command line.
  *
- * Each place hands its text to option_store(), which alone knows types, ranges and choices, so a bad number in a file
+ * Each place hands its text to store(), which alone knows types, ranges and choices, so a bad number in a file
  * is refused in the same words as one that was typed. A level is kept per row, so that a list given on the command line
  * replaces the list of the file instead of growing it. An unknown word is answered with the nearest known one.
  */
@@ -16,7 +16,7 @@
 enum { LEVEL_FALLBACK, LEVEL_FILE, LEVEL_ENVIRONMENT, LEVEL_LINE };
 enum { LARGEST_CONFIG = 1 << 20, MOST_NAMES = 256 };
 
-const struct verb *verb_find(const char *name)
+static const struct verb *find_verb(const char *name)
 {
     for (size_t i = 0; verbs[i] != NULL; i++)
         if (strcmp(verbs[i]->name, name) == 0)
@@ -29,10 +29,10 @@ const struct verb *verb_of_words(const char *const *words, size_t count, size_t 
     char both[64];
     *used = 2;
     if (count > 1 && snprintf(both, sizeof both, "%s %s", words[0], words[1]) < (int)sizeof both &&
-        verb_find(both) != NULL)
-        return verb_find(both);
+        find_verb(both) != NULL)
+        return find_verb(both);
     *used = 1;
-    return count > 0 ? verb_find(words[0]) : NULL;
+    return count > 0 ? find_verb(words[0]) : NULL;
 }
 
 /* ---- values ---- */
@@ -64,7 +64,8 @@ static enum err number_with_unit(const char *text, const struct unit *units, siz
     return OK;
 }
 
-enum err option_duration(const char *text, int64_t bare_ns, int64_t *out_ns)
+/* "10s" and the like to nanoseconds; a bare number counts as `bare_ns` each, or is refused when that is 0. */
+static enum err read_duration(const char *text, int64_t bare_ns, int64_t *out_ns)
 {
     static const struct unit units[] = {{"ns", 1},         {"us", 1000},       {"ms", 1000000},
                                         {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000},
@@ -158,7 +159,8 @@ static const char *what_is_wanted(const struct option_row *row)
     return words[row->type];
 }
 
-enum err option_store(const struct option_row *row, void *settings, const char *text, const char *from,
+/* One value, by the rules of its row; `settings` is the verb's struct. */
+static enum err store(const struct option_row *row, void *settings, const char *text, const char *from,
                       struct note *note)
 {
     void *at = (char *)settings + row->offset;
@@ -185,11 +187,11 @@ enum err option_store(const struct option_row *row, void *settings, const char *
         e = parse_real(row, text, at);
         break;
     case OPTION_MS:
-        e = option_duration(text, 1000000, &ns);
+        e = read_duration(text, 1000000, &ns);
         *(int64_t *)at = (ns + 500000) / 1000000;
         break;
     case OPTION_DURATION:
-        e = option_duration(text, 0, at);
+        e = read_duration(text, 0, at);
         break;
     case OPTION_BYTES:
         e = parse_bytes(text, at);
@@ -218,7 +220,7 @@ static enum err take(struct options *o, size_t i, unsigned char level, const cha
         *list = (struct option_list){NULL, 0};
     }
     o->level[i] = level;
-    return option_store(row, o->settings, text, from, note);
+    return store(row, o->settings, text, from, note);
 }
 
 static enum err take_fallbacks(struct options *o, struct note *note)

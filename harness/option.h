@@ -68,7 +68,6 @@ struct verb {
 
 /* The verbs of the program, ended by NULL. main.c */
 extern const struct verb *const verbs[];
-const struct verb *verb_find(const char *name); /* NULL: nobody knows it */
 /* The verb that the first words name, and how many words that are: some are two, as "mock import". NULL: none. */
 const struct verb *verb_of_words(const char *const *words, size_t count, size_t *used);
 
@@ -86,13 +85,6 @@ struct options {
 /* argv[0] is the first word behind the verb. ERR_INVALID, ERR_UNKNOWN, ERR_IO: the note is for the user. */
 enum err options_parse(const struct verb *verb, int argc, char **argv, struct options *out, struct note *note) MUST_USE;
 void options_release(struct options *o);
-
-/* One value, by the rules of its row; `settings` is the verb's struct. What options_parse() does for each. */
-enum err option_store(const struct option_row *row, void *settings, const char *text, const char *from,
-                      struct note *note) MUST_USE;
-
-/* "10s" and the like to nanoseconds; a bare number counts as `bare_ns` each, or is refused when that is 0. */
-enum err option_duration(const char *text, int64_t bare_ns, int64_t *out_ns) MUST_USE;
 
 void help_program(FILE *out);
 void help_verb(FILE *out, const struct verb *verb);

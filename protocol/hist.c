@@ -94,15 +94,6 @@ uint64_t hist_quantile(const struct hist *h, double q)
     return h->max;
 }
 
-uint64_t hist_count_to(const struct hist *h, uint64_t value_ns)
-{
-    uint64_t seen = 0;
-    uint32_t last = hist_index(value_ns < HIST_MAX_NS ? value_ns : HIST_MAX_NS);
-    for (uint32_t i = 0; i <= last; i++)
-        seen += h->counts[i];
-    return seen;
-}
-
 bool hist_supports(const struct hist *h, double q)
 {
     return (double)h->count * (1 - q) >= 10 - 1e-6;

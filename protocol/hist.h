@@ -67,8 +67,6 @@ double hist_stdev(const struct hist *h); /* from the middles of the steps; 0 whe
 /* The smallest recorded value (upper end of its step, at most max) that at least the share q of all values is not
  * above: HdrHistogram's value at percentile 100 q. q outside 0..1 is clipped; 0 when empty. */
 uint64_t hist_quantile(const struct hist *h, double q);
-/* How many values lie at or below the step of `value_ns`. */
-uint64_t hist_count_to(const struct hist *h, uint64_t value_ns);
 /* Whether a percentile may be told at all: n (1 - q) >= 10, so that ten values lie beyond it. */
 bool hist_supports(const struct hist *h, double q);
 

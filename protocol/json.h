@@ -58,7 +58,6 @@ enum err json_opt_string(const cJSON *object, const char *key, const char *where
 enum err json_get_int(const cJSON *object, const char *key, const char *where, int64_t *out, struct note *note) MUST_USE;
 enum err json_opt_int(const cJSON *object, const char *key, const char *where, int64_t *out, struct note *note) MUST_USE;
 enum err json_opt_bool(const cJSON *object, const char *key, const char *where, bool *out, struct note *note) MUST_USE;
-enum err json_get_object(const cJSON *object, const char *key, const char *where, cJSON **out, struct note *note) MUST_USE;
 enum err json_opt_object(const cJSON *object, const char *key, const char *where, cJSON **out, struct note *note) MUST_USE;
 enum err json_get_array(const cJSON *object, const char *key, const char *where, cJSON **out, struct note *note) MUST_USE;
 enum err json_opt_array(const cJSON *object, const char *key, const char *where, cJSON **out, struct note *note) MUST_USE;

@@ -360,11 +360,6 @@ static enum err get_tree(const cJSON *object, const char *key, const char *where
     return e;
 }
 
-enum err json_get_object(const cJSON *object, const char *key, const char *where, cJSON **out, struct note *note)
-{
-    return get_tree(object, key, where, cJSON_Object, true, out, note);
-}
-
 enum err json_opt_object(const cJSON *object, const char *key, const char *where, cJSON **out, struct note *note)
 {
     return get_tree(object, key, where, cJSON_Object, false, out, note);

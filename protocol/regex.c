@@ -460,7 +460,7 @@ static enum err read_one(struct translation *t)
     return count_piece(t, 1);
 }
 
-enum err regex_translate(const char *ecma, int flags, struct buf *out, struct note *note)
+static enum err translate(const char *ecma, int flags, struct buf *out, struct note *note)
 {
     struct translation t = {.at = ecma, .whole = ecma, .out = out, .note = note};
     if (strncmp(t.at, "(?i)", 4) == 0)
@@ -593,7 +593,7 @@ static struct regex *new_regex(const char *ecma, int flags)
 static struct regex *compile(const char *ecma, int flags, struct note *note)
 {
     CLEANUP(buf_release) struct buf posix = BUF_INIT(LONGEST_PATTERN);
-    enum err e = regex_translate(ecma, flags, &posix, note);
+    enum err e = translate(ecma, flags, &posix, note);
     if (e != OK)
         return NULL;
     struct regex *r = new_regex(ecma, flags);
@@ -624,7 +624,7 @@ static const regex_t *automaton_of(const struct regex *r)
     CLEANUP(buf_release) struct buf posix = BUF_INIT(LONGEST_PATTERN);
     (void)pthread_mutex_lock(&late_lock);
     bool ready = atomic_load_explicit(&a->ready, memory_order_relaxed) ||
-                 (regex_translate(r->ecma, r->flags, &posix, NULL) == OK &&
+                 (translate(r->ecma, r->flags, &posix, NULL) == OK &&
                   compile_posix(r->ecma, r->flags, buf_text(&posix), &a->posix) == 0);
     atomic_store_explicit(&a->ready, ready, memory_order_release);
     (void)pthread_mutex_unlock(&late_lock);

@@ -33,7 +33,5 @@ bool regex_matches(const struct regex *regex, const char *text);
  * by \b. The text is a stretch of a string that ends with a NUL
  * somewhere. The expression was got with REGEX_PLACES and not with REGEX_WHOLE. */
 bool regex_find(const struct regex *regex, struct span text, size_t from, size_t *at, size_t *n);
-/* The translation alone. */
-enum err regex_translate(const char *ecma, int flags, struct buf *out, struct note *note) MUST_USE;
 
 #endif

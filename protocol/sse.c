@@ -328,13 +328,13 @@ static void put_line(struct buf *out, const char *prefix, struct span line)
     buf_addc(out, '\n');
 }
 
-static void put_lines(struct buf *out, const char *prefix, struct span text)
+static void put_data(struct buf *out, struct span text)
 {
     struct span line;
     bool more;
     do {
         more = cut_line(&text, &line);
-        put_line(out, prefix, line);
+        put_line(out, "data: ", line);
     } while (more);
 }
 
@@ -354,13 +354,7 @@ enum err sse_encode(struct buf *out, struct span event, struct span data, struct
         put_line(out, "event: ", event);
     if (id.p != NULL)
         put_line(out, "id: ", id);
-    put_lines(out, "data: ", data);
+    put_data(out, data);
     buf_addc(out, '\n');
     return buf_error(out);
-}
-
-void sse_encode_comment(struct buf *out, struct span text)
-{
-    put_lines(out, ": ", text);
-    buf_addc(out, '\n');
 }

@@ -96,7 +96,5 @@ bool sse_decoder_finish(const struct sse_decoder *d) MUST_USE;
  * client will see as LF. ERR_INVALID, and nothing appended, for an event or id with a line end in it, or an id with
  * U+0000; else the buffer's error. */
 enum err sse_encode(struct buf *out, struct span event, struct span data, struct span id) MUST_USE;
-/* Append ": text" lines and a blank line, the usual keep-alive. */
-void sse_encode_comment(struct buf *out, struct span text);
 
 #endif

@@ -110,14 +110,6 @@ size_t token_count(struct span text)
     return count;
 }
 
-size_t token_prefix(struct span text, size_t tokens)
-{
-    size_t at = 0;
-    for (size_t n; tokens > 0 && (n = token_next(text, at)) > 0; tokens--)
-        at += n;
-    return at;
-}
-
 /* -- Images ------------------------------------------------ */
 
 static uint32_t big(const unsigned char *p, size_t n)
@@ -190,7 +182,8 @@ static size_t count_string(const char *text)
     return token_count(span_of(text));
 }
 
-size_t token_count_json(const cJSON *value)
+/* The JSON of a value, compact. */
+static size_t count_json(const cJSON *value)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     if (value == NULL)
@@ -251,7 +244,7 @@ static size_t count_document(const cJSON *document)
 
 static size_t count_tool_use(const cJSON *use)
 {
-    return TOKENS_PER_TOOL_BLOCK + count_string(json_str(use, "name")) + token_count_json(json_member(use, "input"));
+    return TOKENS_PER_TOOL_BLOCK + count_string(json_str(use, "name")) + count_json(json_member(use, "input"));
 }
 
 static size_t count_tool_result(const cJSON *result)
@@ -283,7 +276,7 @@ static size_t count_search_result(const cJSON *result)
 
 static size_t count_text(const cJSON *text)
 {
-    return cJSON_IsString(text) ? count_string(text->valuestring) : token_count_json(text);
+    return cJSON_IsString(text) ? count_string(text->valuestring) : count_json(text);
 }
 
 static size_t count_nothing(const cJSON *value)
@@ -307,7 +300,7 @@ static const struct {
     {"reasoningContent", count_reasoning},
     {"citationsContent", count_citations},
     {"searchResult", count_search_result},
-    {"json", token_count_json},
+    {"json", count_json},
     {"cachePoint", count_nothing},
 };
 
@@ -318,10 +311,10 @@ size_t token_count_block(const cJSON *block)
         if (value != NULL)
             return blocks[i].count(value);
     }
-    return token_count_json(block);
+    return count_json(block);
 }
 
-size_t token_count_message(const cJSON *message)
+static size_t count_message(const cJSON *message)
 {
     return TOKENS_PER_MESSAGE + count_blocks(json_member(message, "content"));
 }
@@ -330,9 +323,9 @@ size_t token_count_tool(const cJSON *tool)
 {
     const cJSON *spec = json_member(tool, "toolSpec");
     if (spec == NULL)
-        return json_member(tool, "cachePoint") != NULL ? 0 : TOKENS_PER_TOOL + token_count_json(tool);
+        return json_member(tool, "cachePoint") != NULL ? 0 : TOKENS_PER_TOOL + count_json(tool);
     return TOKENS_PER_TOOL + count_string(json_str(spec, "name")) + count_string(json_str(spec, "description")) +
-           token_count_json(json_member(json_member(spec, "inputSchema"), "json"));
+           count_json(json_member(json_member(spec, "inputSchema"), "json"));
 }
 
 size_t token_count_request(const cJSON *body)
@@ -344,6 +337,6 @@ size_t token_count_request(const cJSON *body)
     for (const cJSON *t = cJSON_IsArray(tools) ? tools->child : NULL; t != NULL; t = t->next)
         sum += token_count_tool(t);
     for (const cJSON *m = cJSON_IsArray(messages) ? messages->child : NULL; m != NULL; m = m->next)
-        sum += token_count_message(m);
+        sum += count_message(m);
     return sum + (system > 0 ? system + TOKENS_OF_SYSTEM : 0);
 }

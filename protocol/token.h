@@ -36,15 +36,9 @@
 /* Bytes of the token that begins at `from`; 0 at the end. */
 size_t token_next(struct span text, size_t from);
 size_t token_count(struct span text);
-/* Bytes of the first `tokens` tokens: all of the text when it has no more. */
-size_t token_prefix(struct span text, size_t tokens);
 
-/* The JSON of a value, compact. */
-size_t token_count_json(const cJSON *value);
 /* One content block of Converse (of a message, a system list or a tool result), of any kind; cachePoint is 0. */
 size_t token_count_block(const cJSON *block);
-/* One message: its blocks and TOKENS_PER_MESSAGE. */
-size_t token_count_message(const cJSON *message);
 /* One entry of toolConfig.tools; a cachePoint there is 0. */
 size_t token_count_tool(const cJSON *tool);
 /* A Converse body, or the "converse" member of CountTokens: tools, system and messages. */

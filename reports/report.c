@@ -11,8 +11,14 @@ static void write_console(const cJSON *doc, struct buf *out)
     report_console(doc, false, true, out);
 }
 
+static void write_json(const cJSON *doc, struct buf *out)
+{
+    json_print(doc, JSON_PRETTY, out);
+    buf_addc(out, '\n');
+}
+
 static const struct report_format formats[] = {
-    {"json", ".json", "the result document itself", report_json},
+    {"json", ".json", "the result document itself", write_json},
     {"junit", ".xml", "JUnit XML, one test suite per area, for CI pages", report_junit},
     {"markdown", ".md", "Markdown, for a job summary or a pull request", report_markdown},
     {"text", ".txt", "the console report, without colour", write_console},
@@ -39,12 +45,6 @@ const struct report_format *report_format_of_file(const char *file)
         if (strcmp(formats[i].ending, dot) == 0)
             return &formats[i];
     return NULL;
-}
-
-void report_json(const cJSON *doc, struct buf *out)
-{
-    json_print(doc, JSON_PRETTY, out);
-    buf_addc(out, '\n');
 }
 
 /* The format asked for, else that of the ending; NULL, and a note, when there is none. */

@@ -32,7 +32,6 @@ enum err report_write_file(const cJSON *doc, const char *file, const struct repo
 /* The console report, with colour when asked. A failure is about a screen at most, and of many failures those behind the
  * tenth are a line each. `verbose`: every case, not only those that did not pass, and all that is known of it. */
 void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out);
-void report_json(const cJSON *doc, struct buf *out);
 void report_junit(const cJSON *doc, struct buf *out);
 void report_markdown(const cJSON *doc, struct buf *out);
 /* The same, for a page that takes `most` bytes: wires, then whole cases are left out, and how many is said. (What is not

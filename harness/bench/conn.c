@@ -114,8 +114,9 @@ static void settle(struct worker *w, struct conn *c, const char *phase, uint64_t
     tally_error(&w->tally, c->class, c->code, phase, c->id, (struct span){(const unsigned char *)c->seen, c->seen_n});
 }
 
-void conn_fail(struct worker *w, struct conn *c, enum bench_class class, const char *code, const char *phase,
-               struct span seen)
+/* End the request in flight, if there is one, as an error, and close. */
+static void fail(struct worker *w, struct conn *c, enum bench_class class, const char *code, const char *phase,
+                 struct span seen)
 {
     bool asked = c->state == CONN_BUSY || c->pending, never_worked = c->state == CONN_CONNECTING;
     if (c->state == CONN_CONNECTING && !c->pending) { /* closed load: an attempt counts as a failed request */
@@ -139,7 +140,7 @@ void conn_fail(struct worker *w, struct conn *c, enum bench_class class, const c
 static void fail_errno(struct worker *w, struct conn *c, enum bench_class class, int number)
 {
     const char *name = strerrorname_np(number);
-    conn_fail(w, c, class, name != NULL ? name : "unknown", phase_of(c), SPAN_EMPTY);
+    fail(w, c, class, name != NULL ? name : "unknown", phase_of(c), SPAN_EMPTY);
 }
 
 /* The answer is whole. `left`: bytes that came behind it. */
@@ -161,9 +162,9 @@ void conn_check_timeout(struct worker *w, struct conn *c, uint64_t now)
 {
     uint64_t limit = w->config->timeout_ms * 1000000; /* what began after `now` was taken is not late */
     if (c->state == CONN_BUSY && now > c->started_ns + limit)
-        conn_fail(w, c, BENCH_ERR_TIMEOUT, c->contents > 0 ? "inside_stream" : "no_answer", phase_of(c), SPAN_EMPTY);
+        fail(w, c, BENCH_ERR_TIMEOUT, c->contents > 0 ? "inside_stream" : "no_answer", phase_of(c), SPAN_EMPTY);
     else if (c->state == CONN_CONNECTING && now > c->connect_ns + limit)
-        conn_fail(w, c, BENCH_ERR_CONNECT, "ETIMEDOUT", "connect", SPAN_EMPTY);
+        fail(w, c, BENCH_ERR_CONNECT, "ETIMEDOUT", "connect", SPAN_EMPTY);
 }
 
 /* ---- connecting and sending ---- */
@@ -280,9 +281,9 @@ static void closed_by_peer(struct worker *w, struct conn *c, uint64_t now)
     } else if (wire_closed(&c->wire) && c->wire.status != 0) {
         finish(w, c, 0, now);
     } else if (!wire_begun(&c->wire)) {
-        conn_fail(w, c, BENCH_ERR_RESET, "closed_before_answer", phase_of(c), SPAN_EMPTY);
+        fail(w, c, BENCH_ERR_RESET, "closed_before_answer", phase_of(c), SPAN_EMPTY);
     } else {
-        conn_fail(w, c, BENCH_ERR_TRUNCATED, c->stream ? "stream_cut" : "body_cut", phase_of(c), SPAN_EMPTY);
+        fail(w, c, BENCH_ERR_TRUNCATED, c->stream ? "stream_cut" : "body_cut", phase_of(c), SPAN_EMPTY);
     }
 }
 
@@ -303,7 +304,7 @@ static void read_answer(struct worker *w, struct conn *c, struct span in, uint64
             finish(w, c, in.n, now);
             return;
         case WIRE_BAD:
-            conn_fail(w, c, BENCH_ERR_PROTOCOL, c->wire.why, phase_of(c), in);
+            fail(w, c, BENCH_ERR_PROTOCOL, c->wire.why, phase_of(c), in);
             return;
         }
     }

@@ -99,9 +99,6 @@ void conn_open(struct worker *w, struct conn *c);
 /* Send the next request. c is IDLE. */
 void conn_send(struct worker *w, struct conn *c, uint64_t intended_ns);
 void conn_event(struct worker *w, struct conn *c, uint32_t events);
-/* End the request in flight, if there is one, as an error, and close. */
-void conn_fail(struct worker *w, struct conn *c, enum bench_class class, const char *code, const char *phase,
-               struct span seen);
 void conn_close(struct worker *w, struct conn *c);
 void conn_check_timeout(struct worker *w, struct conn *c, uint64_t now);
 bool conn_counts(const struct worker *w, uint64_t at_ns); /* a request that begins now is measured */

@@ -52,8 +52,9 @@ static void empty(cJSON *tree)
         cJSON_Delete(cJSON_DetachItemViaPointer(tree, tree->child));
 }
 
-void control_forget(struct control *c)
+static void forget(struct mock *mock)
 {
+    struct control *c = mock->control;
     (void)pthread_mutex_lock(&c->lock);
     empty(c->kept);
     empty(c->profiles);
@@ -543,10 +544,5 @@ const struct operation_row mock_control_rows[] = {
     {"UntagResource", answer_untag, NULL},
 };
 const size_t mock_control_count = COUNT_OF(mock_control_rows);
-
-static void forget(struct mock *mock)
-{
-    control_forget(mock->control);
-}
 
 const struct admin_table mock_admin_control = {NULL, 0, "control", forget};

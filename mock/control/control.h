@@ -39,7 +39,6 @@
 struct control;
 struct control *control_new(const struct models *models);
 void control_free(struct control *c);
-void control_forget(struct control *c);
 
 /* The operations, for operations.c. */
 extern const struct operation_row mock_control_rows[];

@@ -79,7 +79,7 @@ static bool stands_alone(struct span text, size_t at, size_t n)
     return !glued_before && !glued_behind;
 }
 
-bool find_phrase(struct span lower, const char *phrase, size_t from, size_t *at, size_t *n)
+static bool find_phrase(struct span lower, const char *phrase, size_t from, size_t *at, size_t *n)
 {
     char want[PHRASE_MAX];
     size_t size = strlen(phrase);

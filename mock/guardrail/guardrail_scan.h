@@ -46,8 +46,6 @@ void scan_init(struct scan *s, struct guardrail_part *parts, size_t count);
 void scan_release(struct scan *s);
 
 uint64_t count_characters(struct span text);
-/* The first place behind `from`; `lower` is text in small letters. */
-bool find_phrase(struct span lower, const char *phrase, size_t from, size_t *at, size_t *n);
 /* The first of the phrases' first places, by where it ends. */
 bool find_any(const struct scan *s, const cJSON *phrases, size_t *part, size_t *end);
 

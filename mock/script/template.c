@@ -24,7 +24,7 @@ typedef enum err check_argument(const char *argument, const char *where, struct 
 typedef bool write_value(const struct template_scene *s, const struct placeholder *p, struct buf *out);
 
 struct row {
-    struct template_row shown;
+    const char *name, *argument; /* "" for none; "[x]" may be left out */
     bool needs;            /* the argument must be there */
     check_argument *check; /* NULL: it takes none */
     write_value *write;    /* NULL: value, which is not text */
@@ -93,7 +93,7 @@ static const cJSON *subject_item(const struct template_scene *s, const char *nam
 
 static bool write_member(const struct template_scene *s, const struct placeholder *p, struct buf *out)
 {
-    return add_item(subject_item(s, p->row->shown.name), false, out);
+    return add_item(subject_item(s, p->row->name), false, out);
 }
 
 static const cJSON *body_at(const struct template_scene *s, const struct placeholder *p)
@@ -165,7 +165,7 @@ static bool write_random(const struct template_scene *s, const struct placeholde
 
 static bool write_call(const struct template_scene *s, const struct placeholder *p, struct buf *out)
 {
-    uint64_t n = strcmp(p->row->shown.name, "call") == 0 ? s->call : s->nth;
+    uint64_t n = strcmp(p->row->name, "call") == 0 ? s->call : s->nth;
     if (n > 0)
         buf_addf(out, "%llu", (unsigned long long)n);
     return n > 0;
@@ -179,63 +179,36 @@ static bool write_open(const struct template_scene *s, const struct placeholder 
 }
 
 static const struct row rows[] = {
-    {{"body", "/pointer", "what is there in the body: a string as it is, anything else as JSON text"},
-     true,
-     check_pointer,
-     write_body},
-    {{"json", "/pointer", "the same as JSON text, a string with its quotes: for a raw body that is JSON itself"},
-     true,
-     check_pointer,
-     write_json},
-    {{"value", "/pointer", "alone in a string: the value itself, be it a number, a list or an object"},
-     true,
-     check_pointer,
-     NULL},
-    {{"user", "", "text of the last user message that has any"}, false, NULL, write_member},
-    {{"system", "", "the system texts"}, false, NULL, write_member},
-    {{"turn", "", "number of the user's question, from 1"}, false, NULL, write_member},
-    {{"round", "", "rounds of tool results since that question"}, false, NULL, write_member},
-    {{"replies", "", "messages of the assistant in the conversation"}, false, NULL, write_member},
-    {{"header", "name", "a header of the request; one that carries a credential is refused"},
-     true,
-     check_header,
-     write_header},
-    {{"model", "", "the model id, decoded"}, false, NULL, write_member},
-    {{"operation", "", "Converse, InvokeModel, …"}, false, NULL, write_member},
-    {{"method", "", "POST"}, false, NULL, write_member},
-    {{"principal", "", "the access key id"}, false, NULL, write_member},
-    {{"session", "", "the session's name; nothing in the main one"}, false, NULL, write_member},
-    {{"region", "", "the region that the request was signed for"}, false, NULL, write_region},
-    {{"request_id", "", "the id that the answer carries"}, false, NULL, write_request_id},
-    {{"now", "[s|ms]", "the mock's clock, as 2026-01-02T03:04:05Z, or in seconds or milliseconds since 1970"},
-     false,
-     check_now,
-     write_now},
-    {{"uuid", "", "a new one, from the seed and the request"}, false, NULL, write_uuid},
-    {{"random", "low:high", "a whole number between the two, from the seed and the request"},
-     true,
-     check_range,
-     write_random},
-    {{"call", "", "number of the request in its session"}, false, NULL, write_call},
-    {{"nth", "", "the how-many-th answer of this fixture it is, in the session"}, false, NULL, write_call},
-    {{"open", "", "two opening braces"}, false, NULL, write_open},
+    {"body", "/pointer", true, check_pointer, write_body},
+    {"json", "/pointer", true, check_pointer, write_json},
+    {"value", "/pointer", true, check_pointer, NULL},
+    {"user", "", false, NULL, write_member},
+    {"system", "", false, NULL, write_member},
+    {"turn", "", false, NULL, write_member},
+    {"round", "", false, NULL, write_member},
+    {"replies", "", false, NULL, write_member},
+    {"header", "name", true, check_header, write_header},
+    {"model", "", false, NULL, write_member},
+    {"operation", "", false, NULL, write_member},
+    {"method", "", false, NULL, write_member},
+    {"principal", "", false, NULL, write_member},
+    {"session", "", false, NULL, write_member},
+    {"region", "", false, NULL, write_region},
+    {"request_id", "", false, NULL, write_request_id},
+    {"now", "[s|ms]", false, check_now, write_now},
+    {"uuid", "", false, NULL, write_uuid},
+    {"random", "low:high", true, check_range, write_random},
+    {"call", "", false, NULL, write_call},
+    {"nth", "", false, NULL, write_call},
+    {"open", "", false, NULL, write_open},
 };
-
-size_t template_list(const struct template_row **out)
-{
-    static struct template_row shown[COUNT_OF(rows)];
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        shown[i] = rows[i].shown;
-    *out = shown;
-    return COUNT_OF(rows);
-}
 
 /* ---- the scanner ---- */
 
 static const struct row *find_row(struct span name)
 {
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (span_is(name, rows[i].shown.name))
+        if (span_is(name, rows[i].name))
             return &rows[i];
     return NULL;
 }
@@ -244,7 +217,7 @@ static enum err unknown_name(struct span name, const char *where, struct note *n
 {
     const char *names[COUNT_OF(rows)];
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        names[i] = rows[i].shown.name;
+        names[i] = rows[i].name;
     CLEANUP(free_ptr) char *word = span_dup(span_cut(name, 0, 64));
     const char *near = word == NULL ? NULL : nearest_word(word, names, COUNT_OF(names));
     return note_set(note, ERR_INVALID, "%s: no placeholder is called {{%s}}%s%s", where, word == NULL ? "" : word,
@@ -263,12 +236,12 @@ static enum err read_placeholder(struct span inside, const char *where, struct p
     if (p->row == NULL)
         return unknown_name(name, where, note);
     if (!has && p->row->needs)
-        return note_set(note, ERR_INVALID, "%s: {{%s}} needs an argument, {{%s:%s}}", where, p->row->shown.name,
-                        p->row->shown.name, p->row->shown.argument);
+        return note_set(note, ERR_INVALID, "%s: {{%s}} needs an argument, {{%s:%s}}", where, p->row->name,
+                        p->row->name, p->row->argument);
     if (has && p->row->check == NULL)
-        return note_set(note, ERR_INVALID, "%s: {{%s}} takes no argument", where, p->row->shown.name);
+        return note_set(note, ERR_INVALID, "%s: {{%s}} takes no argument", where, p->row->name);
     if (has && argument.n >= ARGUMENT_MAX)
-        return note_set(note, ERR_LIMIT, "%s: the argument of {{%s}} is too long", where, p->row->shown.name);
+        return note_set(note, ERR_LIMIT, "%s: the argument of {{%s}} is too long", where, p->row->name);
     if (has && argument.n > 0)
         memcpy(p->argument, argument.p, argument.n);
     return p->row->check != NULL ? p->row->check(p->argument, where, note) : OK;

@@ -2,7 +2,7 @@
  *
  * A reply with "template": true may hold {{placeholders}} in any string (never in the name of a member); without it,
  * braces are bytes like others. {{name}}, {{name:argument}}; a | in front of the end gives what stands there when the
- * request does not have it: {{header:x-user|nobody}}. The table is template_list(). What is inserted is text in a JSON
+ * request does not have it: {{header:x-user|nobody}}. docs/fixtures.md lists them. What is inserted is text in a JSON
  * tree, so it cannot break out of its string; {{value:/pointer}} alone in a string becomes the value itself.
  *
  * Unknown names, wrong arguments and secret headers are refused when the reply comes in. Environment and files cannot
@@ -31,11 +31,5 @@ enum err template_expand(const cJSON *reply, const struct template_scene *scene,
 
 /* Some {{…}} of the text would be one, were the reply a template. */
 bool template_has_placeholder(const char *text);
-
-struct template_row {
-    const char *name, *argument; /* "" for none; "[x]" may be left out */
-    const char *does;
-};
-size_t template_list(const struct template_row **out);
 
 #endif

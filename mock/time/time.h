@@ -49,10 +49,6 @@ uint64_t time_law_draw(const struct time_law *law, struct rng *r, uint64_t n);
 uint64_t time_sum(uint64_t ns, uint64_t more_ns);
 uint64_t time_of_many(uint64_t count, uint64_t each_ns);
 uint64_t time_scaled(uint64_t ns, double factor);
-static inline bool time_law_is_zero(const struct time_law *law)
-{
-    return law->kind == TIME_CONSTANT && law->a <= 0;
-}
 
 /* Factors over the time of a run: "0s=1,60s=3,90s=1", lines between the points, flat beyond them; two points at one
  * instant are a step. From a file: the same, one point a line, # begins a comment. */

@@ -308,7 +308,7 @@ static void getters_name_what_they_wanted(void)
     CU_ASSERT(json_opt_string(t, "n", "/t", &s, &note) == OK && strcmp(s, "x") == 0);
     CU_ASSERT(json_get_int(t, "i", "/t", &i, &note) == OK && i == 3);
     CU_ASSERT(json_opt_bool(t, "b", "/t", &b, &note) == OK && b);
-    CU_ASSERT(json_get_object(t, "o", "/t", &o, &note) == OK && cJSON_IsObject(o));
+    CU_ASSERT(json_opt_object(t, "o", "/t", &o, &note) == OK && cJSON_IsObject(o));
     CU_ASSERT(json_opt_array(t, "l", "/t", &o, &note) == OK && cJSON_IsArray(o));
     CU_ASSERT_EQUAL(json_get_array(t, "n", "/t", &o, &note), ERR_INVALID);
     CU_ASSERT_STRING_EQUAL(note.text, "/t/n: expected an array, found absent");

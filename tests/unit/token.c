@@ -79,16 +79,6 @@ static void tokens_are_small_and_never_split_a_character(void)
     }
 }
 
-static void a_prefix_is_as_many_tokens_as_asked(void)
-{
-    struct span text = span_of("one two three four five");
-    CU_ASSERT_EQUAL(token_prefix(text, 0), 0);
-    CU_ASSERT_EQUAL(token_prefix(text, 2), strlen("one two"));
-    CU_ASSERT_EQUAL(token_prefix(text, 99), text.n);
-    for (size_t i = 0; i <= 5; i++)
-        CU_ASSERT_EQUAL(token_count(span_cut(text, 0, token_prefix(text, i))), i);
-}
-
 static void a_request_adds_up(void)
 {
     static const struct {
@@ -162,7 +152,6 @@ int main(void)
         {"cuts text where the rule says", cuts_text_where_the_rule_says},
         {"English comes out near four tokens for three words", english_comes_out_near_four_tokens_for_three_words},
         {"tokens are small and never split a character", tokens_are_small_and_never_split_a_character},
-        {"a prefix is as many tokens as asked", a_prefix_is_as_many_tokens_as_asked},
         {"a request adds up", a_request_adds_up},
         {"images count by their size", images_count_by_their_size},
         CU_TEST_INFO_NULL,
