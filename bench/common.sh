@@ -11,6 +11,8 @@ work=$(mktemp -d)
 children=()
 
 leave() {
+    # A background subshell that is killed before it has let go of our traps runs them, too (bash 5.2): it is not ours to end all.
+    [ "$BASHPID" = $$ ] || return 0
     for pid in "${children[@]:-}"; do
         [ -z "$pid" ] || kill "$pid" 2>/dev/null || true
     done

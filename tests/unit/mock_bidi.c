@@ -638,6 +638,8 @@ static void a_peer_that_does_not_read_is_not_read(void)
             if (poll(&at, 1, 20) > 0) {
                 ssize_t got = recv(t->fd, part, sizeof part, 0);
                 if (got > 0)
+                    until = now_ns() + PATIENCE_MS * (uint64_t)MS; /* as long as something comes */
+                if (got > 0)
                     (void)nghttp2_session_mem_recv(t->session, part, (size_t)got);
             }
         }

@@ -395,7 +395,7 @@ static void do_not_read(struct over over)
     CU_ASSERT(!t->closed);
     (void)nghttp2_submit_window_update(t->session, 0, 0, 1 << 20);
     (void)nghttp2_submit_window_update(t->session, 0, t->id, 1 << 20);
-    for (uint64_t until = now_ns() + 60000u * (uint64_t)MS; !t->closed && now_ns() < until;) {
+    for (uint64_t until = now_ns() + PATIENCE_MS * (uint64_t)MS; !t->closed && now_ns() < until;) {
         (void)nghttp2_session_resume_data(t->session, t->id);
         (void)nghttp2_session_send(t->session);
         struct pollfd at = {.fd = t->fd, .events = POLLIN};
@@ -403,6 +403,7 @@ static void do_not_read(struct over over)
         ssize_t got = poll(&at, 1, 20) > 0 ? recv(t->fd, part, sizeof part, 0) : 0;
         if (got <= 0)
             continue;
+        until = now_ns() + PATIENCE_MS * (uint64_t)MS; /* as long as something comes */
         (void)nghttp2_session_mem_recv(t->session, part, (size_t)got);
         (void)nghttp2_submit_window_update(t->session, 0, 0, (int32_t)got);
         (void)nghttp2_submit_window_update(t->session, 0, t->id, (int32_t)got);

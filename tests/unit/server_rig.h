@@ -391,7 +391,7 @@ static void rig_start_with(struct server_config config)
 
 static inline void rig_start(void)
 {
-    rig_start_with((struct server_config){.idle_timeout_ms = 2000, .hang_limit_ms = 300, .max_body = 100000});
+    rig_start_with((struct server_config){.idle_timeout_ms = PATIENCE_MS, .hang_limit_ms = 300, .max_body = 100000});
 }
 
 static void rig_stop(void)
