@@ -14,6 +14,7 @@
 #include "harness/command_line.h"
 #include "harness/expected.h"
 #include "harness/interrupt.h"
+#include "harness/place.h"
 #include "harness/pool.h"
 #include "harness/select.h"
 #include "harness/verbs.h"
@@ -76,7 +77,7 @@ static const struct option_row rows[] = {
     {"jobs", 'j', "N", OPTION_INT, AT(jobs), "4", 1, 64, NULL,
      "Pairs of mock and reference gateway at work side by side; a --target is always asked serially."},
     {"output", 'o', "FILE", OPTION_LIST, AT(outputs), NULL, 0, 0, NULL,
-     "Write the result there: .json, .xml (JUnit), .md or .txt by the ending, JSON to - ; may be repeated."},
+     "Write the result there: .json, .xml (JUnit), .sarif, .md or .txt by the ending, JSON to - ; may be repeated."},
     {"ui", 0, "MODE", OPTION_STRING, AT(ui), "auto", 0, 0, PROGRESS_CHOICES,
      "Progress: a bar on a terminal, a line every ten seconds, or nothing."},
     {"verbose", 'v', NULL, OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL,
@@ -220,9 +221,19 @@ static cJSON *requirements_of(const struct check *c, const struct case_file *one
         (void)json_set_string(row, "alias", r->alias);
         (void)json_set_string(row, "level", level_name(r->level));
         (void)json_set_string(row, "title", r->title);
+        (void)json_set_string(row, "why", r->why);
         cJSON_AddItemToArray(out, row);
     }
     return out;
+}
+
+/* The first thing that did not hold; NULL when all did. */
+static const char *first_broken(const struct findings *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (!f->items[i].ok)
+            return f->items[i].id;
+    return NULL;
 }
 
 static void add_case(struct check *c, const struct job *job)
@@ -231,13 +242,16 @@ static void add_case(struct check *c, const struct job *job)
     struct note why = {""};
     enum status status = status_of(c, job, &why);
     CLEANUP(buf_release) struct buf again = BUF_INIT(BUF_ANY);
+    CLEANUP(buf_release) struct buf file = BUF_INIT(BUF_ANY);
     CLEANUP(json_free) cJSON *requirements = requirements_of(c, job->c);
+    bool placed = status != STATUS_PASS && status != STATUS_SKIP;
     struct result_check *checks = calloc(o->findings.count + 1, sizeof *checks);
     for (size_t i = 0; checks != NULL && i < o->findings.count; i++) {
         const struct finding *f = &o->findings.items[i];
         checks[i] = (struct result_check){f->id, f->ok, f->pointer, f->expected, f->observed};
     }
     reproduce(c, job->c, &again);
+    place_file(job->c->path, &file);
     c->tally[status]++;
     c->errors_of_cases += status == STATUS_ERROR && !o->unreachable;
     if (status == STATUS_FAIL && c->tally[status] <= NAMED_MOST)
@@ -247,6 +261,8 @@ static void add_case(struct check *c, const struct job *job)
                               .status = status_names[status],
                               .reason = why.text[0] != '\0' ? why.text : NULL,
                               .level = level_name(job->c->level),
+                              .file = buf_text(&file),
+                              .line = placed ? place_of_case(job->c->path, first_broken(&o->findings)) : 0,
                               .requirements = requirements,
                               .checks = checks,
                               .check_count = checks == NULL ? 0 : o->findings.count,

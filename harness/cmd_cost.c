@@ -72,7 +72,7 @@ static const struct option_row rows[] = {
     {"format", 0, "NAME", OPTION_STRING, AT(format), .choices = "litellm|genai-prices|csv",
      .help = "With audit: the form of the other table. csv has the header model,dimension,usd."},
     {"output-file", 'o', "FILE", OPTION_LIST, AT(outputs),
-     .help = "With audit: write the result document (.json) or a report of it (.md, .txt, .xml); may be repeated."},
+     .help = "With audit: write the result document (.json) or a report of it (.md, .txt, .xml, .sarif); may be repeated."},
     {"verbose", 'v', NULL, OPTION_FLAG, AT(verbose), .help = "With audit: list what is for information only, too."},
     {"ui", 0, "HOW", OPTION_STRING, AT(ui), .fallback = "auto", .choices = PROGRESS_CHOICES,
      .help = "How progress is shown."},

@@ -18,9 +18,9 @@ struct report_options {
 
 static const struct option_row rows[] = {
     {"output", 'o', "FILE", OPTION_LIST, offsetof(struct report_options, outputs),
-     .help = "Write the report there; may be repeated. The format is that of the ending: .json, .xml (JUnit), .md, "
-             ".txt. - is standard output."},
-    {"format", 0, "NAME", OPTION_STRING, offsetof(struct report_options, format), .choices = "json|junit|markdown|text",
+     .help = "Write the report there; may be repeated. The format is that of the ending: .json, .xml (JUnit), "
+             ".sarif, .md, .txt. - is standard output."},
+    {"format", 0, "NAME", OPTION_STRING, offsetof(struct report_options, format), .choices = "json|junit|sarif|markdown|text",
      .help = "The format, whatever the ending."},
     {"verbose", 'v', NULL, OPTION_FLAG, offsetof(struct report_options, verbose),
      .help = "On the console: every case, not only those that did not pass."},
@@ -65,7 +65,7 @@ static int run(const void *settings, const struct option_list *operands)
 const struct verb verb_report = {
     .name = "report",
     .operands = "RESULT.json",
-    .summary = "turn a saved result into text, JUnit XML or Markdown",
+    .summary = "turn a saved result into text, JUnit XML, SARIF or Markdown",
     .about = "Reads a result document that check, bench or demo wrote with -o, checks it against the schema, and "
              "writes reports\n"
              "from it. Without -o the console report is printed.",

@@ -8,8 +8,11 @@
 
 /* From harmless to worst; "stale" is a pass here. The words for people beside them. */
 static const char *const statuses[] = {"skip", "pass", "error", "xfail", "fail"};
-static const char *const counted[][2] = {
-    {"pass", "passed"}, {"fail", "failed"}, {"xfail", "failed as expected"}, {"error", "not judged"}, {"skip", "skipped"}};
+static const char *const counted[][2] = {{"pass", "passed"},
+                                         {"fail", "failed"},
+                                         {"xfail", "failed as expected"},
+                                         {"error", "not judged"},
+                                         {"skip", "skipped"}};
 const char *const area_levels[AREA_LEVELS] = {"MUST", "SHOULD", "MAY"};
 
 struct span area_of_requirement(const char *id)

@@ -1,4 +1,5 @@
-/* console_case.c: one case for a terminal: what was asked, where it differs, both wires, the command that runs it again.
+/* console_case.c: one case for a terminal: what was asked, where it differs, both wires, the command that runs it
+ * again.
  *
  * A failure is read on a screen, so it has to fit one: unless everything was asked for (--verbose, and the text report)
  * long texts are cut, of many differing checks the first are shown, and of a wire its first line and where its body
@@ -8,12 +9,12 @@
 #include "reports/console.h"
 
 enum {
-    VALUE_MOST = 240,   /* bytes of what was expected or observed */
-    LINES_MOST = 2,     /* ... and its lines */
-    WIRE_MOST = 160,    /* bytes of a wire's first line, and of its body */
-    CHECKS_MOST = 2,    /* checks told of a case */
+    VALUE_MOST = 240, /* bytes of what was expected or observed */
+    LINES_MOST = 2,   /* ... and its lines */
+    WIRE_MOST = 160,  /* bytes of a wire's first line, and of its body */
+    CHECKS_MOST = 2,  /* checks told of a case */
     REQUIREMENTS_MOST = 3,
-    WIRES_MOST = 4      /* client request and response, and two calls upstream */
+    WIRES_MOST = 4 /* client request and response, and two calls upstream */
 };
 
 const char *console_colour(const struct console_view *v, const char *status)

@@ -20,6 +20,7 @@ static void write_json(const cJSON *doc, struct buf *out)
 static const struct report_format formats[] = {
     {"json", ".json", "the result document itself", write_json},
     {"junit", ".xml", "JUnit XML, one test suite per area, for CI pages", report_junit},
+    {"sarif", ".sarif", "SARIF 2.1.0, for code scanning: a rule for each requirement, a result for each failure", report_sarif},
     {"markdown", ".md", "Markdown, for a job summary or a pull request", report_markdown},
     {"text", ".txt", "the console report, without colour", write_console},
 };
@@ -54,7 +55,7 @@ static const struct report_format *choose_format(const char *file, const struct 
                                          : strcmp(file, "-") == 0 ? &formats[0]
                                                                   : report_format_of_file(file);
     if (format == NULL)
-        (void)note_set(note, ERR_INVALID, "%s: no report has that ending; use .json, .xml, .md or .txt", file);
+        (void)note_set(note, ERR_INVALID, "%s: no report has that ending; use .json, .xml, .sarif, .md or .txt", file);
     return format;
 }
 

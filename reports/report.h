@@ -1,4 +1,4 @@
-/* report.h: a result document as something to read: text for the console, JSON, JUnit XML, Markdown.
+/* report.h: a result document as something to read: text for the console, JSON, JUnit XML, SARIF, Markdown.
  *
  * Every report is a function from the document to bytes: nothing else feeds it, so a saved document gives the same
  * report a year later. To add a format, add a row to the table in report.c.
@@ -33,6 +33,7 @@ enum err report_write_file(const cJSON *doc, const char *file, const struct repo
  * tenth are a line each. `verbose`: every case, not only those that did not pass, and all that is known of it. */
 void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out);
 void report_junit(const cJSON *doc, struct buf *out);
+void report_sarif(const cJSON *doc, struct buf *out);
 void report_markdown(const cJSON *doc, struct buf *out);
 /* The same, for a page that takes `most` bytes: wires, then whole cases are left out, and how many is said. (What is not
  * about cases is short, and always there.) */

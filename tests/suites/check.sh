@@ -53,6 +53,15 @@ holds 'step 1 client request' err
 holds 'step 1 upstream 1' err
 holds "again +mohs check 'bad.json' --profile mock-direct" err
 lacks 'Signature=[0-9a-f]' result.json
+holds '"file": "bad.json"' result.json
+claim 1 'failed: .*/bad$' --profile mock-direct good.json "$PWD/bad.json" -o code.sarif -o result.json
+holds '"uri": "bad.json"' code.sarif
+holds '"mohsCase/v1": "bad.json"' code.sarif # the same on every machine
+holds '"startLine": 4' code.sarif # of its four lines the one with "message"
+lacks 'Signature=[0-9a-f]' code.sarif
+"$MOHS" report result.json -o later.sarif && "$MOHS" report result.json --format sarif > printed.sarif
+count=$((count + 1))
+cmp -s later.sarif printed.sarif && cmp -s later.sarif code.sarif || { failed=$((failed + 1)); echo "FAILED: a saved result makes another SARIF"; }
 sed 's/"dialect": "bedrock.converse",/& "headers": { "x-vendor-aws-secret-access-key": "s3cret", "x-api-key": "s3cret" },/' bad.json > spoken.json
 claim 1 'failed: spoken$' --profile mock-direct spoken.json -o result.json
 holds 'x-vendor-aws-secret-access-key: <redacted>.*' result.json

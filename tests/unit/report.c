@@ -62,7 +62,9 @@ static void every_format_tells_the_failure(void)
     build(&r);
     CU_ASSERT_EQUAL(result_finish(&r, EXIT_FAILED, NULL, NULL), OK);
     size_t count;
+    static const char *const files[] = {"x.json", "a/b.xml", "code.sarif", "r.md", "r.txt"};
     const struct report_format *formats = report_formats(&count);
+    CU_ASSERT_EQUAL_FATAL(count, COUNT_OF(files));
     for (size_t i = 0; i < count; i++) {
         CLEANUP(buf_release) struct buf out = BUF_INIT(1 << 20);
         formats[i].write(r.doc, &out);
@@ -70,7 +72,7 @@ static void every_format_tells_the_failure(void)
         CLAIM(strstr(buf_text(&out), "steps[0].upstream[0].body") != NULL, "%s does not name the check", formats[i].name);
         CLAIM(strstr(buf_text(&out), "/the-wire") != NULL, "%s does not show the wires", formats[i].name);
         CLAIM(strstr(buf_text(&out), "mohs check openai.chat/params/stop") != NULL, "%s does not say how to run it again", formats[i].name);
-        CU_ASSERT_PTR_EQUAL(report_format_of_file(i == 0 ? "x.json" : i == 1 ? "a/b.xml" : i == 2 ? "r.md" : "r.txt"), &formats[i]);
+        CU_ASSERT_PTR_EQUAL(report_format_of_file(files[i]), &formats[i]);
     }
     CU_ASSERT_PTR_NULL(report_format_of_file("x.pdf"));
 }
