@@ -11,6 +11,7 @@
 #include "mock/admin/metrics.h"
 #include "mock/agent/agent.h"
 #include "mock/bidi/bidi.h"
+#include "mock/fixture/fixture.h"
 #include "mock/guardrail/guardrail_apply.h"
 #include "mock/guardrail/guardrail_use.h"
 #include "mock/identity/policy.h"
@@ -520,6 +521,7 @@ void operations_handle(void *ctx, struct exchange *x)
     session_drop(&v.held_session);
     native_request_release(&v.native);
     guardrail_use_free(&v.guardrail);
+    openings_free(v.openings);
     json_free(&v.body);
     refusal_release(&v.refusal);
     refusal_release(&v.found);

@@ -94,6 +94,7 @@ struct worker {
 };
 
 struct bidi;
+struct openings;
 struct operation_row;
 struct surface;
 struct compat_row;
@@ -117,6 +118,7 @@ struct visit {
     bool body_is_json;
     struct native_request native;    /* of InvokeModel and CountTokens; zeroed for the others */
     struct bidi *bidi;               /* bidi.h; NULL: no stream both ways */
+    struct openings *openings;       /* fixture.h; which script it has is still open; NULL: it is not */
     struct guardrail_use *guardrail; /* guardrail_use.h; NULL: the request has none */
     struct sigv4_verdict verdict;
     struct sigv4_diagnosis diagnosis;

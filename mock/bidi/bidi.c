@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mock/fixture/fixture.h"
 #include "mock/record/record.h"
 #include "mock/runtime/converse.h"
 #include "protocol/eventstream.h"
@@ -43,6 +44,8 @@ void bidi_free(struct bidi *b)
     es_decoder_release(&b->inner);
     buf_release(&b->account);
     plan_free(b->batch);
+    openings_free(b->openings);
+    buf_release(&b->chosen);
     cJSON_Delete(b->script);
     cJSON_Delete(b->faults);
     free(b->text);
@@ -69,6 +72,9 @@ static struct bidi *bidi_new(struct visit *v, const cJSON *reply)
     b->speed = replay_speed(reply, v->mock->replay_speed);
     b->faults = cJSON_CreateArray();
     b->script = script != NULL ? cJSON_Duplicate(script, true) : NULL;
+    b->openings = v->openings;
+    v->openings = NULL;
+    buf_init(&b->chosen, BUF_ANY);
     b->text = cJSON_IsString(text) ? strdup(text->valuestring) : NULL;
     if (b->faults == NULL || (script != NULL) != (b->script != NULL) || cJSON_IsString(text) != (b->text != NULL)) {
         bidi_free(b);
@@ -317,7 +323,12 @@ void bidi_account(const struct bidi *b, struct buf *out)
     }
     buf_adds(out, "},\"input\":[");
     buf_add(out, buf_span(&b->account));
-    buf_addf(out, "],\"unlisted\":%zu,\"answered\":%zu}", b->unlisted, b->events);
+    buf_addf(out, "],\"unlisted\":%zu,\"answered\":%zu", b->unlisted, b->events);
+    if (b->chosen.len > 0) {
+        buf_adds(out, ",\"fixture\":");
+        json_quote(buf_span(&b->chosen), out);
+    }
+    buf_addc(out, '}');
 }
 
 /* ---- events of the client ---- */
@@ -342,12 +353,36 @@ size_t bidi_seen(const struct bidi *b, const char *name)
     return 0;
 }
 
+/* The first event that a script has an answer to decides which one it is. True: it is not decided yet, and nobody answers. */
+static bool choose_script(struct bidi *b, const char *name, const cJSON *event)
+{
+    struct fixture_hit hit;
+    CLEANUP(json_free) cJSON *said = b->openings == NULL || event == NULL ? NULL : bidi_opening_event(event, b->worker->sigv4);
+    if (b->openings == NULL)
+        return false;
+    if (said != NULL)
+        openings_hear(b->openings, said);
+    const cJSON *script = json_item(openings_best(b->openings), "bidirectional");
+    if (!bidi_script_answers(script, name, bidi_seen(b, name)))
+        return true;
+    openings_take(b->openings, &hit);
+    cJSON_Delete(b->script);
+    b->script = cJSON_Duplicate(json_item(hit.reply, "bidirectional"), true);
+    b->speed = replay_speed(hit.reply, b->mock->replay_speed);
+    fixture_label(hit.fixture, &b->chosen);
+    openings_free(b->openings);
+    b->openings = NULL;
+    if (b->script == NULL)
+        bidi_refuse(b, "internalServerException", "out of memory");
+    return false;
+}
+
 static void happen(struct bidi *b, const char *name, const cJSON *event)
 {
     struct bidi_count *count = count_of(b, name);
     if (count != NULL)
         count->n++;
-    bool scripted = bidi_script_event(b, name);
+    bool scripted = choose_script(b, name, event) || bidi_script_event(b, name);
     if (scripted && strcmp(name, "promptStart") == 0 && cJSON_IsString(json_item(event, "promptName")))
         (void)snprintf(b->sonic.prompt, sizeof b->sonic.prompt, "%s", json_str(event, "promptName"));
     if (scripted || strcmp(name, "start") == 0)

@@ -3,6 +3,8 @@
  */
 #include "mock/bidi/bidi_input.h"
 
+#include "protocol/sigv4.h"
+
 void bidi_input_init(struct bidi_input *in, struct exchange *x)
 {
     *in = (struct bidi_input){.exchange = x, .feeding = BUF_INIT(BUF_ANY), .waiting = BUF_INIT(BUF_ANY)};
@@ -56,4 +58,33 @@ enum es_error bidi_input_next(struct bidi_input *in, struct es_message *m, struc
 bool bidi_input_ended(const struct bidi_input *in)
 {
     return in->over && !in->fed && in->waiting.len == 0;
+}
+
+/* ---- openings ---- */
+
+#define SAID_IN_FULL 256 /* bytes of a string; audio is longer */
+
+static void digest_long(cJSON *item, struct sigv4 *hasher)
+{
+    cJSON *child;
+    cJSON_ArrayForEach(child, item)
+    {
+        if (cJSON_IsString(child) && strlen(child->valuestring) > SAID_IN_FULL) {
+            char text[SIGV4_HEX + 8] = "sha256:";
+            sigv4_sha256_hex(hasher, span_of(child->valuestring), text + 7);
+            (void)cJSON_SetValuestring(child, text);
+        }
+        digest_long(child, hasher);
+    }
+}
+
+cJSON *bidi_opening_event(const cJSON *event, struct sigv4 *hasher)
+{
+    static const char *const made_up[] = {"promptName", "contentName"};
+    cJSON *said = cJSON_CreateObject(), *own = cJSON_Duplicate(event, true);
+    for (size_t i = 0; i < COUNT_OF(made_up); i++)
+        cJSON_DeleteItemFromObjectCaseSensitive(own, made_up[i]);
+    digest_long(own, hasher);
+    (void)json_set(said, event->string, own);
+    return said;
 }

@@ -8,6 +8,7 @@
 #define MOHS_MOCK_BIDI_INPUT_H
 
 #include "net/server.h"
+#include "protocol/json.h"
 #include "protocol/eventstream.h"
 
 struct bidi_input {
@@ -23,6 +24,10 @@ bool bidi_input_add(struct bidi_input *in, struct span bytes); /* false: out of 
 /* ES_OK: one frame, and what is known of the bytes behind it; both hold until the next call. ES_MORE: all is used up.
  * Otherwise the stream is broken (in->decoder explains). */
 enum es_error bidi_input_next(struct bidi_input *in, struct es_message *m, struct span *behind) MUST_USE;
+/* An event of the client as openings of scripts have it, {"sessionStart": {...}}: without the names that clients make up for
+ * each session, and with a digest in place of long strings. NULL: out of memory. */
+struct sigv4;
+cJSON *bidi_opening_event(const cJSON *event, struct sigv4 *hasher);
 bool bidi_input_ended(const struct bidi_input *in); /* all is used up, and it is over */
 
 #endif

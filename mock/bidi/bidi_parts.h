@@ -64,6 +64,8 @@ void sonic_end(struct bidi *b); /* the client will say no more */
 /* The steps of the script that wait for this event of the client ("start", "end"): true when there is a script of
  * steps at all, and the model is not asked. */
 bool bidi_script_event(struct bidi *b, const char *name);
+/* Would a script say something to this event, the n-th of its name? */
+bool bidi_script_answers(const cJSON *script, const char *name, size_t n);
 bool bidi_script_knows(const char *name); /* may a step wait for it? */
 /* The n-th line of `heard` or `said`; NULL: it is not scripted. */
 const char *bidi_script_line(const struct bidi *b, const char *list, size_t n);
@@ -83,6 +85,8 @@ struct bidi {
     struct sonic sonic;
     struct pace_talk pace;
     cJSON *script; /* `bidirectional` of the reply; NULL: none */
+    struct openings *openings; /* its script is still to be chosen by what the client says; NULL: it is the one above */
+    struct buf chosen;         /* the label of the fixture that was */
     char *text;    /* `text` of the reply: what is said; NULL: none */
     cJSON *faults; /* that wait for their event */
     struct bidi_input input;

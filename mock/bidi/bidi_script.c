@@ -2,6 +2,7 @@
  *
  *   "bidirectional": {"heard": [...], "said": [...]}     the model's words, turn by turn; the rest is the model's own
  *   "bidirectional": {"steps": [{"on": "audioInput", "nth": 1, "frames": [...]}, ...]}     every frame
+ *   "bidirectional": {"opening": [{"sessionStart": {...}}, ...], "steps": [...]}           the same, for a client that begins so
  *
  * A step waits for an event of the client by its name, for the n-th or (without `nth`) for each; "start" is the head of
  * the request, "end" the end of its body. With "end": true the stream is over behind its frames. Frames are those of `frames`; an event that leaves out sessionId, promptName
@@ -58,19 +59,32 @@ static enum err check_step(const cJSON *step, const char *where, struct note *no
     return scripted_check_frames(frames, at, note);
 }
 
+static bool is_opening(const cJSON *list)
+{
+    const cJSON *event;
+    bool good = cJSON_IsArray(list);
+    cJSON_ArrayForEach(event, list) good = good && cJSON_IsObject(event) && cJSON_GetArraySize(event) == 1 &&
+                                           bidi_script_knows(event->child->string) && cJSON_IsObject(event->child);
+    return good;
+}
+
 enum err bidi_check(const cJSON *item, const char *where, struct note *note)
 {
-    static const char *const known[] = {"steps", "heard", "said"};
+    static const char *const known[] = {"steps", "opening", "heard", "said"};
     enum err e = cJSON_IsObject(item) ? json_only_keys(item, known, COUNT_OF(known), where, note)
                                       : note_set(note, ERR_INVALID, "%s: expected an object", where);
     char at[192];
-    for (size_t i = 1; e == OK && i < COUNT_OF(known); i++) {
+    for (size_t i = 2; e == OK && i < COUNT_OF(known); i++) {
         (void)snprintf(at, sizeof at, "%s/%s", where, known[i]);
         e = check_lines(json_item(item, known[i]), at, note);
     }
-    const cJSON *step, *steps = json_item(item, "steps");
-    if (e == OK && steps != NULL && (!cJSON_IsArray(steps) || cJSON_GetArraySize(item) != 1))
+    const cJSON *step, *steps = json_item(item, "steps"), *opening = json_item(item, "opening");
+    int members = opening != NULL ? 2 : 1;
+    if (e == OK && steps != NULL && (!cJSON_IsArray(steps) || cJSON_GetArraySize(item) != members))
         e = note_set(note, ERR_INVALID, "%s/steps: expected a list, without heard and said beside it", where);
+    if (e == OK && opening != NULL && (steps == NULL || !is_opening(opening)))
+        e = note_set(note, ERR_INVALID, "%s/opening: expected a list of events, each {\"sessionStart\":{...}} or so, beside steps",
+                     where);
     size_t n = 0;
     cJSON_ArrayForEach(step, steps)
     {
@@ -120,15 +134,31 @@ static void take_step(struct bidi *b, const cJSON *step)
         bidi_finish(b);
 }
 
+static bool waits_for(const cJSON *step, const char *name, size_t n)
+{
+    const cJSON *nth = json_item(step, "nth");
+    return strcmp(json_item(step, "on")->valuestring, name) == 0 && (nth == NULL || (size_t)nth->valuedouble == n);
+}
+
+bool bidi_script_answers(const cJSON *script, const char *name, size_t n)
+{
+    const cJSON *step;
+    cJSON_ArrayForEach(step, json_item(script, "steps"))
+    {
+        bool says = cJSON_GetArraySize(json_item(step, "frames")) > 0 || cJSON_IsTrue(json_item(step, "end"));
+        if (says && waits_for(step, name, n))
+            return true;
+    }
+    return false;
+}
+
 bool bidi_script_event(struct bidi *b, const char *name)
 {
     const cJSON *step, *steps = json_item(b->script, "steps");
     size_t seen = bidi_seen(b, name);
     cJSON_ArrayForEach(step, steps)
     {
-        const cJSON *nth = json_item(step, "nth");
-        if (!b->over && strcmp(json_item(step, "on")->valuestring, name) == 0 &&
-            (nth == NULL || (size_t)nth->valuedouble == seen))
+        if (!b->over && waits_for(step, name, seen))
             take_step(b, step);
     }
     return steps != NULL;

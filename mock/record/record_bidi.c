@@ -6,7 +6,7 @@
  *
  * What is kept of such an exchange is a script (docs/bidirectional.md): the frames of the answer, each under the event of
  * the client that was the last to go on before it came, with the wait since then. A client that says the same again gets
- * the same again, however fast it speaks.
+ * the same again, however fast it speaks; what it said before it was first answered tells this script from others.
  *
  * Bounded: while a mebibyte waits for the endpoint, or for the client, nothing is read of the client, and then its window
  * closes. The endpoint is not slowed down but by that, as it answers what it hears; 64 MiB cut the stream.
@@ -20,6 +20,7 @@
 
 #define UNSENT_MAX ((size_t)1 << 20) /* bytes that wait for the endpoint before the client has to */
 #define MARKS_MAX  100000            /* events that were answered; a longer exchange is relayed only */
+#define OPENING_MAX 64               /* events that tell a session from others */
 #define NAMES_MAX  16                /* of the client's events: there are eleven */
 
 /* An event of the client: the frames from `piece` on were its answer, up to the next mark. */
@@ -46,6 +47,7 @@ struct upload {
     size_t count, room;
     struct bidi_count counts[NAMES_MAX];
     bool lost; /* there were too many */
+    cJSON *opening; /* what the client said before anything was answered */
 };
 
 /* ---- birth and death ---- */
@@ -74,6 +76,7 @@ void upload_free(struct upload *u)
     chain_release(&u->chain);
     sigv4_chain_release(&u->ours);
     bidi_input_release(&u->input);
+    cJSON_Delete(u->opening);
     free(u->marks);
     free(u);
 }
@@ -136,6 +139,17 @@ static bool read_chunk(struct span frame, struct buf *bytes)
     return good;
 }
 
+static void keep_opening(struct upload *u, const cJSON *event)
+{
+    if (u->owner->pieces(u->ctx) > 0 || cJSON_GetArraySize(u->opening) == OPENING_MAX || !bidi_script_knows(event->string))
+        return;
+    if (u->opening == NULL)
+        u->opening = cJSON_CreateArray();
+    cJSON *said = bidi_opening_event(event, u->worker->sigv4);
+    if (!cJSON_IsObject(event) || !cJSON_AddItemToArray(u->opening, said))
+        cJSON_Delete(said);
+}
+
 static void note_event(struct upload *u, struct span frame)
 {
     CLEANUP(json_free) cJSON *tree = NULL;
@@ -148,6 +162,7 @@ static void note_event(struct upload *u, struct span frame)
     const char *prompt = json_str(event->child, "promptName");
     if (strcmp(event->child->string, "promptStart") == 0 && prompt != NULL)
         (void)snprintf(u->prompt, sizeof u->prompt, "%s", prompt);
+    keep_opening(u, event->child);
     set_mark(u, event->child->string);
 }
 
@@ -320,6 +335,8 @@ static cJSON *frames_of(const struct upload *u, const struct recorded *a, const 
 cJSON *upload_script(const struct upload *u, const struct recorded *a)
 {
     cJSON *script = cJSON_CreateObject(), *steps = cJSON_CreateArray();
+    if (u->opening != NULL)
+        (void)json_set(script, "opening", cJSON_Duplicate(u->opening, true));
     for (size_t i = 0; i < u->count; i++) {
         const struct mark *m = &u->marks[i];
         bool last = i + 1 == u->count;
@@ -337,6 +354,11 @@ cJSON *upload_script(const struct upload *u, const struct recorded *a)
     }
     (void)json_set(script, "steps", steps);
     return script;
+}
+
+const cJSON *upload_opening(const struct upload *u)
+{
+    return u->opening;
 }
 
 const char *upload_why_not(const struct upload *u)

@@ -19,6 +19,7 @@
 #include "protocol/secret.h"
 #include "protocol/utf8.h"
 
+#define DIGEST       ((size_t)16) /* hex digits at the end of a file's name */
 #define SEQUENCE_MAX 1000
 #define TOKEN        "clientRequestToken" /* made anew by SDKs for each call: it tells retries apart, not requests */
 
@@ -115,19 +116,40 @@ static void add_word(struct buf *out, const char *word, size_t most)
     }
 }
 
-static void make_name(const struct visit *v, struct kept *k)
+/* The digest at the end of the name, of what tells this request from others. False: out of memory. */
+static bool print_digest(const struct kept *k, const cJSON *opening, struct sigv4 *hasher, char hex[SIGV4_HEX])
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+    json_print(k->match, JSON_SORTED, &text);
+    if (opening != NULL)
+        json_print(opening, JSON_SORTED, &text);
+    sigv4_sha256_hex(hasher, buf_span(&text), hex);
+    return buf_error(&text) == OK;
+}
+
+void kept_open(struct kept *k, const cJSON *opening, struct sigv4 *hasher)
+{
+    char hex[SIGV4_HEX];
+    size_t n = strlen(k->name);
+    if (opening == NULL || k->why_not != NULL || n < DIGEST + 5)
+        return;
+    if (print_digest(k, opening, hasher, hex))
+        memcpy(k->name + n - 5 - DIGEST, hex, DIGEST);
+    else
+        k->why_not = "out of memory";
+}
+
+static void make_name(const struct visit *v, struct kept *k)
+{
     CLEANUP(buf_release) struct buf name = BUF_INIT(RECORD_NAME_MAX);
     char hex[SIGV4_HEX];
-    json_print(k->match, JSON_SORTED, &text);
-    sigv4_sha256_hex(v->worker->sigv4, buf_span(&text), hex);
+    bool printed = print_digest(k, NULL, v->worker->sigv4, hex);
     buf_adds(&name, v->operation);
     if (v->model_id != NULL)
         add_word(&name, v->model_id, 64);
-    buf_addf(&name, "-%.16s.json", hex);
+    buf_addf(&name, "-%.*s.json", (int)DIGEST, hex);
     (void)snprintf(k->name, sizeof k->name, "%s", buf_text(&name));
-    if (buf_error(&name) != OK || buf_error(&text) != OK)
+    if (buf_error(&name) != OK || !printed)
         k->why_not = "out of memory";
 }
 

@@ -43,6 +43,8 @@ struct kept {
     const char *why_not; /* static; NULL: it can be kept */
 };
 void kept_begin(const struct visit *v, struct kept *k);
+/* Of a stream both ways: what its client said first tells its file from those of other sessions. NULL: nothing. */
+void kept_open(struct kept *k, const cJSON *opening, struct sigv4 *hasher);
 void kept_release(struct kept *k);
 
 struct recorded_piece {
@@ -93,6 +95,7 @@ void upload_stop(struct upload *u);  /* the call is over: what the client still 
 size_t upload_frames(const struct upload *u); /* that went on */
 /* `bidirectional` of the reply. */
 cJSON *upload_script(const struct upload *u, const struct recorded *a);
+const cJSON *upload_opening(const struct upload *u); /* what the client said first; NULL: nothing */
 const char *upload_why_not(const struct upload *u); /* static; NULL: it can be kept */
 
 #endif

@@ -95,6 +95,8 @@ static void keep(struct relay *r)
         r->kept.why_not = "it is no stream of events";
     if (r->lost)
         r->kept.why_not = "it is too large";
+    if (answer.upload != NULL)
+        kept_open(&r->kept, upload_opening(r->upload), r->worker->sigv4);
     if (keep_answer(r->recorder, &r->kept, &answer, &r->needles, &why)) {
         tell(r, r->status, "kept", r->kept.name);
         mock_log(r->mock, "recorded %s: %d, %s", r->operation, r->status, r->kept.name);

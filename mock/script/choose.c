@@ -143,6 +143,8 @@ void choose_reply(struct visit *v, struct choice *c)
         c->source = SOURCE_FIXTURE;
         c->reply = hit.reply;
         fixture_label(hit.fixture, &c->fixture);
+        if (hit.opens)
+            v->openings = openings_new(c->fixtures, v->session, &hit); /* NULL: it answers as any other */
     } else if (strict) {
         miss(v, subject, c);
     }

@@ -240,6 +240,87 @@ static void what_was_said_goes_on_signed_anew_and_replays(void)
     }
 }
 
+/* One turn of text; what the model says to it. */
+static void say_words(struct mock *m, const char *prompt, const char *words, struct buf *answer)
+{
+    CLEANUP(buf_release) struct buf input = BUF_INIT(BUF_ANY);
+    struct talk *t = talk_new(m, NULL);
+    buf_addf(&input, "{\"textInput\":{\"promptName\":\"%s\",\"contentName\":\"u\",\"content\":\"%s\"}}", prompt, words);
+    tell(t, SESSION_START);
+    tell_about(t, PROMPT, prompt);
+    tell_about(t, TEXT_START, prompt);
+    tell(t, buf_text(&input));
+    tell_about(t, TEXT_END, prompt);
+    CLAIM(talk_until(t, "completionEnd", 1, 5000), "\"%s\" is not answered: %d %s", words, t->status, buf_text(&t->body));
+    tell(t, SESSION_END);
+    tell_end(t);
+    CU_ASSERT(talk_until(t, NULL, 0, 5000));
+    shape(t, answer);
+    talk_free(t);
+}
+
+static void each_session_gets_its_own_again_in_any_order(void)
+{
+    static const char *const words[] = {"good day", "good night", "how are you"};
+    static const struct {
+        const char *said, *heard; /* the words that the answer takes up; "": those of any of the three */
+    } asked[] = {{"how are you", "how are you"}, {"good night", "good night"}, {"good day", "good day"},
+                 {"good night", "good night"}, {"never said", ""}};
+    CLEANUP(scene_end) struct scene s;
+    scene_begin(&s, NULL);
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        CLEANUP(buf_release) struct buf answer = BUF_INIT(BUF_ANY);
+        say_words(s.recorder, "mine", words[i], &answer);
+        wait_for_files(&s, i + 1);
+    }
+    CLEANUP(rig_stop) struct mock *again = replaying(&s, "0");
+    size_t own = 0;
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        CLEANUP(buf_release) struct buf answer = BUF_INIT(BUF_ANY);
+        char heard[64];
+        say_words(again, "another", asked[i].said, &answer);
+        (void)snprintf(heard, sizeof heard, "I heard you: %s", asked[i].heard);
+        CLAIM(strstr(buf_text(&answer), heard) != NULL, "\"%s\": %s", asked[i].said, buf_text(&answer));
+        CLEANUP(json_free) cJSON *entry = journal_entry(again);
+        own += strstr(text_at(entry, "/bidirectional/fixture"), "InvokeModelWithBidirectionalStream") != NULL;
+    }
+    CLAIM(own == COUNT_OF(asked), "%zu entries say which session it was", own);
+    CLEANUP(reply_release) struct reply fixtures = admin(again, "GET", "/fixtures", "");
+    double hits = 0;
+    for (int i = 0; i < 3; i++) {
+        double of = number_at(cJSON_GetArrayItem(json_at(fixtures.json, "/fixtures"), i), "/hits");
+        CLAIM(of >= 1, "a fixture has %.0f hits", of);
+        hits += of;
+    }
+    CU_ASSERT_EQUAL(hits, COUNT_OF(asked));
+}
+
+/* The same words twice are one file with a sequence, whatever was said between. */
+static void sessions_that_begin_alike_are_a_sequence(void)
+{
+    CLEANUP(scene_end) struct scene s;
+    scene_begin(&s, "{\"replies\":["
+                    "{\"reply\":{\"bidirectional\":{\"said\":[\"first\"]}}},{\"reply\":{\"bidirectional\":{\"said\":[\"other\"]}}},"
+                    "{\"reply\":{\"bidirectional\":{\"said\":[\"second\"]}}}]}");
+    static const char *const said[] = {"good day", "good night", "good day"};
+    for (size_t i = 0; i < COUNT_OF(said); i++) {
+        CLEANUP(buf_release) struct buf answer = BUF_INIT(BUF_ANY);
+        say_words(s.recorder, "mine", said[i], &answer);
+        CLEANUP(json_free) cJSON *here = journal_entry(s.recorder);
+        wait_for_files(&s, i == 0 ? 1 : 2);
+    }
+    static const struct {
+        const char *said, *answer;
+    } asked[] = {{"good night", "\"other\""}, {"good day", "\"first\""}, {"good night", "\"other\""},
+                 {"good day", "\"second\""}, {"good day", "\"second\""}};
+    CLEANUP(rig_stop) struct mock *again = replaying(&s, "0");
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        CLEANUP(buf_release) struct buf answer = BUF_INIT(BUF_ANY);
+        say_words(again, "another", asked[i].said, &answer);
+        CLAIM(strstr(buf_text(&answer), asked[i].answer) != NULL, "%zu: \"%s\": %s", i, asked[i].said, buf_text(&answer));
+    }
+}
+
 static void each_event_goes_on_before_the_next_is_said(void)
 {
     CLEANUP(scene_end) struct scene s;
@@ -499,6 +580,8 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         {"what was said goes on signed anew and replays", what_was_said_goes_on_signed_anew_and_replays},
+        {"each session gets its own again in any order", each_session_gets_its_own_again_in_any_order},
+        {"sessions that begin alike are a sequence", sessions_that_begin_alike_are_a_sequence},
         {"each event goes on before the next is said", each_event_goes_on_before_the_next_is_said},
         {"an exception of the endpoint is kept", an_exception_of_the_endpoint_is_kept},
         {"a wrong frame of the client ends it here", a_wrong_frame_of_the_client_ends_it_here},
