@@ -6,8 +6,8 @@
 # MOHS: the program (default: build/release/mohs). BUILD: where setup.sh puts the packages (default: build). ONLY: one of
 # boto3, compat (OpenAI's and Anthropic's own clients), js, js-h2 (the same SDK with its own default handler, which speaks HTTP/2; with
 # it js-bidi, streams both ways), go, java, rust,
-# aimock (imported fixtures beside the mock that they were written for), drift (fixtures/api beside botocore's models; needs no mock),
-# gateways. Arguments are
+# aimock (imported fixtures beside the mock that they were written for), drift (fixtures/api beside botocore's models, and requests made
+# from these), gateways. Arguments are
 # the beginnings of the names of rows to run; VERBOSE=1 shows what came out of a row that fails, RECORD=file all outcomes.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -103,6 +103,21 @@ drift() {
   [ $rc -eq 0 ] || grep -q '^not ok' <<< "$said" || echo "not ok drift: it ended with $rc: $(tail -n 1 <<< "$said")"
 }
 
+# shapes: the mock that judges shapes and no more, so that what is right in form is answered.
+shapes() (
+  pids=
+  work=$(mktemp -d) || exit 2
+  trap 'kill $pids 2>/dev/null; wait $pids 2>/dev/null; rm -rf "$work"' EXIT
+  trap 'exit 130' INT TERM
+  name=shapes
+  start LENIENT --validation lenient
+  "$INTEROP/py/bin/python" -B "$here/client_shapes.py" "$@" || echo "not ok shapes client: it ended with $?"
+  # shellcheck disable=SC2086
+  set -- $pids
+  pids=
+  ended "$1" LENIENT
+)
+
 everything() {
   case ${ONLY:-} in
     '') "$here/setup.sh" ;;
@@ -111,6 +126,7 @@ everything() {
     *) "$here/setup.sh" "$ONLY" ;;
   esac
   have drift py/installed.txt && drift
+  have drift py/installed.txt && shapes "$@" | lines &
   have boto3 py/installed.txt && trial boto3 "$INTEROP/py/bin/python" -B "$here/client_boto3.py" "$@" | lines &
   have compat compat/installed.txt && trial compat "$INTEROP/compat/bin/python" -B "$here/client_compat.py" "$@" | lines &
   have js js/installed.json && trial js node "$here/client_js.mjs" "$@" | lines &
