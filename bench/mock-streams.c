@@ -1,15 +1,15 @@
 /* mock-streams.c: the reader of bench/mock-streams.sh, which compiles it; it belongs to no program.
  *
- * Opens N streams to a mock, one connection each, spread over a ramp so that they do not march in step, and reads them to
- * the end. Each frame carries when the mock had the request and when it gave the frame to its socket (protocol/probe.h,
- * CLOCK_MONOTONIC of this same machine), so two things are told apart: how late the mock was against its own schedule,
- * received + ttft + i * itl, and how late the bytes were in this process's hands, which includes this process.
- * One line "open" is printed when all N have their head, then one line of results.
+ * Opens N streams to a mock, one connection each, spread over a ramp so that they do not march in step, and reads them
+ * to the end. Each frame carries when the mock had the request and when it gave the frame to its socket
+ * (protocol/probe.h, CLOCK_MONOTONIC of this same machine), so two things are told apart: how late the mock was against
+ * its own schedule, received + ttft + i * itl, and how late the bytes were in this process's hands, which includes this
+ * process. One line "open" is printed when all N have their head, then one line of results.
  *
- * The end of a stream is the end of its chunked coding (RFC 9112 section 7.1), which is walked for it: the bytes of the last
- * chunk may also stand at the end of any other, since a frame ends with a CRC. One stream of 10,000 with 64 frames was
- * "lost" that way, in one run of thirty. A stream that does come to grief is told of on standard error, in what phase and
- * after what.
+ * The end of a stream is the end of its chunked coding (RFC 9112 section 7.1), which is walked for it: the bytes of the
+ * last chunk may also stand at the end of any other, since a frame ends with a CRC. One stream of 10,000 with 64 frames
+ * was "lost" that way, in one run of thirty. A stream that does come to grief is told of on standard error, in what
+ * phase and after what.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,7 +34,8 @@
 
 enum phase { CONNECT, SEND, HEAD, SIZE, CHUNK, LAST, ENDED, BAD };
 static const char *const phase_names[] = {
-    "connecting", "sending its request", "in the head", "in the size of a chunk", "in a chunk", "in the last chunk", "at its end",
+    "connecting", "sending its request", "in the head", "in the size of a chunk", "in a chunk", "in the last chunk",
+    "at its end",
     "at something that is no chunk"};
 
 struct stream {
@@ -84,7 +85,8 @@ static void tell(const struct stream *s, const char *why)
     uint64_t now = now_ns();
     if (broken > TOLD)
         return;
-    fprintf(stderr, "stream %zd, %s: %s; %u frames, %llu bytes, opened %.1f s ago, last heard %.1f s ago; the last bytes:",
+    fprintf(stderr, "stream %zd, %s: %s; %u frames, %llu bytes, opened %.1f s ago, last heard %.1f s ago; the last "
+                    "bytes:",
             s - streams, phase_names[s->phase], why, s->frames, (unsigned long long)s->bytes,
             (double)(now - s->opened_ns) / 1e9, s->last_ns ? (double)(now - s->last_ns) / 1e9 : -1.0);
     for (size_t i = s->held_n > 40 ? s->held_n - 40 : 0; i < s->held_n; i++)

@@ -1,10 +1,10 @@
 /* soak-client.c: the traffic of bench/soak.sh, which compiles it; it belongs to no program.
  *
- * Four threads speak to the mocks as clients do (HTTP/1.1 and HTTP/2, cleartext and TLS), by libcurl's multi interface, so
- * that streams of one HTTP/2 connection run side by side; what they ask is a table in a file (soak-traffic.tsv). Some leave
- * in the middle, some read slowly, some ask for a fault by header. One thread sends what no client would; one reads and
- * writes the admin APIs. A request that asked for no fault must be answered whole, with a status of its row and with its
- * row's words in it: everything else is unexpected, and is shown. Exit 0: nothing was.
+ * Four threads speak to the mocks as clients do (HTTP/1.1 and HTTP/2, cleartext and TLS), by libcurl's multi interface,
+ * so that streams of one HTTP/2 connection run side by side; what they ask is a table in a file (soak-traffic.tsv).
+ * Some leave in the middle, some read slowly, some ask for a fault by header. One thread sends what no client would;
+ * one reads and writes the admin APIs. A request that asked for no fault must be answered whole, with a status of its
+ * row and with its row's words in it: everything else is unexpected, and is shown. Exit 0: nothing was.
  *
  * A soak of some minutes begins with requests that fill the tables of the mocks that have a bound, so that what grows
  * afterwards is no table; it says "filled" and the second when that is done.
@@ -31,7 +31,8 @@
 #define STATUSES_MAX 8
 #define SLOTS        12
 #define SLOW_SLOTS   2 /* of them, the first: they read slowly */
-#define FAULTY_SLOTS 3 /* the last: they ask for faults, on connections of their own, since a broken one has other victims */
+/* The last slots ask for faults, on connections of their own, since a broken one has other victims. */
+#define FAULTY_SLOTS 3
 #define HELD         (64 * 1024)
 #define TEXT_MAX     (256 * 1024)
 #define IDLE_MAX     32
@@ -334,7 +335,8 @@ static void begin(struct slot *s)
     curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, once || draw(&w->rng, 100) < 3 ? 1L : 0L);
     curl_easy_setopt(s->easy, CURLOPT_FORBID_REUSE, once ? 1L : 0L);
     bool hurry = s->leaves && draw(&w->rng, 2) == 0; /* leave by the clock, be there an answer or not */
-    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, hurry ? 1L + (long)draw(&w->rng, 30) : s->faulty ? 400L : PATIENCE_MS);
+    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS,
+                     hurry ? 1L + (long)draw(&w->rng, 30) : s->faulty ? 400L : PATIENCE_MS);
     if (s->slow)
         curl_easy_setopt(s->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)8000);
     s->busy = curl_multi_add_handle(s->multi, s->easy) == CURLM_OK;
@@ -545,8 +547,10 @@ static const struct admin_scene admin_scenes[] = {
     {"GET", "/faults", "", 200},
     {"GET", "/gate", "", 200},
     {"GET", "/clock", "", 200},
-    {"POST", "/script", "{\"session\":\"soak-@100@\",\"replies\":[{\"times\":3,\"reply\":{\"text\":\"scripted @*900@\"}}]}", 200},
-    {"POST", "/script", "{\"session\":\"soak-@100@\",\"replies\":[{\"reply\":{\"txt\":\"a\"}}]}", 400},
+    {"POST", "/script",
+     "{\"session\":\"soak-@100@\",\"replies\":[{\"times\":3,\"reply\":{\"text\":\"scripted @*900@\"}}]}", 200},
+    {"POST", "/script",
+     "{\"session\":\"soak-@100@\",\"replies\":[{\"reply\":{\"txt\":\"a\"}}]}", 400},
     {"POST", "/script", "{\"session\":", 400},
     {"POST", "/reset", "{\"session\":\"soak-@100@\"}", 200},
     {"POST", "/gate", "{\"open\":\"soak-@50@\"}", 200},
@@ -612,16 +616,16 @@ static unsigned long report(void)
     printf("%-28s %9s %9s %9s %9s %9s %9s\n", "", "asked", "whole", "refused", "throttled", "faulty", "left");
     for (size_t i = 0; i < scene_count; i++) {
         struct scene *s = &scenes[i];
-        printf("%-28s %9lu %9lu %9lu %9lu %9lu %9lu\n", s->name, s->asked, s->whole, s->refused, s->throttled, s->faulty,
-               s->left);
+        printf("%-28s %9lu %9lu %9lu %9lu %9lu %9lu\n", s->name, s->asked, s->whole, s->refused, s->throttled,
+               s->faulty, s->left);
         all += s->asked;
         if (s->asked > 50 && s->whole + s->refused == 0) {
             printf("UNEXPECTED %s: never answered as it should be\n", s->name);
             unasked++;
         }
     }
-    printf("requests %lu hostile %lu admin %lu faults_seen %lu unexpected %lu\n", all, hostile, admin_calls, curl_faults,
-           unexpected + unasked);
+    printf("requests %lu hostile %lu admin %lu faults_seen %lu unexpected %lu\n", all, hostile, admin_calls,
+           curl_faults, unexpected + unasked);
     return unexpected + unasked;
 }
 

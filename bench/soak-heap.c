@@ -1,8 +1,9 @@
 /* soak-heap.c: what a mock of bench/soak.sh holds of its heap, told from inside; soak.sh compiles and preloads it.
  *
- * The resident set of a process also has the holes between what it holds. They come with each new peak of requests at once,
- * and stay: it says little about a leak of less than some megabytes. malloc knows what is in use. Every half second that
- * many KiB are written into the file that SOAK_HEAP names, always 16 bytes, so that no reader sees half of a number.
+ * The resident set of a process also has the holes between what it holds. They come with each new peak of requests at
+ * once, and stay: it says little about a leak of less than some megabytes. malloc knows what is in use. Every half
+ * second that many KiB are written into the file that SOAK_HEAP names, always 16 bytes, so that no reader sees half of
+ * a number.
  */
 #include <fcntl.h>
 #include <malloc.h>

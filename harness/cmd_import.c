@@ -70,7 +70,8 @@ static int run(const void *settings, const struct option_list *operands)
         (void)fprintf(stderr, "mohs mock import: %s\n", note.text);
         return EXIT_USAGE;
     }
-    (void)fprintf(stderr, "mohs mock import: %zu of %zu fixtures carried over; %zu things lost\n", to.written, to.read, to.lost);
+    (void)fprintf(stderr, "mohs mock import: %zu of %zu fixtures carried over; %zu things lost\n", to.written,
+                  to.read, to.lost);
     return to.lost > 0 ? EXIT_FAILED : EXIT_HELD;
 }
 
@@ -78,9 +79,11 @@ const struct verb verb_import = {
     .name = "mock import",
     .operands = "FILE|DIR...",
     .summary = "turn aimock fixtures into ours",
-    .about = "Reads fixture files of aimock (CopilotKit's mock of model APIs), and writes one file of fixtures for --fixtures of mohs "
+    .about = "Reads fixture files of aimock (CopilotKit's mock of model APIs), and writes one file of fixtures for "
+             "--fixtures of mohs "
              "mock.\n\n"
-             "What cannot be carried over is told on standard error, a line each with file and JSON pointer. Exit 0: everything was "
+             "What cannot be carried over is told on standard error, a line each with file and JSON pointer. Exit 0: "
+             "everything was "
              "carried over; 1: something was lost; 2: nothing was written (docs/fixtures.md).",
     .options = rows,
     .option_count = COUNT_OF(rows),

@@ -23,7 +23,8 @@ static const struct option_row list_rows[] = {
     {"requirements", 0, NULL, OPTION_FLAG, AT(requirements), .help = "The requirements, and how many cases test each."},
     {"coverage", 0, NULL, OPTION_FLAG, AT(coverage),
      .help = "Tested, planned and excluded requirements by area, and the exclusions with their reasons."},
-    {"faults", 0, NULL, OPTION_FLAG, AT(faults), .help = "The faults of the mock: code, id, what it does, [parameters]."},
+    {"faults", 0, NULL, OPTION_FLAG, AT(faults),
+     .help = "The faults of the mock: code, id, what it does, [parameters]."},
     {"markdown", 0, NULL, OPTION_FLAG, AT(markdown), .help = "With --faults: as the tables of docs/faults.md."},
     {"rules", 0, NULL, OPTION_FLAG, AT(rules), .help = "The semantic rules of the mock, and whether they are on."},
     {"errors", 0, NULL, OPTION_FLAG, AT(errors),
@@ -137,7 +138,8 @@ static void print_faults(struct buf *out)
     for (size_t i = 0; i < count; i++) {
         const struct mock_fault_row *r = &rows[i];
         if (i == 0 || strncmp(r->code, rows[i - 1].code, 3) != 0)
-            buf_addf(out, "%s| code | id | what it does | parameters | over HTTP/2 |\n| --- | --- | --- | --- | --- |\n",
+            buf_addf(out,
+                     "%s| code | id | what it does | parameters | over HTTP/2 |\n| --- | --- | --- | --- | --- |\n",
                      i == 0 ? "" : "\n");
         buf_addf(out, "| %s | `%s` | %s | %s | %s |\n", r->code, r->id, r->does, r->parameters,
                  r->http2 != NULL ? r->http2 : "the same");

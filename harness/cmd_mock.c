@@ -86,8 +86,8 @@ static const struct option_row rows[] = {
     {"signed-payload", 0, NULL, OPTION_FLAG, AT(signed_payload),
      .help = "Refuse UNSIGNED-PAYLOAD, which is taken otherwise; what Bedrock does is not published."},
     {"signed-headers", 0, NULL, OPTION_FLAG, AT(signed_headers),
-     .help = "Refuse a request with an x-amz-* header that its signature does not cover; otherwise the journal tells of "
-             "it. They should be signed; what Bedrock does is not published."},
+     .help = "Refuse a request with an x-amz-* header that its signature does not cover; otherwise the journal tells "
+             "of it. They should be signed; what Bedrock does is not published."},
     {"mismatch", 0, "FORM", OPTION_STRING, AT(mismatch), .fallback = "short", .choices = "short|long",
      .help = "How a wrong signature is told; long adds the canonical request and the string to sign. Bedrock does "
              "either."},
@@ -113,8 +113,8 @@ static const struct option_row rows[] = {
      .help = "Load the fixtures again when a file changes. One with a mistake changes nothing, and the log says where "
              "it is."},
     {"dry-run", 'n', NULL, OPTION_FLAG, AT(dry_run),
-     .help = "Read and check the fixtures and all other files and settings, say what is wrong with them, and end: 0 when they "
-             "are good, 2 when not."},
+     .help = "Read and check the fixtures and all other files and settings, say what is wrong with them, and end: 0 "
+             "when they are good, 2 when not."},
     {"strict", 0, NULL, OPTION_FLAG, AT(strict),
      .help =
          "A call of a model that neither a script nor a fixture answers is an error, MohsFixtureMiss, which names the "
@@ -152,10 +152,8 @@ static const struct option_row rows[] = {
     OPTION_GROUP("Time"),
     {"latency", 'l', "TIME", OPTION_STRING, AT(latency), .fallback = "0",
      .help = "Wait before each answer: milliseconds (20, 1.5s) or a law, drawn from --seed and the number of the "
-             "request (or "
-             "its header x-mohs-id): normal:20,5; lognormal:20,0.6 or lognormal:p50=20,p99=200; "
-             "table:p50=20,p90=60,p99=200; "
-             "trace:FILE."},
+             "request (or its header x-mohs-id): normal:20,5; lognormal:20,0.6 or lognormal:p50=20,p99=200; "
+             "table:p50=20,p90=60,p99=200; trace:FILE."},
     {"ttft", 0, "TIME", OPTION_STRING, AT(ttft), .fallback = "0",
      .help = "Wait before the first delta of a stream; as --latency."},
     {"itl", 0, "TIME", OPTION_STRING, AT(itl), .fallback = "0",
@@ -173,14 +171,16 @@ static const struct option_row rows[] = {
      .help = "Deltas of a stream that answers a load probe; 0: as many as maxTokens says, else 16."},
     OPTION_GROUP("Record and replay"),
     {"record", 0, "URL", OPTION_STRING, AT(record),
-     .help = "Send requests on to this endpoint, https://bedrock-runtime.us-east-1.amazonaws.com, signed anew with your own "
-             "credentials, and keep its answers as fixtures (docs/record.md). Without it nothing leaves this machine."},
-    {"record-to", 0, "DIR", OPTION_STRING, AT(record_to), .help = "Where --record keeps answers, a file for each request."},
+     .help = "Send requests on to this endpoint, https://bedrock-runtime.us-east-1.amazonaws.com, signed anew with "
+             "your own credentials, and keep its answers as fixtures (docs/record.md). Without it nothing leaves this "
+             "machine."},
+    {"record-to", 0, "DIR", OPTION_STRING, AT(record_to),
+     .help = "Where --record keeps answers, a file for each request."},
     {"record-misses", 0, NULL, OPTION_FLAG, AT(record_misses),
      .help = "Send on only what no fixture answers; those of --record-to are among them."},
     {"record-profile", 0, "NAME", OPTION_STRING, AT(record_profile),
-     .help = "The profile of ~/.aws/credentials to sign with. Default: AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID and its kin, "
-             "then the profile of AWS_PROFILE, or default."},
+     .help = "The profile of ~/.aws/credentials to sign with. Default: AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID and "
+             "its kin, then the profile of AWS_PROFILE, or default."},
     {"record-region", 0, "REGION", OPTION_STRING, AT(record_region),
      .help = "Region to sign for. Default: that of an AWS URL, else AWS_REGION, else the client's."},
     {"record-cacert", 0, "FILE", OPTION_STRING, AT(record_ca),
@@ -191,16 +191,16 @@ static const struct option_row rows[] = {
     {"journal", 0, "BYTES", OPTION_BYTES, AT(journal), .fallback = "64M",
      .help = "Room for the journal; 0 switches it off."},
     {"journal-file", 0, "FILE", OPTION_STRING, AT(journal_file),
-     .help = "Append every request that has ended to FILE, as the journal shows it, a JSON object on a line; what --journal "
-             "has no room for is there, too. - is standard output."},
+     .help = "Append every request that has ended to FILE, as the journal shows it, a JSON object on a line; what "
+             "--journal has no room for is there, too. - is standard output."},
     {"admin-host", 0, "ADDRESS", OPTION_STRING, AT(admin_host), .fallback = "127.0.0.1",
-     .help = "Address of the admin API, which has one of its own because its journal holds prompts. In a container it needs "
-             "0.0.0.0, as --host does, and --admin-token."},
+     .help = "Address of the admin API, which has one of its own because its journal holds prompts. In a container it "
+             "needs 0.0.0.0, as --host does, and --admin-token."},
     {"admin-port", 0, "PORT", OPTION_STRING, AT(admin_port), .fallback = "next",
      .help = "Port of the admin API; next is the one after --port, 0 takes any free one, off has none."},
     {"admin-token", 0, "TOKEN", OPTION_STRING, AT(admin_token),
-     .help = "The admin API answers only requests with \"Authorization: Bearer TOKEN\". The environment's MOHS_ADMIN_TOKEN "
-             "says it too, and is seen by fewer."},
+     .help = "The admin API answers only requests with \"Authorization: Bearer TOKEN\". The environment's "
+             "MOHS_ADMIN_TOKEN says it too, and is seen by fewer."},
 };
 
 static enum err admin_port_of(const char *text, int *out, struct note *note)
@@ -344,7 +344,8 @@ static enum err configure(const struct mock_options *o, struct known_keys *keys,
     if (e == OK && o->watch && o->fixtures.count == 0 && !o->record_misses)
         e = note_set(note, ERR_INVALID, "--watch belongs to --fixtures, and there are none");
     if (e == OK && o->journal_file != NULL && o->journal == 0)
-        e = note_set(note, ERR_INVALID, "--journal-file writes what the journal holds, and --journal 0 switches that off");
+        e = note_set(note, ERR_INVALID,
+                     "--journal-file writes what the journal holds, and --journal 0 switches that off");
     if (e == OK)
         e = take_principals(&o->principals, keys, note);
     if (e == OK && o->clock_offset != NULL &&
@@ -408,9 +409,10 @@ static enum err read_record(const struct mock_options *o, struct found_credentia
     config->replay_speed = o->replay_speed;
     config->record.url = o->record;
     config->record.directory = o->record_to;
-    if (o->record == NULL && (o->record_misses || o->record_profile != NULL || o->record_region != NULL || o->record_ca != NULL))
-        return note_set(note, ERR_INVALID, "--record-misses, --record-profile, --record-region and --record-cacert belong to "
-                                           "--record URL");
+    if (o->record == NULL && (o->record_misses || o->record_profile != NULL || o->record_region != NULL ||
+                              o->record_ca != NULL))
+        return note_set(note, ERR_INVALID,
+                        "--record-misses, --record-profile, --record-region and --record-cacert belong to --record URL");
     if (o->record == NULL)
         return OK;
     if (o->record_ca != NULL && access(o->record_ca, R_OK) != 0)
@@ -437,8 +439,8 @@ static enum err announce(const struct mock_options *o, const struct identity *id
                          struct note *note)
 {
     if (o->strict && o->fixtures.count == 0 && !o->record_misses)
-        (void)fprintf(stderr, "mohs mock: --strict without --fixtures: a call of a model that POST /script does not answer is an "
-                              "error\n");
+        (void)fprintf(stderr, "mohs mock: --strict without --fixtures: a call of a model that POST /script does not "
+                              "answer is an error\n");
     const char *scheme = identity_scheme(identity);
     if (identity->ca_file[0] != '\0')
         (void)fprintf(stderr, "mohs mock: the CA to trust is %s\n", identity->ca_file);
@@ -453,8 +455,8 @@ static enum err announce(const struct mock_options *o, const struct identity *id
 static void report_dry_run(const struct mock *mock)
 {
     struct mock_fixtures f = mock_fixtures(mock);
-    (void)printf("%zu fixture%s of %zu file%s %s good, %zu warning%s\n", f.fixtures, f.fixtures == 1 ? "" : "s", f.files,
-                 f.files == 1 ? "" : "s", f.fixtures == 1 ? "is" : "are", f.doubts, f.doubts == 1 ? "" : "s");
+    (void)printf("%zu fixture%s of %zu file%s %s good, %zu warning%s\n", f.fixtures,
+                 f.fixtures == 1 ? "" : "s", f.files, f.files == 1 ? "" : "s", f.fixtures == 1 ? "is" : "are", f.doubts, f.doubts == 1 ? "" : "s");
 }
 
 static int run(const void *settings, const struct option_list *operands)
@@ -509,8 +511,9 @@ const struct verb verb_mock = {
     .summary = "serve a mock Amazon Bedrock",
     .about =
         "A Bedrock on this machine. It serves Converse, InvokeModel, both as streams, too, streams both ways and\n"
-        "asynchronous calls, CountTokens, guardrails, knowledge bases, the control plane, STS and the endpoints that are\n"
-        "compatible with OpenAI and Anthropic. Shapes, validation and error texts are the service's own, signatures are\n"
+        "asynchronous calls, CountTokens, guardrails, knowledge bases, the control plane, STS and the endpoints "
+        "that are\ncompatible with OpenAI and Anthropic. Shapes, validation and error texts are the service's own, "
+        "signatures are\n"
         "verified, and an admin API says what it answers and how it misbehaves (docs/mock-admin.md).\n\n"
         "It runs until it is interrupted. Without a script it answers by itself, always the same for the same request.",
     .examples =

@@ -21,8 +21,8 @@
 struct recorder;
 struct relay;
 
-/* *out is NULL when config->record.url is. Makes the directory. ERR_INVALID, ERR_IO: the note says which option is wrong,
- * and why. */
+/* *out is NULL when config->record.url is. Makes the directory. ERR_INVALID, ERR_IO: the note says which option is
+ * wrong, and why. */
 enum err recorder_new(const struct mock_config *config, struct recorder **out, struct note *note) MUST_USE;
 void recorder_free(struct recorder *r);
 bool recorder_asks_fixtures(const struct recorder *r); /* NULL: true */

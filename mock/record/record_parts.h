@@ -22,8 +22,8 @@ bool recorder_finds_secret(const struct recorder *r, const struct needles *needl
 
 const char *recorder_ca(const struct recorder *r);
 const char *recorder_directory(const struct recorder *r);
-/* URL and headers of the request that goes on, signed; the headers are initialised already. `chain`: filled for a stream
- * both ways, the caller's to release; otherwise NULL. ERR_INVALID: frames cannot be signed with a bearer key. */
+/* URL and headers of the request that goes on, signed; the headers are initialised already. `chain`: filled for a
+ * stream both ways, the caller's to release; otherwise NULL. ERR_INVALID: frames cannot be signed with a bearer key. */
 enum err recorder_sign(const struct recorder *r, const struct visit *v, struct buf *url, struct http_headers *out,
                        struct sigv4_chain *chain, struct note *note) MUST_USE;
 /* Under the lock: how often this run has kept an answer of that name, this one among them. 0: no more files. `reply`,
