@@ -408,15 +408,21 @@ static int write_reports(const struct check *c, int exit, struct note *note)
 static enum err write_expected(struct check *c, struct note *note)
 {
     CLEANUP(json_free) cJSON *list = expected_begin(c->profile.name);
+    size_t failed = 0;
     for (size_t i = 0; i < c->count; i++)
-        if (c->jobs[i].ran && c->jobs[i].outcome.verdict == VERDICT_FAIL)
+        if (c->jobs[i].ran && c->jobs[i].outcome.verdict == VERDICT_FAIL) {
             expected_add(list, c->jobs[i].c->id, &c->jobs[i].outcome.findings, &c->expected);
+            failed++;
+        }
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     json_print(list, JSON_PRETTY, &text);
     FILE *f = fopen(c->o->write_expected, "wb");
     bool ok = f != NULL && fprintf(f, "%s\n", buf_text(&text)) > 0;
     if (f != NULL)
         ok = fclose(f) == 0 && ok;
+    if (ok)
+        (void)fprintf(stderr, "mohs check: %zu failed case%s written to %s as expected failures\n", failed,
+                      failed == 1 ? "" : "s", c->o->write_expected);
     return ok ? OK : note_set(note, ERR_IO, "--write-expected: %s cannot be written", c->o->write_expected);
 }
 

@@ -318,7 +318,7 @@ const struct verb verb_list = {
     .summary = "list cases, requirements, coverage, faults, rules, error texts, profiles",
     .examples = "mohs list\tThe cases.\n"
                 "mohs list --coverage\tHow much of each area is tested.\n"
-                "mohs list --faults\tHow the mock can misbehave, one line a way.\n",
+                "mohs list --faults\tHow the mock can misbehave, one line a way: its code and its id, either of which names it.\n",
     .options = list_rows,
     .option_count = COUNT_OF(list_rows),
     .size = sizeof(struct list_options),

@@ -14,6 +14,7 @@
 
 struct query {
     struct journal *journal;
+    struct sessions *sessions;
     struct journal_filter filter;
     uint64_t count, timeout_ms, limit;
     bool has_session;
@@ -137,6 +138,7 @@ static enum err read_query(const struct admin_call *c, struct query *q, struct n
 {
     struct span pair, rest = c->request->query, key;
     q->journal = c->mock->journal;
+    q->sessions = c->mock->sessions;
     q->timeout_ms = 10000;
     enum err e = admin_session_name(c, &q->has_session, q->session, note);
     for (bool more = e == OK && rest.n > 0; more && e == OK;) {
@@ -154,12 +156,24 @@ static enum err read_query(const struct admin_call *c, struct query *q, struct n
 
 /* ---- answering ---- */
 
+/* The entries. An empty list is the answer for a session that nobody has named, too; so that a slip of the pen does not look like
+ * silence, it says so. */
+static void print(const struct query *q, struct buf *out)
+{
+    CLEANUP(session_drop) struct session *s = NULL;
+    journal_print(q->journal, &q->filter, (size_t)q->limit, out);
+    if (!q->has_session || out->len == 0 || sessions_find(q->sessions, span_of(q->session), &s, NULL) != ERR_UNKNOWN)
+        return;
+    out->len--; /* the last brace */
+    buf_adds(out, ",\"unknown_session\":true}");
+}
+
 static struct plan *look(void *ctx, struct journal_wait *wait, bool last)
 {
     (void)wait, (void)last;
     struct query *q = ctx;
     CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
-    journal_print(q->journal, &q->filter, (size_t)q->limit, &out);
+    print(q, &out);
     return admin_plan(200, &out);
 }
 
@@ -170,7 +184,7 @@ static enum err get_journal(struct admin_call *c, struct note *note)
     if (e != OK)
         return e;
     if (q->count == 0 || q->timeout_ms == 0) {
-        journal_print(q->journal, &q->filter, (size_t)q->limit, &c->out);
+        print(q, &c->out);
         return OK;
     }
     struct admin_question ask = {.wait = {.filter = q->filter, .count = (size_t)q->count},

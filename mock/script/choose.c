@@ -127,8 +127,7 @@ void choose_reply(struct visit *v, struct choice *c)
         c->fixtures = fixtures_now(v->mock->fixtures);
     bool strict = v->mock->config.strict && v->mock->recorder == NULL && a_model_speaks(v);
     bool prepared = c->fixtures != NULL || strict || script_waits(script);
-    uint64_t call =
-        prepared || session_name(v->session) != NULL ? session_count_call(v->session) : 0; /* else nobody asks */
+    uint64_t call = session_count_call(v->session);
     if (!prepared)
         return;
     CLEANUP(json_free) cJSON *subject = subject_new(v);

@@ -354,6 +354,27 @@ static void workers_that_counted_nothing_leave_nothing(void)
     metrics_free(m.metrics);
 }
 
+static void sessions_count_always_and_an_unknown_one_is_told(void)
+{
+    CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.admin_port = 0});
+    for (int i = 0; i < 2; i++) {
+        CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, HELLO);
+        CU_ASSERT_EQUAL(r.status, 200);
+    }
+    CLEANUP(reply_release) struct reply sessions = admin(m, "GET", "/sessions", "");
+    CLAIM(number_at(sessions.json, "/sessions/0/calls") == 2, "%s", buf_text(&sessions.body));
+    CLEANUP(reply_release) struct reply main_one = admin(m, "GET", "/journal?session=", "");
+    CLAIM(cJSON_GetArraySize(json_at(main_one.json, "/entries")) == 2 && json_at(main_one.json, "/unknown_session") == NULL,
+          "%s", buf_text(&main_one.body));
+    static const char *const paths[] = {"/journal?session=zz", "/journal?session=zz&count=1&timeout_ms=10"};
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        CLEANUP(reply_release) struct reply none = admin(m, "GET", paths[i], "");
+        CLAIM(none.status == 200 && cJSON_GetArraySize(json_at(none.json, "/entries")) == 0 &&
+                  cJSON_IsTrue(json_at(none.json, "/unknown_session")),
+              "%s: %s", paths[i], buf_text(&none.body));
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -369,6 +390,7 @@ int main(void)
         {"the admin port follows the other", the_admin_port_follows_the_other},
         {"workers share script, journal and gates", workers_share_script_journal_and_gates},
         {"workers that counted nothing leave nothing", workers_that_counted_nothing_leave_nothing},
+        {"sessions count always, and an unknown one is told", sessions_count_always_and_an_unknown_one_is_told},
         CU_TEST_INFO_NULL,
     };
     return unit_main("mock_admin", tests);
