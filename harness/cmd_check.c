@@ -13,6 +13,7 @@
 #include "harness/admin.h"
 #include "harness/command_line.h"
 #include "harness/expected.h"
+#include "harness/github.h"
 #include "harness/interrupt.h"
 #include "harness/place.h"
 #include "harness/pool.h"
@@ -78,8 +79,9 @@ static const struct option_row rows[] = {
      "Pairs of mock and reference gateway at work side by side; a --target is always asked serially."},
     {"output", 'o', "FILE", OPTION_LIST, AT(outputs), NULL, 0, 0, NULL,
      "Write the result there: .json, .xml (JUnit), .sarif, .md or .txt by the ending, JSON to - ; may be repeated."},
-    {"ui", 0, "MODE", OPTION_STRING, AT(ui), "auto", 0, 0, PROGRESS_CHOICES,
-     "Progress: a bar on a terminal, a line every ten seconds, or nothing."},
+    {"ui", 0, "MODE", OPTION_STRING, AT(ui), "auto", 0, 0, PROGRESS_CHOICES "|github",
+     "Progress: a bar on a terminal, a line every ten seconds, or nothing. github adds annotations and the job summary; "
+     "auto does too where GITHUB_ACTIONS is true."},
     {"verbose", 'v', NULL, OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL,
      "Tell of every case, not only of those that failed."},
 };
@@ -396,7 +398,15 @@ static int write_reports(const struct check *c, int exit, struct note *note)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
     report_console(c->result.doc, progress_colour(stderr), c->o->verbose, &text);
-    (void)fputs(buf_text(&text), stderr);
+    bool github = github_wanted(c->o->ui);
+    if (github)
+        github_tell(c->result.doc, buf_text(&text), stderr);
+    else
+        (void)fputs(buf_text(&text), stderr);
+    if (github && github_summarize(c->result.doc, note) != OK) {
+        (void)fprintf(stderr, "mohs check: %s\n", note->text);
+        exit = exit_worse(exit, EXIT_USAGE);
+    }
     for (size_t i = 0; i < c->o->outputs.count; i++)
         if (report_write_file(c->result.doc, c->o->outputs.items[i], NULL, note) != OK) {
             (void)fprintf(stderr, "mohs check: %s\n", note->text);

@@ -20,8 +20,8 @@ static const struct option_row rows[] = {
     {"output", 'o', "FILE", OPTION_LIST, offsetof(struct report_options, outputs),
      .help = "Write the report there; may be repeated. The format is that of the ending: .json, .xml (JUnit), "
              ".sarif, .md, .txt. - is standard output."},
-    {"format", 0, "NAME", OPTION_STRING, offsetof(struct report_options, format), .choices = "json|junit|sarif|markdown|text",
-     .help = "The format, whatever the ending."},
+    {"format", 0, "NAME", OPTION_STRING, offsetof(struct report_options, format), .choices = "json|junit|sarif|markdown|text|github",
+     .help = "The format, whatever the ending; github: the annotations of GitHub Actions."},
     {"verbose", 'v', NULL, OPTION_FLAG, offsetof(struct report_options, verbose),
      .help = "On the console: every case, not only those that did not pass."},
 };

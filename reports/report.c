@@ -23,6 +23,7 @@ static const struct report_format formats[] = {
     {"sarif", ".sarif", "SARIF 2.1.0, for code scanning: a rule for each requirement, a result for each failure", report_sarif},
     {"markdown", ".md", "Markdown, for a job summary or a pull request", report_markdown},
     {"text", ".txt", "the console report, without colour", write_console},
+    {"github", NULL, "annotations of GitHub Actions; by name only", report_github},
 };
 
 const struct report_format *report_formats(size_t *count)
@@ -43,7 +44,7 @@ const struct report_format *report_format_of_file(const char *file)
 {
     const char *dot = strrchr(file, '.');
     for (size_t i = 0; dot != NULL && i < COUNT_OF(formats); i++)
-        if (strcmp(formats[i].ending, dot) == 0)
+        if (formats[i].ending != NULL && strcmp(formats[i].ending, dot) == 0)
             return &formats[i];
     return NULL;
 }

@@ -10,7 +10,7 @@
 
 struct report_format {
     const char *name;   /* "junit" */
-    const char *ending; /* ".xml" */
+    const char *ending; /* ".xml"; NULL: no file is known by one */
     const char *what;   /* for --help */
     void (*write)(const cJSON *doc, struct buf *out);
 };
@@ -34,6 +34,7 @@ enum err report_write_file(const cJSON *doc, const char *file, const struct repo
 void report_console(const cJSON *doc, bool colour, bool verbose, struct buf *out);
 void report_junit(const cJSON *doc, struct buf *out);
 void report_sarif(const cJSON *doc, struct buf *out);
+void report_github(const cJSON *doc, struct buf *out);
 void report_markdown(const cJSON *doc, struct buf *out);
 /* The same, for a page that takes `most` bytes: wires, then whole cases are left out, and how many is said. (What is not
  * about cases is short, and always there.) */

@@ -11,16 +11,14 @@
  *
  * The same document makes the same bytes, and one case has the same fingerprint in every run, wherever its line went.
  */
-#include "protocol/utf8.h"
 #include "reports/area.h"
+#include "reports/describe.h"
 #include "reports/exit.h"
 #include "reports/report.h"
 #include "reports/result.h"
 
 #define SARIF_SCHEMA "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 #define BASE_ID      "%SRCROOT%"
-
-enum { MESSAGE_VALUE_MOST = 400 /* bytes of a value inside a message; the properties hold all of it */ };
 
 struct log {
     cJSON *rules, *results, *notifications;
@@ -154,50 +152,6 @@ static bool is(const char *status, const char *word)
     return strcmp(status, word) == 0;
 }
 
-static void add_value(struct buf *out, const char *label, const char *text)
-{
-    if (text == NULL)
-        return;
-    struct span whole = span_of(text), rest = whole;
-    for (size_t n; (n = utf8_next(rest)) > 0 && whole.n - rest.n + n <= MESSAGE_VALUE_MOST; rest = span_from(rest, n))
-        ;
-    buf_addf(out, "%s", label);
-    buf_add(out, span_cut(whole, 0, whole.n - rest.n));
-    buf_adds(out, rest.n > 0 ? " ..." : "");
-}
-
-/* "title. steps[0].upstream[0].body at /stop: expected ["X"], observed "X". 2 more checks failed. Again: mohs check
- * ..." */
-static void describe(const cJSON *one, struct buf *out)
-{
-    const char *status = json_str(one, "status"), *title = json_str(one, "title"), *again = json_str(one, "reproduce");
-    const cJSON *check;
-    size_t failed = 0;
-    buf_addf(out, "%s%s.",
-             is(status, "error")   ? "Could not be judged: "
-             : is(status, "stale") ? "Holds now, though listed as failing: "
-                                   : "",
-             title != NULL ? title : json_str(one, "id"));
-    add_value(out, " ", json_str(one, "reason"));
-    if (json_str(one, "reason") != NULL)
-        buf_addc(out, '.');
-    cJSON_ArrayForEach(check, json_member(one, "checks"))
-    {
-        if (cJSON_IsTrue(json_member(check, "ok")) || failed++ > 0)
-            continue;
-        const char *where = json_str(check, "pointer");
-        buf_addf(out, " %s%s%s", json_str(check, "id"), where != NULL && where[0] != '\0' ? " at " : "",
-                 where != NULL ? where : "");
-        add_value(out, ": expected ", json_str(check, "expected"));
-        add_value(out, ", observed ", json_str(check, "observed"));
-        buf_addc(out, '.');
-    }
-    if (failed > 1)
-        buf_addf(out, " %zu more check%s failed.", failed - 1, failed > 2 ? "s" : "");
-    if (again != NULL)
-        buf_addf(out, " Again: %s", again);
-}
-
 /* RFC 3986: what may stand in a path stays, the rest is percent-encoded, a colon too (section 4.2). */
 static void add_uri(struct buf *out, const char *path)
 {
@@ -269,7 +223,7 @@ static void add_result(struct log *log, const cJSON *one)
     bool stale = is(status, "stale"), open = is(status, "error");
     int at = stale ? use_own_rule(log->rules, &stale_rule) : use_requirement(log->rules, requirement);
     CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
-    describe(one, &text);
+    describe_case(one, &text);
     cJSON *result = cJSON_CreateObject();
     set_text(result, "ruleId", json_str(cJSON_GetArrayItem(log->rules, at), "id"));
     (void)json_set_int(result, "ruleIndex", at);

@@ -68,6 +68,25 @@ holds 'x-vendor-aws-secret-access-key: <redacted>.*' result.json
 lacks 's3cret' result.json
 lacks 's3cret' err
 
+# ---- a job of GitHub Actions: annotations, no command of a peer, the summary; the last line stays the last ----
+sed 's/"goodbye"/"another"/; s/"text": "hello"/"text": "a\\n::add-mask::hello"/' bad.json > masked.json
+echo before > summary.md
+GITHUB_STEP_SUMMARY=summary.md claim 1 '^exit 1: 1 of 2 cases failed: masked$' --profile mock-direct good.json masked.json --ui github
+holds '^::error title=masked \(fail MUST\),file=masked.json,line=4::a case of this test\. steps\[0\]\.receive\.message at /content: expected' err
+holds '^::error title=mohs exit 1::1 of 2 cases failed: masked$' err
+count=$((count + 1)); awk '/^::stop-commands::mohs-[0-9a-f]+$/ { token = substr($0, 18) } /::add-mask::/ && !/^::(error|warning)/ { seen++; if (token == "") bad = 1 }
+  token != "" && $0 == "::" token "::" { token = ""; ended = 1 } /^::error/ && token != "" { bad = 1 } END { exit bad || !ended || seen == 0 }' err ||
+  { failed=$((failed + 1)); echo "FAILED: a peer's line is a command: $(cat err)"; }
+holds '^before$' summary.md
+holds '^### fail `masked`$' summary.md
+GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=summary.md claim 1 'failed: bad$' --profile mock-direct bad.json # --ui none is none
+lacks '^::' err
+lacks 'fail `bad`' summary.md
+GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=summary.md claim 1 'failed: bad$' --profile mock-direct bad.json --ui auto
+holds '^::error title=bad ' err
+holds 'fail `bad`' summary.md
+GITHUB_STEP_SUMMARY=no/such/folder claim 2 'GITHUB_STEP_SUMMARY: no/such/folder: No such file' --profile mock-direct good.json --ui github
+
 # ---- known failures, and stale ones ----
 claim 1 'failed' --profile mock-direct good.json bad.json --write-expected known.json
 holds 'steps\[0\].receive.message' known.json

@@ -62,7 +62,7 @@ static void every_format_tells_the_failure(void)
     build(&r);
     CU_ASSERT_EQUAL(result_finish(&r, EXIT_FAILED, NULL, NULL), OK);
     size_t count;
-    static const char *const files[] = {"x.json", "a/b.xml", "code.sarif", "r.md", "r.txt"};
+    static const char *const files[] = {"x.json", "a/b.xml", "code.sarif", "r.md", "r.txt", "r.github"};
     const struct report_format *formats = report_formats(&count);
     CU_ASSERT_EQUAL_FATAL(count, COUNT_OF(files));
     for (size_t i = 0; i < count; i++) {
@@ -70,9 +70,10 @@ static void every_format_tells_the_failure(void)
         formats[i].write(r.doc, &out);
         CU_ASSERT_EQUAL(buf_error(&out), OK);
         CLAIM(strstr(buf_text(&out), "steps[0].upstream[0].body") != NULL, "%s does not name the check", formats[i].name);
-        CLAIM(strstr(buf_text(&out), "/the-wire") != NULL, "%s does not show the wires", formats[i].name);
+        bool line = strcmp(formats[i].name, "github") == 0; /* there is no room for them, and no ending for it */
+        CLAIM(line || strstr(buf_text(&out), "/the-wire") != NULL, "%s does not show the wires", formats[i].name);
         CLAIM(strstr(buf_text(&out), "mohs check openai.chat/params/stop") != NULL, "%s does not say how to run it again", formats[i].name);
-        CU_ASSERT_PTR_EQUAL(report_format_of_file(files[i]), &formats[i]);
+        CU_ASSERT_PTR_EQUAL(report_format_of_file(files[i]), line ? NULL : &formats[i]);
     }
     CU_ASSERT_PTR_NULL(report_format_of_file("x.pdf"));
 }
@@ -276,6 +277,33 @@ static void a_page_with_a_ceiling_keeps_it_and_says_so(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(buf_text(&page), "the-wire"));
 }
 
+/* Each line is one command: what is data cannot end it, nor begin another. */
+static void annotations_are_escaped_and_as_severe_as_the_requirement(void)
+{
+    static const struct { const char *status, *level, *says; } rows[] = {
+        {"fail", "MUST", "::error title=a%3Ab%2Cc%0A%25 (fail MUST),file=my%2Cfile.json,line=7::50%25 of 1, 2: x%0D%0A::error::no. k: expected e%0A, observed o. Again: mohs again\n"},
+        {"fail", "SHOULD", "::warning title=a%3Ab%2Cc%0A%25 (fail SHOULD),file=my%2Cfile.json,line=7::"},
+        {"fail", "MAY", "::notice title="},
+        {"stale", "MUST", "::notice title=a%3Ab%2Cc%0A%25 (stale MUST),file=my%2Cfile.json,line=7::Holds now, though listed as failing: 50%25"},
+        {"error", "MAY", "::error title="},
+        {"fail", NULL, "::error title=a%3Ab%2Cc%0A%25 (fail),file="},
+        {"xfail", "MUST", NULL}, {"pass", "MUST", NULL}, {"skip", "MUST", NULL}};
+    static const struct result_check check = {"k", false, NULL, "e\n", "o"};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char argument[] = "mohs", *argv[] = {argument};
+        CLEANUP(result_release) struct result r;
+        CLEANUP(buf_release) struct buf out = BUF_INIT(1 << 20);
+        result_init(&r, "conformance", 1, argv);
+        result_add_case(&r, &(struct result_case){.id = "a:b,c\n%", .title = "50% of 1, 2: x\r\n::error::no", .status = rows[i].status, .level = rows[i].level,
+                                                  .file = "my,file.json", .line = 7, .checks = &check, .check_count = 1, .reproduce = "mohs again"});
+        CU_ASSERT_EQUAL(result_finish(&r, rows[i].says == NULL ? EXIT_HELD : EXIT_FAILED, "why: 1%\n::set", NULL), OK);
+        report_github(r.doc, &out);
+        CLAIM(rows[i].says == NULL ? out.len == 0 : strncmp(buf_text(&out), rows[i].says, strlen(rows[i].says)) == 0, "row %zu: %s", i, buf_text(&out));
+        CLAIM(rows[i].says == NULL || (lines_of(&out) == 2 && strstr(buf_text(&out), "\n::error title=mohs exit 1::why: 1%25%0A::set\n") != NULL), "%s",
+              buf_text(&out));
+    }
+}
+
 static void worse_exit_codes_win(void)
 {
     static const int worst_first[] = {7, 2, 6, 5, 4, 1, 3, 0};
@@ -365,6 +393,7 @@ int main(void)
         {"a document without areas has them in its reports", a_document_without_areas_has_them_in_its_reports},
         {"a failure fits a screen unless all is asked for", a_failure_fits_a_screen_unless_all_is_asked_for},
         {"a page with a ceiling keeps it and says so", a_page_with_a_ceiling_keeps_it_and_says_so},
+        {"annotations are escaped and as severe as the requirement", annotations_are_escaped_and_as_severe_as_the_requirement},
         {"worse exit codes win", worse_exit_codes_win},
         {"the requirements are of their schema", the_requirements_are_of_their_schema},
         {"our schemas use only checked keywords", our_schemas_use_only_checked_keywords},
