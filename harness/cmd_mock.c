@@ -412,7 +412,8 @@ static enum err read_record(const struct mock_options *o, struct found_credentia
     if (o->record == NULL && (o->record_misses || o->record_profile != NULL || o->record_region != NULL ||
                               o->record_ca != NULL))
         return note_set(note, ERR_INVALID,
-                        "--record-misses, --record-profile, --record-region and --record-cacert belong to --record URL");
+                        "--record-misses, --record-profile, --record-region and --record-cacert belong to --record "
+                        "URL");
     if (o->record == NULL)
         return OK;
     if (o->record_ca != NULL && access(o->record_ca, R_OK) != 0)
@@ -456,7 +457,8 @@ static void report_dry_run(const struct mock *mock)
 {
     struct mock_fixtures f = mock_fixtures(mock);
     (void)printf("%zu fixture%s of %zu file%s %s good, %zu warning%s\n", f.fixtures,
-                 f.fixtures == 1 ? "" : "s", f.files, f.files == 1 ? "" : "s", f.fixtures == 1 ? "is" : "are", f.doubts, f.doubts == 1 ? "" : "s");
+                 f.fixtures == 1 ? "" : "s", f.files, f.files == 1 ? "" : "s",
+                 f.fixtures == 1 ? "is" : "are", f.doubts, f.doubts == 1 ? "" : "s");
 }
 
 static int run(const void *settings, const struct option_list *operands)

@@ -2,16 +2,7 @@
  */
 #include "protocol/json.h"
 
-#include "unit.h"
-
-static cJSON *tree_of(const char *text)
-{
-    cJSON *t = NULL;
-    struct note note;
-    enum err e = json_parse(span_of(text), 0, &t, &note);
-    CLAIM(e == OK, "%s is refused: %s", text, note.text);
-    return t;
-}
+#include "tree_of.h"
 
 static void keeps_what_it_reads(void)
 {

@@ -754,29 +754,13 @@ static struct reply invoke(struct mock *m, const char *path, const char *body, c
     const char *const pairs[][2] = {{"X-Amzn-Bedrock-GuardrailIdentifier", id},
                                     {"X-Amzn-Bedrock-GuardrailVersion", version},
                                     {"X-Amzn-Bedrock-Trace", trace}};
-    struct http_headers h;
+    CLEANUP(http_headers_release) struct http_headers h;
     http_headers_init(&h);
     for (size_t i = 0; i < COUNT_OF(pairs); i++)
         if (pairs[i][1] != NULL)
             http_headers_add(&h, pairs[i][0], pairs[i][1]);
-    char url[512];
-    CLEANUP(buf_release) struct buf all = BUF_INIT(BUF_ANY);
-    struct reply out = {.body = BUF_INIT(BUF_ANY)};
-    http_headers_init(&out.headers);
     http_headers_add(&h, "Content-Type", type);
-    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", mock_port(m), path);
-    struct client_request request_ = {
-        .method = "POST", .url = url, .headers = &h, .body = span_of(body), .timeout_ms = PATIENCE_MS};
-    struct client_response response = {0};
-    struct note note = {""};
-    out.error = client_fetch(&request_, &response, &note);
-    out.status = response.status;
-    buf_add(&out.body, buf_span(&response.body));
-    if (json_parse(buf_span(&out.body), JSON_COMPACT, &out.json, NULL) != OK)
-        out.json = NULL;
-    client_response_release(&response);
-    http_headers_release(&h);
-    return out;
+    return fetch_as(mock_port(m), "POST", path, body, &h);
 }
 
 static void a_native_answer_tells_the_action(void)

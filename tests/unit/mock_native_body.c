@@ -346,14 +346,19 @@ static void what_is_documented_goes_through(void)
     }
 }
 
-static void lenient_mocks_take_what_strict_ones_refuse(void)
+static void takes_all_that_is_wrong(const struct mock_config *config)
 {
-    struct mock_config config = {.seed = 1, .validation = MOCK_VALIDATION_LENIENT};
-    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
+    CLEANUP(rig_stop) struct mock *m = rig_start(config);
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         CLEANUP(reply_release) struct reply r = invoke(m, wrong[i].model, wrong[i].body);
         CLAIM(r.status == 200, "%s %s: %d %s", wrong[i].model, wrong[i].body, r.status, buf_text(&r.body));
     }
+}
+
+static void lenient_mocks_take_what_strict_ones_refuse(void)
+{
+    struct mock_config config = {.seed = 1, .validation = MOCK_VALIDATION_LENIENT};
+    takes_all_that_is_wrong(&config);
 }
 
 static void each_rule_has_its_switch(void)
@@ -362,11 +367,7 @@ static void each_rule_has_its_switch(void)
                                       "native-thinking",   "native-start-user", "native-max-tokens",
                                       "native-schema",     NULL};
     struct mock_config config = {.seed = 1, .rules_off = ids};
-    CLEANUP(rig_stop) struct mock *m = rig_start(&config);
-    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
-        CLEANUP(reply_release) struct reply r = invoke(m, wrong[i].model, wrong[i].body);
-        CLAIM(r.status == 200, "%s %s: %d %s", wrong[i].model, wrong[i].body, r.status, buf_text(&r.body));
-    }
+    takes_all_that_is_wrong(&config);
 }
 
 static void bodies_to_be_counted_are_judged_alike(void)

@@ -97,22 +97,16 @@ static inline void sign(struct http_headers *h, uint16_t port, const char *metho
     sigv4_signed_release(&signed_);
 }
 
-static inline struct reply fetch(uint16_t port, const char *method, const char *path, const char *body,
-                                 const struct http_headers *more, const struct key *key)
+/* With these headers and no others. */
+static inline struct reply fetch_as(uint16_t port, const char *method, const char *path, const char *body,
+                                    const struct http_headers *headers)
 {
     struct reply out = {.body = BUF_INIT(BUF_ANY)};
     char url[4096];
-    struct http_headers h;
-    http_headers_init(&h);
     http_headers_init(&out.headers);
-    http_headers_add(&h, "Content-Type", "application/json");
-    if (key != NULL)
-        sign(&h, port, method, path, span_of(body), key);
-    for (size_t i = 0; more != NULL && i < more->count; i++)
-        http_headers_add(&h, more->items[i].name, more->items[i].value);
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u%s", port, path);
     struct client_request request = {
-        .method = method, .url = url, .headers = &h, .body = span_of(body), .timeout_ms = PATIENCE_MS};
+        .method = method, .url = url, .headers = headers, .body = span_of(body), .timeout_ms = PATIENCE_MS};
     struct client_response response = {0};
     struct note note = {""};
     out.error = client_fetch(&request, &response, &note);
@@ -122,8 +116,20 @@ static inline struct reply fetch(uint16_t port, const char *method, const char *
     if (json_parse(buf_span(&out.body), JSON_COMPACT, &out.json, NULL) != OK)
         out.json = NULL;
     client_response_release(&response);
-    http_headers_release(&h);
     return out;
+}
+
+static inline struct reply fetch(uint16_t port, const char *method, const char *path, const char *body,
+                                 const struct http_headers *more, const struct key *key)
+{
+    CLEANUP(http_headers_release) struct http_headers h;
+    http_headers_init(&h);
+    http_headers_add(&h, "Content-Type", "application/json");
+    if (key != NULL)
+        sign(&h, port, method, path, span_of(body), key);
+    for (size_t i = 0; more != NULL && i < more->count; i++)
+        http_headers_add(&h, more->items[i].name, more->items[i].value);
+    return fetch_as(port, method, path, body, &h);
 }
 
 /* A signed request to Bedrock, and a request to the admin API. */
