@@ -42,7 +42,7 @@ got=$(eval "timeout 60 \"$MOHS\" ${command#mohs }" 2>&1); count=$((count + 1))
 [ -n "$want" ] && [ "$got" = "$want" ] || { failed=$((failed + 1)); echo "FAILED: $command says '$got', expected '$want'"; }
 
 # every word of the tables of the program stands in the tables of the document
-for word in $(sed -nE 's/^    \{\{"([a-z_]+)", "[^"]*".*/\1/p' "$SOURCE/mock/script/template.c"); do
+for word in $(sed -nE '/^static const struct row rows/,/^};/s/^    \{"([a-z_]+)", "[^"]*".*/\1/p' "$SOURCE/mock/script/template.c"); do
   count=$((count + 1)); grep -qF "{{$word" "$document" || { failed=$((failed + 1)); echo "FAILED: {{$word}} is not documented"; }
 done
 for word in $(sed -n '/^static const char \*const known\[\] = {"operation"/,/};/p' "$SOURCE/mock/script/subject.c" | grep -oE '"[a-z_]+"' | tr -d '"') nth call; do
