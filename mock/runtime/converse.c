@@ -12,6 +12,7 @@
 #include "protocol/token.h"
 
 #define DELTA_STEPS_MAX ((size_t)1 << 20)
+#define DOUBLE_DIGITS   15 /* any whole number of so many is a double */
 #define BODY_GUESS      1000 /* most unary answers are smaller; allocations above 1032 bytes are slow ones in glibc */
 #define FRAMES_GUESS    8000 /* 40 deltas; plan_fit() gives back what a shorter stream does not need */
 
@@ -141,10 +142,28 @@ static void merge(cJSON *into, const cJSON *from, const char *skip)
     }
 }
 
+/* Plain counts (as a rule a scripted usage is nothing else) stand in what was written, digit for digit. */
+static bool is_written(const cJSON *usage)
+{
+    static const char *const counts[] = {"inputTokens", "outputTokens", "totalTokens"};
+    const cJSON *item;
+    cJSON_ArrayForEach(item, usage)
+    {
+        size_t i = 0;
+        while (i < COUNT_OF(counts) && strcmp(counts[i], item->string) != 0)
+            i++;
+        const char *literal = cJSON_IsNumber(item) && item->valuestring != NULL ? item->valuestring : "?";
+        size_t digits = strspn(literal, "0123456789");
+        if (i == COUNT_OF(counts) || literal[digits] != '\0' || digits > DOUBLE_DIGITS)
+            return false;
+    }
+    return true;
+}
+
 /* The written body once more, with the overrides in it. */
 static void merge_extras(const struct answer *a, const char *skip, struct buf *body)
 {
-    if (a->usage == NULL && a->metrics == NULL && a->extra == NULL)
+    if (is_written(a->usage) && a->metrics == NULL && a->extra == NULL)
         return;
     CLEANUP(json_free) cJSON *tree = NULL;
     if (buf_error(body) != OK || json_parse(buf_span(body), JSON_COMPACT, &tree, NULL) != OK)
