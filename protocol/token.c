@@ -18,14 +18,26 @@ enum {
 
 enum letter_kind { LETTER, DIGIT, MARK, SPACE, SINGLE };
 
-static enum letter_kind kind_of_ascii(unsigned char c)
-{
-    if ((c | 32) >= 'a' && (c | 32) <= 'z')
-        return LETTER;
-    if (c >= '0' && c <= '9')
-        return DIGIT;
-    return c == ' ' || (c >= '\t' && c <= '\r') ? SPACE : c < 0x20 || c == 0x7F ? SINGLE : MARK;
-}
+#define L LETTER
+#define D DIGIT
+#define M MARK
+#define S SPACE
+#define O SINGLE
+static const unsigned char kinds_of_ascii[128] = {
+    O, O, O, O, O, O, O, O, O, S, S, S, S, S, O, O, /* NUL to SI */
+    O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, /* DLE to US */
+    S, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, /* space to / */
+    D, D, D, D, D, D, D, D, D, D, M, M, M, M, M, M, /* 0 to ? */
+    M, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, /* @ to O */
+    L, L, L, L, L, L, L, L, L, L, L, M, M, M, M, M, /* P to _ */
+    M, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, /* ` to o */
+    L, L, L, L, L, L, L, L, L, L, L, M, M, M, M, O, /* p to DEL */
+};
+#undef L
+#undef D
+#undef M
+#undef S
+#undef O
 
 /* Letters beyond ASCII that words are made of; everything else there stands alone. Blocks as Unicode names them. */
 static enum letter_kind kind_of_code(uint32_t code)
@@ -47,14 +59,17 @@ static enum letter_kind kind_of_code(uint32_t code)
     return SINGLE;
 }
 
-/* The kind of the character at the start of a non-empty text, and its bytes. */
-static enum letter_kind kind_at(struct span text, size_t *bytes)
+static enum letter_kind kind_beyond_ascii(struct span text, size_t *bytes)
 {
-    *bytes = 1;
-    if (text.p[0] < 0x80)
-        return kind_of_ascii(text.p[0]);
     *bytes = utf8_next(text);
     return utf8_length(text) == 0 ? SINGLE : kind_of_code(utf8_code(text.p, *bytes));
+}
+
+/* The kind of the character at the start of a non-empty text, and its bytes. */
+static inline enum letter_kind kind_at(struct span text, size_t *bytes)
+{
+    *bytes = 1;
+    return text.p[0] < 0x80 ? (enum letter_kind)kinds_of_ascii[text.p[0]] : kind_beyond_ascii(text, bytes);
 }
 
 /* Bytes of the run of one kind, up to a number of bytes. Letters, digits and marks count what they may. */
