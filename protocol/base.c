@@ -131,6 +131,16 @@ char *span_dup(struct span a)
     return copy;
 }
 
+struct span decimal_digits(uint64_t v, char room[DECIMAL_SIZE])
+{
+    size_t at = DECIMAL_SIZE;
+    do {
+        room[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    return (struct span){(const unsigned char *)room + at, DECIMAL_SIZE - at};
+}
+
 uint64_t now_ns(void)
 {
     struct timespec t;

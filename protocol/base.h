@@ -87,6 +87,10 @@ const char *span_find(struct span haystack, const char *needle); /* NULL: not th
 /* Malloc'ed, NUL-terminated copy; NULL when out of memory. The caller frees. */
 char *span_dup(struct span a);
 
+/* The decimal digits of v, in `room`: as printf's %llu, at a tenth of its price. */
+#define DECIMAL_SIZE 20
+struct span decimal_digits(uint64_t v, char room[DECIMAL_SIZE]);
+
 /* Nanoseconds of CLOCK_MONOTONIC, the one clock of every duration; and of the wall clock, for dates only. */
 uint64_t now_ns(void);
 int64_t wall_ns(void);

@@ -78,6 +78,7 @@ bool json_int64(const cJSON *item, int64_t *out);
 /* Builders that keep digits. They return the new item, owned by the tree, or NULL when out of memory. */
 cJSON *json_new_int(int64_t v);
 cJSON *json_new_literal(const char *number_literal); /* asserts that it is a JSON number */
+cJSON *json_new_string(struct span text);
 cJSON *json_set_int(cJSON *object, const char *key, int64_t v);
 cJSON *json_set_string(cJSON *object, const char *key, const char *text);
 cJSON *json_set(cJSON *object, const char *key, cJSON *take); /* replaces a member of that name */

@@ -417,9 +417,36 @@ cJSON *json_new_literal(const char *number_literal)
 
 cJSON *json_new_int(int64_t v)
 {
-    char text[24];
-    (void)snprintf(text, sizeof text, "%" PRId64, v);
-    return json_new_literal(text);
+    char room[DECIMAL_SIZE];
+    struct span digits = decimal_digits(v < 0 ? -(uint64_t)v : (uint64_t)v, room);
+    cJSON *item = cJSON_CreateNumber((double)v);
+    char *literal = item == NULL ? NULL : cJSON_malloc(digits.n + 2);
+    if (literal == NULL) {
+        cJSON_Delete(item);
+        return NULL;
+    }
+    item->valuestring = literal;
+    if (v < 0)
+        *literal++ = '-';
+    memcpy(literal, digits.p, digits.n);
+    literal[digits.n] = '\0';
+    return item;
+}
+
+cJSON *json_new_string(struct span text)
+{
+    cJSON *item = cJSON_CreateNull();
+    char *copy = item == NULL ? NULL : cJSON_malloc(text.n + 1);
+    if (copy == NULL) {
+        cJSON_Delete(item);
+        return NULL;
+    }
+    if (text.n > 0)
+        memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    item->type = cJSON_String;
+    item->valuestring = copy;
+    return item;
 }
 
 /* By hand: cJSON_ReplaceItemInObject of 1.7.15 leaves a member without a name when memory runs out. */

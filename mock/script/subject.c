@@ -18,23 +18,36 @@
 
 /* ---- making one ---- */
 
-static void add_text(cJSON *object, const char *key, struct span value)
+/* The key stays for ever, so it is not copied. NULL is no member. */
+static void add(cJSON *object, const char *key, cJSON *take)
 {
-    CLEANUP(free_ptr) char *text = span_dup(value);
-    if (text != NULL)
-        (void)cJSON_AddStringToObject(object, key, text);
+    if (take != NULL)
+        (void)cJSON_AddItemToObjectCS(object, key, take);
+}
+
+static void add_text(cJSON *object, const char *key, const char *text)
+{
+    add(object, key, json_new_string(span_of(text)));
+}
+
+static void add_header(cJSON *headers, const struct http_field *field)
+{
+    CLEANUP(json_free) cJSON *name = json_new_string(field->name);
+    for (char *p = name != NULL ? name->valuestring : NULL; p != NULL && *p != '\0'; p++)
+        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+    cJSON *value = name != NULL && json_item(headers, name->valuestring) == NULL ? json_new_string(field->value) : NULL;
+    if (value == NULL)
+        return;
+    value->string = name->valuestring; /* made already: cJSON would copy it */
+    name->valuestring = NULL;
+    (void)cJSON_AddItemToArray(headers, value);
 }
 
 static cJSON *headers_of(const struct http_request *r)
 {
     cJSON *headers = cJSON_CreateObject();
-    for (size_t i = 0; headers != NULL && i < r->field_count; i++) {
-        CLEANUP(free_ptr) char *name = span_dup(r->fields[i].name);
-        for (char *p = name; p != NULL && *p != '\0'; p++)
-            *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
-        if (name != NULL && cJSON_GetObjectItemCaseSensitive(headers, name) == NULL)
-            add_text(headers, name, r->fields[i].value);
-    }
+    for (size_t i = 0; headers != NULL && i < r->field_count; i++)
+        add_header(headers, &r->fields[i]);
     return headers;
 }
 
@@ -95,9 +108,9 @@ static void add_counts(cJSON *subject, const cJSON *messages)
         if (own && holds_results(m, false)) /* results, and a new question with them */
             round = 1;
     }
-    (void)json_set_int(subject, "turn", turn);
-    (void)json_set_int(subject, "round", round);
-    (void)json_set_int(subject, "replies", replies);
+    add(subject, "turn", json_new_int(turn));
+    add(subject, "round", json_new_int(round));
+    add(subject, "replies", json_new_int(replies));
 }
 
 static void add_results(cJSON *subject, const cJSON *messages)
@@ -120,10 +133,10 @@ static void add_results(cJSON *subject, const cJSON *messages)
                 json_print(json_member(part, "json"), JSON_COMPACT, &text);
         }
         if (json_str(result, "toolUseId") != NULL)
-            (void)json_set_string(item, "id", json_str(result, "toolUseId"));
+            add_text(item, "id", json_str(result, "toolUseId"));
         if (json_str(result, "status") != NULL)
-            (void)json_set_string(item, "status", json_str(result, "status"));
-        (void)json_set_string(item, "text", buf_text(&text));
+            add_text(item, "status", json_str(result, "status"));
+        add_text(item, "text", buf_text(&text));
     }
 }
 
@@ -139,7 +152,7 @@ static void add_user(cJSON *subject, const cJSON *messages)
     if (last == NULL)
         return;
     add_texts(json_member(last, "content"), &text);
-    (void)json_set_string(subject, "user", buf_text(&text));
+    add_text(subject, "user", buf_text(&text));
 }
 
 static void add_tools(cJSON *subject, const cJSON *asked)
@@ -166,7 +179,7 @@ static void add_conversation(cJSON *subject, const cJSON *asked)
             buf_addf(&system, "%s%s", system.len > 0 ? "\n" : "", text);
     }
     if (system.len > 0)
-        (void)json_set_string(subject, "system", buf_text(&system));
+        add_text(subject, "system", buf_text(&system));
     add_user(subject, messages);
     add_counts(subject, messages);
     add_tools(subject, asked);
@@ -180,7 +193,7 @@ static void add_embedded(cJSON *subject, const cJSON *body)
     for (size_t i = 0; i < COUNT_OF(places); i++) {
         const cJSON *text = json_at(body, places[i]);
         if (cJSON_IsString(text)) {
-            (void)json_set_string(subject, "user", text->valuestring);
+            add_text(subject, "user", text->valuestring);
             return;
         }
     }
@@ -193,19 +206,19 @@ cJSON *subject_new(const struct visit *v)
         return NULL;
     const cJSON *asked = v->native.family != NULL ? v->native.asked : v->body;
     if (v->operation != NULL)
-        (void)json_set_string(s, "operation", v->operation);
+        add_text(s, "operation", v->operation);
     if (v->model_id != NULL)
-        (void)json_set_string(s, "model", v->model_id);
-    add_text(s, "method", v->request->method);
-    add_text(s, "target", v->request->target);
-    (void)cJSON_AddItemToObject(s, "headers", headers_of(v->request));
+        add_text(s, "model", v->model_id);
+    add(s, "method", json_new_string(v->request->method));
+    add(s, "target", json_new_string(v->request->target));
+    add(s, "headers", headers_of(v->request));
     if (v->caller.access_key != NULL && v->caller.access_key[0] != '\0')
-        (void)json_set_string(s, "principal", v->caller.access_key);
+        add_text(s, "principal", v->caller.access_key);
     if (v->caller.arn != NULL)
-        (void)json_set_string(s, "principal_arn", v->caller.arn);
+        add_text(s, "principal_arn", v->caller.arn);
     if (session_name(v->session) != NULL)
-        (void)json_set_string(s, "session", session_name(v->session));
-    (void)cJSON_AddBoolToObject(s, "stream", visit_streams(v));
+        add_text(s, "session", session_name(v->session));
+    add(s, "stream", cJSON_CreateBool(visit_streams(v)));
     if (v->native.family != NULL && v->native.family->embeds)
         add_embedded(s, v->native.body);
     else if (json_member(asked, "messages") != NULL)
