@@ -746,8 +746,10 @@ void exchange_choose_way(struct exchange *x, bool http_1_1)
     x->way = BODY_DIRECT;
     if (promised && length_of(plan) != plan->content_length && x->ending == PLAN_END_CLEAN)
         x->ending = PLAN_END_FIN;
+    bool whole = plan && !plan->open && x->ending == PLAN_END_CLEAN && length_if_whole(plan) >= 0;
+    x->at_once = x->framed && whole;
     if (promised && x->ending == PLAN_END_CLEAN && !x->stream)
-        x->way = length_if_whole(plan) >= 0 ? BODY_WHOLE : BODY_PULLED;
+        x->way = whole ? BODY_WHOLE : BODY_PULLED;
 }
 
 struct span exchange_whole_body(struct exchange *x)

@@ -55,6 +55,7 @@ struct exchange {
     enum body_way way;
     enum plan_end ending;
     bool framed;   /* direct writes are chunks */
+    bool at_once;  /* and all of them are due with the head */
     bool bodiless; /* HEAD was asked */
     bool broken;   /* the socket refused a write */
     bool hanging;  /* the timer is the limit of a silence that was asked for */

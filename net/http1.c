@@ -12,6 +12,8 @@
 #include "net/exchange.h"
 
 #include <microhttpd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +120,15 @@ static struct MHD_Response *make_response(struct exchange *x)
     return MHD_create_response_from_callback(size, block, read_body, x, NULL);
 }
 
+/* MHD sends the head of a stream alone, then come our chunks, then MHD's last one: three packets, and a reader that is
+ * woken for each. What is due at once leaves together instead. TLS has a socket that is not this one. */
+static void cork(const struct connection *c, bool on)
+{
+    int value = on;
+    if (c->x.at_once && !c->x.bodiless && !c->secure)
+        (void)setsockopt(c->watch.fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
+}
+
 static enum MHD_Result queue_head(struct connection *c, bool http_1_1)
 {
     struct exchange *x = &c->x;
@@ -128,6 +139,7 @@ static enum MHD_Result queue_head(struct connection *c, bool http_1_1)
     if (!response)
         return MHD_NO;
     add_headers(response, x->plan ? &x->plan->headers : &x->headers);
+    cork(c, true);
     enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)(x->plan ? x->plan->status : x->status), response);
     MHD_destroy_response(response);
     return queued;
@@ -299,6 +311,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **request, 
     if (end == DELIVERY_COMPLETE && x->way == BODY_WHOLE && x->plan && !x->bodiless)
         x->delivery.bytes = (uint64_t)x->plan->content_length;
     c->suspended = false;
+    cork(c, false);
     exchange_finish(x, end);
     exchange_reset(x);
     *request = NULL;

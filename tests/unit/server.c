@@ -7,6 +7,7 @@
 #include "net/exchange.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 
@@ -369,6 +370,37 @@ static void pieces_due_together_are_one_chunk_unless_alone(void)
     rig_stop();
 }
 
+/* Packets with data that have come so far; RFC 4898's tcpEStatsPerfDataSegsIn. */
+static unsigned packets(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t n = sizeof info;
+    CU_ASSERT_EQUAL(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+    return info.tcpi_data_segs_in;
+}
+
+static void a_stream_that_is_due_at_once_is_one_packet(void)
+{
+    static const struct {
+        const char *path;
+        bool one;
+    } rows[] = {{"/joined", true}, {"/alone", false}, {"/paced", false}, {"/joined", true}};
+    rig_start();
+    CLEANUP(buf_release) struct buf in = BUF_INIT(BUF_ANY);
+    int fd = dial();
+    ask(fd, "/joined"); /* not looked at: once a connection, libmicrohttpd sets TCP_NODELAY, which pushes out the head */
+    (void)hear(fd, &in, "\r\n0\r\n\r\n");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        buf_reset(&in);
+        unsigned before = packets(fd);
+        ask(fd, rows[i].path);
+        (void)hear(fd, &in, "\r\n0\r\n\r\n");
+        CLAIM((packets(fd) - before == 1) == rows[i].one, "%s: %u packets", rows[i].path, packets(fd) - before);
+    }
+    close(fd);
+    rig_stop();
+}
+
 struct arrival {
     size_t bytes; /* of the body so far */
     uint64_t after_ns;
@@ -674,6 +706,7 @@ int main(void)
         {"what looks odd and is not refused gets through", what_looks_odd_and_is_not_refused_gets_through},
         {"slow and silent senders are closed", slow_and_silent_senders_are_closed},
         {"pieces due together are one chunk unless alone", pieces_due_together_are_one_chunk_unless_alone},
+        {"a stream that is due at once is one packet", a_stream_that_is_due_at_once_is_one_packet},
         {"frames arrive when they are due", frames_arrive_when_they_are_due},
         {"a promised length can be paced too", a_promised_length_can_be_paced_too},
         {"cuts deliver every byte before them", cuts_deliver_every_byte_before_them},
