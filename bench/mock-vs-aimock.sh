@@ -152,7 +152,7 @@ load() {
     }
 }
 
-note_verdict() { get "$work/result.json" "d.verdict === 'inconclusive' || d.rig.verdict === 'inconclusive' ? '$1: ' + d.rig.reason : ''" | sed '/^$/d' >>"$work/reserves"; }
+note_verdict() { get "$work/result.json" "d.verdict === 'inconclusive' || d.rig.verdict === 'inconclusive' || d.rig.verdict === 'saturated' ? '$1: ' + d.rig.reason : ''" | sed '/^$/d' >>"$work/reserves"; }
 
 # closed SIDE WORKLOAD: a line of rate, CPU time, good and failed to the list.
 closed() {

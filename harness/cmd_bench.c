@@ -292,7 +292,10 @@ const struct verb verb_bench = {
              "With a direct side the two alternate in one run, and the difference comes with a 95 % interval.\n\n"
              "Closed load (-c) sends the next request when the last is answered; open load (-R) sends by schedule and "
              "counts latency\n"
-             "from the intended instant. When the rig was the limit, the verdict is inconclusive and the exit code 5.",
+             "from the intended instant. When the rig was the limit, the verdict is inconclusive and the exit code 5.\n"
+             "When the target was (all connections busy, the generator idle), the verdict is saturated, and the code 5 too: the "
+             "rate that was asked for\n"
+             "is not the one that ran, so there are no times for it.",
     .examples = "mohs bench -c 8 -z 10s\tWhat the reference gateway adds to its mock.\n"
                 "mohs bench -R 200 -z 10s --stream -o load.json\tOpen load, streamed, with the result document.\n",
     .options = rows,

@@ -10,7 +10,7 @@ const struct exit_row exit_table[] = {
     {EXIT_USAGE, "a mistake in the command line, a configuration, a case or a profile"},
     {EXIT_STALE, "nothing but expected failures that now pass"},
     {EXIT_NOTHING, "nothing was selected, or nothing could be measured"},
-    {EXIT_INCONCLUSIVE, "inconclusive: the rig was the limit, or calibration failed"},
+    {EXIT_INCONCLUSIVE, "inconclusive: the rig was the limit, calibration failed, or the target could not carry -R"},
     {EXIT_UNREACHABLE, "the target cannot be reached, or died during the run"},
     {EXIT_INTERNAL, "a fault inside mohs"},
     {EXIT_INTERRUPTED, "interrupted"},

@@ -10,7 +10,7 @@ enum exit_code {
     EXIT_USAGE = 2,         /* usage, configuration, case or profile error */
     EXIT_STALE = 3,         /* only stale expected failures */
     EXIT_NOTHING = 4,       /* nothing selected or nothing measured */
-    EXIT_INCONCLUSIVE = 5,  /* the rig was the limit, or calibration failed */
+    EXIT_INCONCLUSIVE = 5,  /* the rig was the limit, calibration failed, or a side was saturated */
     EXIT_UNREACHABLE = 6,   /* the target cannot be reached, or died during the run */
     EXIT_INTERNAL = 7,      /* a fault inside the harness */
     EXIT_INTERRUPTED = 105  /* Ctrl-C, ended cleanly with what was there so far */

@@ -250,8 +250,9 @@ struct bench_calibration {
     int64_t floor_us; /* what the line itself takes, in a calibration of two mocks; -1: unknown */
 };
 
-enum bench_verdict { BENCH_MEASURED, BENCH_INCONCLUSIVE, BENCH_NOTHING, BENCH_INTERRUPTED, BENCH_DIED };
-const char *bench_verdict_name(enum bench_verdict v); /* "measured", "inconclusive", "nothing", "interrupted", "died" */
+enum bench_verdict { BENCH_MEASURED, BENCH_INCONCLUSIVE, BENCH_NOTHING, BENCH_INTERRUPTED, BENCH_DIED, BENCH_SATURATED };
+/* "measured", "inconclusive", "nothing", "interrupted", "died", "saturated" (a side could not carry the rate asked for) */
+const char *bench_verdict_name(enum bench_verdict v);
 
 struct bench_result {
     struct bench_config config; /* as run; its pointers are the caller's */
@@ -287,7 +288,7 @@ void bench_calibrate_step(const struct bench_calibration *first, const struct be
 /* Put a calibration into a result; a bad one makes it inconclusive. */
 void bench_set_calibration(struct bench_result *result, const struct bench_calibration *calibration);
 
-/* 0, 4 (nothing measured), 5 (inconclusive), 6 (a side died during the run), 105 (interrupted). */
+/* 0, 4 (nothing measured), 5 (inconclusive, saturated), 6 (a side died during the run), 105 (interrupted). */
 int bench_exit_code(const struct bench_result *result);
 
 /* ---- telling it ---- */

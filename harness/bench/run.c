@@ -393,8 +393,8 @@ static double busy_share(const struct bench_config *c, const struct bench_tally 
     return all <= 0 ? 0 : hist_mean(service) * (double)service->count / all;
 }
 
-/* Requests left late: because no connection was free while the generator idled, or we cannot tell. No result either way:
- * the load that was asked for was not the load that ran. */
+/* Requests left late: because no connection was free while the generator idled, which is the side's doing, or we cannot
+ * tell. No times either way: the load that was asked for was not the load that ran. */
 static void judge_late(struct bench_result *r)
 {
     const struct bench_config *c = &r->config;
@@ -402,12 +402,13 @@ static void judge_late(struct bench_result *r)
     enum bench_side side = r->paired && direct_late >= r->rig.lateness_p99_ns ? BENCH_DIRECT : BENCH_TARGET;
     const struct bench_tally *t = &r->sides[side];
     if (busy_share(c, t) >= BUSY_ENOUGH && r->rig.cpu_share <= CPU_IDLE)
-        set_verdict(r, BENCH_INCONCLUSIVE,
-                    "the %s, with %u connection%s, answers %.0f/s where %.0f/s were asked: all were busy nearly all the "
-                    "time while the generator idled (CPU %.0f %%), so requests left late (p99 %.0f us); lower -R or "
-                    "raise -c",
+        set_verdict(r, BENCH_SATURATED,
+                    "the %s was the limit, not this rig: with %u connection%s, all busy nearly all the time while the generator "
+                    "idled (CPU %.0f %%), it answered %.0f/s where %.0f/s were asked. Requests left late for that (p99 %.0f us), so "
+                    "the times hold waiting of our own and say nothing of %.0f/s, hence exit code 5; lower -R to measure "
+                    "times, raise -c if it takes more at once",
                     side == BENCH_TARGET ? "target" : "direct side", c->connections, c->connections > 1 ? "s" : "",
-                    bench_achieved_rate(t), c->rate, 100 * r->rig.cpu_share, (double)r->rig.lateness_p99_ns / 1e3);
+                    100 * r->rig.cpu_share, bench_achieved_rate(t), c->rate, (double)r->rig.lateness_p99_ns / 1e3, c->rate);
     else
         set_verdict(
             r, BENCH_INCONCLUSIVE,
@@ -491,7 +492,8 @@ int bench_exit_code(const struct bench_result *result)
                                 [BENCH_INCONCLUSIVE] = 5,
                                 [BENCH_NOTHING] = 4,
                                 [BENCH_INTERRUPTED] = 105,
-                                [BENCH_DIED] = 6};
+                                [BENCH_DIED] = 6,
+                                [BENCH_SATURATED] = 5}; /* the load that was asked for did not run */
     return codes[result->verdict];
 }
 

@@ -22,7 +22,7 @@ static const char *const metrics[] = {"connect",      "ttfb",          "ttft",  
 static const char *const classes[] = {"connect", "reset", "timeout", "status", "protocol", "truncated", "in_stream"};
 static const char *const cadences[] = {"unjudged", "streamed", "coalesced", "bursty", "buffered"};
 static const char *const kinds[] = {"text", "reasoning", "tool"};
-static const char *const verdicts[] = {"measured", "inconclusive", "nothing", "interrupted", "died"};
+static const char *const verdicts[] = {"measured", "inconclusive", "nothing", "interrupted", "died", "saturated"};
 static_assert(COUNT_OF(metrics) == BENCH_METRICS, "a name for every metric");
 
 const char *bench_dialect_name(enum bench_dialect d)

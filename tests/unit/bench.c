@@ -432,7 +432,7 @@ static bool open_load_is_in_time(void)
     CU_ASSERT_TRUE(not_below(t->metrics[BENCH_SERVICE], 0.5, 20000));
     CU_ASSERT_TRUE(not_below(t->metrics[BENCH_E2E], 1, 20000 * 40 - 5000 * 39));
     CU_ASSERT_TRUE(not_below(t->metrics[BENCH_LATENESS], 1, 20000 * 39 - 5000 * 39));
-    CU_ASSERT_EQUAL(r->verdict, BENCH_INCONCLUSIVE); /* they left late */
+    CU_ASSERT(r->verdict == BENCH_SATURATED || r->verdict == BENCH_INCONCLUSIVE); /* they left late; a busy machine blames itself */
     CU_ASSERT_EQUAL(bench_exit_code(r), 5);
     return between(t->metrics[BENCH_SERVICE], 0.5, 20000, 35000) && between(t->metrics[BENCH_E2E], 1, 0, 3000000) &&
            between(t->metrics[BENCH_LATENESS], 1, 0, 3000000);
@@ -459,9 +459,11 @@ static void a_target_that_keeps_all_connections_busy_is_named(void)
     c.duration_ms = 600;
     CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
     server_stop(&s);
-    CU_ASSERT(r->verdict == BENCH_INCONCLUSIVE && bench_exit_code(r) == 5);
-    CLAIM(strstr(r->reason, "the target, with 2 connections, answers ") != NULL &&
-              strstr(r->reason, "/s where 400/s were asked") != NULL && strstr(r->reason, "lower -R or raise -c") != NULL,
+    CLAIM(r->verdict == BENCH_SATURATED && bench_exit_code(r) == 5 && strcmp(bench_verdict_name(r->verdict), "saturated") == 0, "%s: %s",
+          bench_verdict_name(r->verdict), r->reason);
+    CLAIM(strstr(r->reason, "the target was the limit, not this rig: with 2 connections, ") != NULL &&
+              strstr(r->reason, "/s where 400/s were asked") != NULL && strstr(r->reason, "hence exit code 5; lower -R") != NULL &&
+              strstr(r->reason, "raise -c if it takes more at once") != NULL,
           "%s", r->reason);
 }
 
