@@ -168,7 +168,7 @@ void guardrail_read(struct visit *v)
     if (fault != NULL) {
         refusal_set(&v->refusal, REFUSAL_SEMANTIC, "ValidationException", "%s", fault);
         if (w.id != NULL && w.version != NULL && rail == NULL)
-            mock_log(v->mock, "%s: no guardrail %.100s of version %.20s is here; GET /guardrails of the admin API tells which are",
+            mock_log(v->mock, "%s: no guardrail %.100s of version %.20s is here; GET /guardrails of the admin API has them all",
                      v->operation, w.id, w.version);
         return;
     }

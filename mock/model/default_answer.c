@@ -102,7 +102,8 @@ static void say_result(const cJSON *message, struct buf *out)
                 continue;
             buf_adds(out, out->len == 0 ? "The tool answered: " : " And: ");
             add_excerpt(out, said, QUOTE_MAX);
-            buf_adds(out, ".");
+            if (out->len > 0 && strchr(".!?", out->data[out->len - 1]) == NULL)
+                buf_adds(out, ".");
         }
     }
 }
