@@ -166,7 +166,7 @@ static const struct body_shape tool = NEEDS_ONE(tool_rows, "input_schema|type");
     }
 
 static const struct body_row claude_rows[] = {
-    WORDS("anthropic_version", BODY_TEXT, "bedrock-2023-05-31"),
+    WORDS("anthropic_version", BODY_TEXT, "bedrock-2023-05-31|2026-10-21"), /* the second: Anthropic's AnthropicBedrock 2.12.0 */
     TOKENS("max_tokens"),
     {"messages", BODY_LIST, false, 1, BODY_MANY, "at least one message is required", &claude_message},
     OF("anthropic_beta", BODY_TEXTS),

@@ -77,7 +77,7 @@ static const struct row wrong[] = {
     {"anthropic.claude-3-haiku-20240307-v1%3A0",
      "{\"anthropic_version\":\"2023-06-01\",\"max_tokens\":64,\"messages\":[{\"role\":\"user\""
      ",\"content\":\"hi\"}]}",
-     "anthropic_version: Input should be 'bedrock-2023-05-31'"},
+     "anthropic_version: Input should be 'bedrock-2023-05-31' or '2026-10-21'"},
     {"anthropic.claude-3-haiku-20240307-v1%3A0",
      "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":64,\"messages\":[{\"role\":"
      "\"user\",\"content\":\"hi\"}],\"stop_sequences\":\"x\"}",
@@ -265,6 +265,9 @@ static const struct row wrong[] = {
      MALFORMED(": #/documents: expected minimum item count: 1, found: 0")},
 };
 static const struct row right[] = {
+    {"anthropic.claude-3-haiku-20240307-v1%3A0",
+     "{\"anthropic_version\":\"2026-10-21\",\"max_tokens\":64,\"messages\":[{\"role\":\"user\""
+     ",\"content\":\"hi\"}]}", NULL},
     {"anthropic.claude-3-haiku-20240307-v1%3A0",
      "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":64,\"messages\":[{\"role\":"
      "\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\",\"cache_control\":{\"type\":\"ep"
