@@ -25,6 +25,7 @@
 #define FDS_BESIDE     64u
 #define CALIBRATE_MANY 40u
 #define BUSY_ENOUGH    0.9 /* of the connections' time: all are busy; what is left is the way between two requests */
+#define UNSENT_ENOUGH  0.1 /* of what was planned: more than a burst of the schedule leaves behind */
 #define CPU_IDLE       0.5 /* a generator below it was not what held requests back */
 
 void bench_config_init(struct bench_config *config)
@@ -393,6 +394,21 @@ static double busy_share(const struct bench_config *c, const struct bench_tally 
     return all <= 0 ? 0 : hist_mean(service) * (double)service->count / all;
 }
 
+/* Requests that could not be sent at all, of those planned: when the generator idles, no connection was free for them. A
+ * side that is asked for several times what it carries spends the run on the requests of the warmup, so that few of the
+ * measured ones are answered and busy_share() is low. */
+static double unsent_share(const struct bench_tally *t)
+{
+    return t->planned == 0 ? 0 : (double)t->dropped / (double)t->planned;
+}
+
+/* What the connections carry when none ever rests. */
+static double carried_rate(const struct bench_config *c, const struct bench_tally *t)
+{
+    double service_ns = hist_mean(t->metrics[BENCH_SERVICE]);
+    return service_ns > 0 ? c->connections * 1e9 / service_ns : 0;
+}
+
 /* Requests left late: because no connection was free while the generator idled, which is the side's doing, or we cannot
  * tell. No times either way: the load that was asked for was not the load that ran. */
 static void judge_late(struct bench_result *r)
@@ -401,14 +417,15 @@ static void judge_late(struct bench_result *r)
     uint64_t direct_late = hist_quantile(r->sides[BENCH_DIRECT].metrics[BENCH_LATENESS], 0.99);
     enum bench_side side = r->paired && direct_late >= r->rig.lateness_p99_ns ? BENCH_DIRECT : BENCH_TARGET;
     const struct bench_tally *t = &r->sides[side];
-    if (busy_share(c, t) >= BUSY_ENOUGH && r->rig.cpu_share <= CPU_IDLE)
+    bool unsent = unsent_share(t) >= UNSENT_ENOUGH && r->rig.wait_share <= CPU_IDLE;
+    if ((unsent || busy_share(c, t) >= BUSY_ENOUGH) && r->rig.cpu_share <= CPU_IDLE)
         set_verdict(r, BENCH_SATURATED,
                     "the %s was the limit, not this rig: with %u connection%s, all busy nearly all the time while the generator "
-                    "idled (CPU %.0f %%), it answered %.0f/s where %.0f/s were asked. Requests left late for that (p99 %.0f us), so "
+                    "idled (CPU %.0f %%), it answers %.0f/s where %.0f/s were asked. Requests left late for that (p99 %.0f us), so "
                     "the times hold waiting of our own and say nothing of %.0f/s, hence exit code 5; lower -R to measure "
                     "times, raise -c if it takes more at once",
                     side == BENCH_TARGET ? "target" : "direct side", c->connections, c->connections > 1 ? "s" : "",
-                    100 * r->rig.cpu_share, bench_achieved_rate(t), c->rate, (double)r->rig.lateness_p99_ns / 1e3, c->rate);
+                    100 * r->rig.cpu_share, carried_rate(c, t), c->rate, (double)r->rig.lateness_p99_ns / 1e3, c->rate);
     else
         set_verdict(
             r, BENCH_INCONCLUSIVE,
