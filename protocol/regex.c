@@ -456,7 +456,11 @@ static enum err read_one(struct translation *t)
         return e;
     if (!single)
         return put_set(t, &set);
+    /* POSIX repeats the last byte here, as long as the locale is C; a character is repeated as a whole. */
+    bool repeats = code >= ASCII && *t->at != '\0' && (strchr("*+?", *t->at) != NULL || (*t->at == '{' && is_count(t->at)));
+    buf_adds(t->out, repeats ? "(" : "");
     put_literal(t->out, code);
+    buf_adds(t->out, repeats ? ")" : "");
     return count_piece(t, 1);
 }
 

@@ -228,6 +228,10 @@ static void patterns_mean_what_they_mean_in_ecma(void)
         {"\\w\\W\\S\\D", "a-bc", REGEX_WHOLE, true},
         {"\\P{C}*", "ab\x01", REGEX_WHOLE, false},
         {"[\\p{L}]+", "\xC3\xA9z", REGEX_WHOLE, true},
+        {"\xC3\xA9*x", "x", REGEX_WHOLE, true}, /* a character repeats as a whole */
+        {"\xC3\xA9?x", "\xC3x", REGEX_WHOLE, false},
+        {"(a)\xC3\xA9{2}$", "a\xC3\xA9\xC3\xA9", REGEX_WHOLE, true},
+        {"\\u00e9+", "\xC3\xA9\xC3\xA9", REGEX_WHOLE, true},
         {"[.]x", "ax", REGEX_WHOLE, false},
         {"a\\.b", "axb", REGEX_WHOLE, false},
         {"[\\d-x]+", "1-x", REGEX_WHOLE, true},
