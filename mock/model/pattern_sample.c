@@ -2,7 +2,8 @@
  *
  * Where a matcher asks "may this character stand here?", we write one that may. An atom that repeats is read again,
  * once for every time; an atom that may be missing is read and what it wrote is taken back. Nothing is ever tried
- * twice, so the work is bounded by the steps alone. Unlimited repetitions grow, all by the same number, until the text
+ * twice, so the work is bounded by the steps alone: all that is read again by a repetition counts as one, the members
+ * of a class and the letters of a group's name, too. Unlimited repetitions grow, all by the same number, until the text
  * is as long as it shall be. Of a class that has many characters a different one is taken each time: [A-Z]{3} is ABC.
  */
 #include "mock/model/pattern_sample.h"
@@ -10,14 +11,18 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "protocol/utf8.h"
+
 #define ASCII   128
 #define ENDLESS SIZE_MAX
+#define NAME_MAX_BYTES 64 /* of a group or a property, up to what ends it */
 
 struct writer {
     const char *at;
     struct buf *out;
     size_t extra; /* how often more than it must a repetition is written */
-    size_t steps;
+    size_t steps; /* left */
+    size_t shift; /* from the character that each class would begin with */
     unsigned depth;
 };
 
@@ -33,6 +38,14 @@ static void take_back(struct buf *out, size_t to)
         out->len = to;
         out->data[to] = '\0';
     }
+}
+
+/* False: so many more are too many. */
+static bool spend(struct writer *w, size_t steps)
+{
+    bool enough = steps <= w->steps;
+    w->steps -= enough ? steps : w->steps;
+    return enough;
 }
 
 /* ---- characters ---- */
@@ -63,6 +76,12 @@ static void add(struct charset *into, const struct charset *from, bool opposite)
         into->has[c] = into->has[c] || from->has[c] != opposite;
 }
 
+/* The place of `c`, which is not far; NULL: none. */
+static const char *ahead(const char *from, char c)
+{
+    return memchr(from, c, strnlen(from, NAME_MAX_BYTES));
+}
+
 /* \d, \w, \s, \p{...} and their opposites; false: another escape. */
 static bool named_set(struct writer *w, struct charset *into)
 {
@@ -79,7 +98,7 @@ static bool named_set(struct writer *w, struct charset *into)
         s.has[' '] = s.has['\t'] = s.has['\n'] = s.has['\r'] = true;
         break;
     case 'p':
-        if (w->at[1] != '{' || strchr("LN", w->at[2]) == NULL || strchr(w->at, '}') == NULL)
+        if (w->at[1] != '{' || strchr("LN", w->at[2]) == NULL || ahead(w->at, '}') == NULL)
             return false;
         if (w->at[2] == 'N')
             set_range(&s, '0', '9');
@@ -87,7 +106,7 @@ static bool named_set(struct writer *w, struct charset *into)
             set_range(&s, 'A', 'Z');
         if (w->at[2] == 'L' && w->at[3] != 'u')
             set_range(&s, 'a', 'z');
-        w->at = strchr(w->at, '}');
+        w->at = ahead(w->at, '}');
         break;
     default:
         return false;
@@ -97,29 +116,39 @@ static bool named_set(struct writer *w, struct charset *into)
     return true;
 }
 
-/* The character behind a backslash; -1: none that we write. */
-static int escaped(struct writer *w)
+/* Of \xHH, \uHHHH and \u{...}, behind the letter; -1: it is none. */
+static int in_hex(struct writer *w, size_t digits)
 {
-    static const char from[] = "tnrfv0", to[] = "\t\n\r\f\v";
-    char c = *w->at;
-    size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : 0, n = 0;
-    const char *found = c != '\0' ? strchr(from, c) : NULL;
-    if (c == '\0' || strchr("123456789kpP", c) != NULL)
-        return -1;
-    w->at++;
-    if (digits == 0)
-        return found == NULL ? c : to[found - from];
-    char hex[5] = "";
-    while (n < digits && isxdigit((unsigned char)w->at[n])) {
+    bool braced = digits == 4 && *w->at == '{';
+    char hex[7] = "";
+    size_t n = 0, most = braced ? sizeof hex - 1 : digits;
+    w->at += braced ? 1 : 0;
+    while (n < most && isxdigit((unsigned char)w->at[n])) {
         hex[n] = w->at[n];
         n++;
     }
     w->at += n;
-    long v = strtol(hex, NULL, 16);
-    return n == digits && v < ASCII ? (int)v : -1;
+    if (braced ? n == 0 || *w->at != '}' : n != digits)
+        return -1;
+    w->at += braced ? 1 : 0;
+    return (int)strtol(hex, NULL, 16);
 }
 
-/* One member of a class, perhaps the first of a range; -1: nothing of ASCII. */
+/* The character behind a backslash; -1: not understood. */
+static int escaped(struct writer *w)
+{
+    static const char from[] = "tnrfv0", to[] = "\t\n\r\f\v";
+    unsigned char c = (unsigned char)*w->at;
+    const char *found = c != '\0' ? strchr(from, c) : NULL;
+    if (c == '\0' || c >= ASCII || strchr("123456789ckpP", c) != NULL)
+        return -1;
+    w->at++;
+    if (c == 'x' || c == 'u')
+        return in_hex(w, c == 'x' ? 2 : 4);
+    return found == NULL ? c : to[found - from];
+}
+
+/* One member of a class, perhaps the first of a range; ASCII or more: one that we do not write; -1: not understood. */
 static int class_character(struct writer *w)
 {
     if (*w->at == '\\') {
@@ -130,8 +159,7 @@ static int class_character(struct writer *w)
         }
         return escaped(w);
     }
-    unsigned char c = (unsigned char)*w->at++;
-    return c < ASCII ? c : -1;
+    return (unsigned char)*w->at++; /* a byte of a character beyond ASCII is beyond it, too */
 }
 
 static bool class_set(struct writer *w, struct charset *s)
@@ -139,7 +167,7 @@ static bool class_set(struct writer *w, struct charset *s)
     bool opposite = *w->at == '^';
     w->at += opposite ? 1 : 0;
     while (*w->at != ']') {
-        if (*w->at == '\0')
+        if (*w->at == '\0' || !spend(w, 1))
             return false;
         if (*w->at == '\\') {
             w->at++;
@@ -152,8 +180,9 @@ static bool class_set(struct writer *w, struct charset *s)
             w->at++;
             to = class_character(w);
         }
-        if (from >= 0)
-            set_range(s, from, to < 0 ? ASCII - 1 : to);
+        if (from < 0 || to < 0)
+            return false;
+        set_range(s, from, to);
     }
     w->at++;
     if (opposite)
@@ -176,7 +205,7 @@ static bool write_one_of(struct writer *w, const struct charset *s)
             if (s->has[(unsigned char)*c])
                 fits[n++] = *c;
         if (n > 0) {
-            buf_addc(w->out, fits[i + 1 < COUNT_OF(nice) ? w->out->len % n : 0]);
+            buf_addc(w->out, fits[i + 1 < COUNT_OF(nice) ? (w->out->len + w->shift) % n : w->shift % n]);
             return true;
         }
     }
@@ -194,10 +223,10 @@ static bool group_kind(struct writer *w, bool *forbids)
         *forbids = true;
         w->at += *w->at == '!' ? 1 : 2;
     } else if (*w->at == '<' && w->at[1] != '=') {
-        w->at = strchr(w->at, '>');
-        if (w->at == NULL)
+        const char *end = ahead(w->at, '>');
+        if (end == NULL)
             return false;
-        w->at++;
+        w->at = end + 1;
     } else
         return false;
     return true;
@@ -232,10 +261,11 @@ static bool escape(struct writer *w)
     }
     if (named_set(w, &s))
         return write_one_of(w, &s);
+    char text[4];
     int c = escaped(w);
-    if (c <= 0)
+    if (c <= 0 || (c >= 0xD800 && c <= 0xDFFF) || c > 0x10FFFF)
         return false;
-    buf_addc(w->out, (char)c);
+    buf_add(w->out, (struct span){(const unsigned char *)text, utf8_put((uint32_t)c, text)});
     return true;
 }
 
@@ -262,6 +292,8 @@ static bool atom(struct writer *w)
         return false; /* nothing to repeat */
     default:
         buf_addc(w->out, c);
+        while (((unsigned char)*w->at & 0xC0) == 0x80) /* a character is repeated, or missing, as a whole */
+            buf_addc(w->out, *w->at++);
         return true;
     }
 }
@@ -309,7 +341,7 @@ static bool repeated(struct writer *w)
         take_back(w->out, before);
     for (size_t i = 1; i < times; i++) {
         w->at = from;
-        if (++w->steps > PATTERN_SAMPLE_STEPS || buf_error(w->out) != OK || !atom(w))
+        if (!spend(w, 1) || buf_error(w->out) != OK || !atom(w))
             return false;
     }
     w->at = behind;
@@ -321,7 +353,7 @@ static bool alternatives(struct writer *w)
     size_t first = 0;
     for (bool chosen = true;; chosen = false) {
         while (*w->at != '\0' && *w->at != '|' && *w->at != ')')
-            if (++w->steps > PATTERN_SAMPLE_STEPS || !repeated(w))
+            if (!spend(w, 1) || !repeated(w))
                 return false;
         if (chosen)
             first = w->out->len;
@@ -329,23 +361,28 @@ static bool alternatives(struct writer *w)
             take_back(w->out, first);
         if (*w->at != '|')
             return true;
+        if (!spend(w, 1))
+            return false;
         w->at++;
     }
 }
 
-static bool write_text(const char *pattern, size_t extra, struct buf *out)
+static bool write_text(const char *pattern, size_t extra, size_t nth, size_t *steps, struct buf *out)
 {
-    struct writer w = {.at = pattern, .out = out, .extra = extra};
-    return alternatives(&w) && *w.at == '\0' && buf_error(out) == OK;
+    size_t most = *steps < PATTERN_SAMPLE_STEPS ? *steps : PATTERN_SAMPLE_STEPS;
+    struct writer w = {.at = pattern, .out = out, .extra = extra, .steps = most, .shift = nth};
+    bool good = alternatives(&w) && *w.at == '\0' && buf_error(out) == OK;
+    *steps -= most - w.steps;
+    return good;
 }
 
-bool pattern_sample(const char *pattern, size_t shortest, struct buf *out)
+bool pattern_sample(const char *pattern, size_t shortest, size_t nth, size_t *steps, struct buf *out)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(PATTERN_SAMPLE_MAX);
     size_t wanted = shortest == 0 ? 1 : shortest, sizes[2];
     for (size_t extra = 0; extra < COUNT_OF(sizes); extra++) { /* without, and with one more of everything */
         buf_reset(&text);
-        if (!write_text(pattern, extra, &text))
+        if (!write_text(pattern, extra, nth, steps, &text))
             return false;
         sizes[extra] = text.len;
         if (text.len >= wanted)
@@ -354,7 +391,7 @@ bool pattern_sample(const char *pattern, size_t shortest, struct buf *out)
     if (text.len < wanted && sizes[1] > sizes[0]) {
         size_t growth = sizes[1] - sizes[0], extra = (wanted - sizes[0] + growth - 1) / growth;
         buf_reset(&text);
-        if (!write_text(pattern, extra, &text))
+        if (!write_text(pattern, extra, nth, steps, &text))
             return false;
     }
     buf_add(out, buf_span(&text));

@@ -12,10 +12,11 @@
 
 #define PATTERN_SAMPLE_MAX   4096 /* bytes of the text */
 #define PATTERN_SAMPLE_DEPTH 32   /* groups in groups */
-#define PATTERN_SAMPLE_STEPS 8192 /* atoms read; repetitions of repetitions end here */
+#define PATTERN_SAMPLE_STEPS 65536 /* atoms and members of classes read; repetitions of repetitions end here */
 
-/* Append a text of at least `shortest` bytes, when the pattern leaves room for that. False: not understood, and nothing
- * was appended. */
-bool pattern_sample(const char *pattern, size_t shortest, struct buf *out);
+/* Append a text of at least `shortest` bytes, when the pattern leaves room for that. nth: 0, or another number for
+ * another text where a class leaves the choice. *steps: how many there may be, and then how many are left of them. False:
+ * not understood, and nothing was appended. */
+bool pattern_sample(const char *pattern, size_t shortest, size_t nth, size_t *steps, struct buf *out);
 
 #endif

@@ -13,13 +13,15 @@
 
 #include "mock/model/pattern_sample.h"
 
-#define NO_BOUND ((double)NAN)
+#define NO_BOUND      ((double)NAN)
+#define TOLD_WITHIN   8192 /* bytes of a description that is read; SDKs write less */
+#define LIST_MAX      64   /* items of a list */
 
 struct sampler {
     const cJSON *root;
     const char *hint;
     struct rng *rng;
-    size_t nodes;
+    size_t nodes, bytes, steps; /* values made; bytes and steps left */
     bool differ; /* inside of a list whose items must */
     size_t nth;  /* and so many of them came before */
 };
@@ -65,7 +67,7 @@ static bool told(const cJSON *schema, const char *key, struct span *value)
     }
     (void)snprintf(words + n, sizeof words - n, ": ");
     (void)snprintf(same, sizeof same, "%s=", key);
-    return cJSON_IsString(description) &&
+    return cJSON_IsString(description) && strnlen(description->valuestring, TOLD_WITHIN) < TOLD_WITHIN &&
            (told_as(description->valuestring, words, value) || told_as(description->valuestring, same, value));
 }
 
@@ -76,9 +78,9 @@ static double number_of(const cJSON *schema, const char *key, double otherwise)
     if (item == NULL && told(schema, key, &value)) {
         char *end;
         double v = strtod((const char *)value.p, &end);
-        return end == (const char *)value.p ? otherwise : v;
+        return end == (const char *)value.p || !isfinite(v) ? otherwise : v;
     }
-    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+    return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : otherwise;
 }
 
 static size_t size_of(const cJSON *schema, const char *key, size_t otherwise)
@@ -132,9 +134,8 @@ static double number_within(struct sampler *s, const cJSON *schema, double step)
         v = high - (double)s->nth * step;
     if (!isnan(high) && v > high)
         v = high;
-    if (multiple > 0)
-        v = isnan(low) && isnan(high) ? multiple * (double)(s->nth + 1) : ceil(v / multiple) * multiple;
-    return v;
+    double multiplied = isnan(low) && isnan(high) ? multiple * (double)(s->nth + 1) : ceil(v / multiple) * multiple;
+    return multiple > 0 && isfinite(multiplied) ? multiplied : v;
 }
 
 static cJSON *sample_integer(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
@@ -153,31 +154,41 @@ static cJSON *sample_number(struct sampler *s, const cJSON *schema, const char *
     return cJSON_CreateNumber(number_within(s, schema, isnan(high) || high > 1 ? 0.5 : high / 2));
 }
 
-static const char *format_text(const cJSON *schema)
+/* Of a list whose items must differ, the nth has another number between the head and the tail. */
+static bool add_format(const struct sampler *s, const cJSON *schema, struct buf *out)
 {
-    static const char *const rows[][2] = {
-        {"date-time", "2026-01-02T03:04:05Z"},
-        {"date", "2026-01-02"},
-        {"time", "03:04:05Z"},
-        {"duration", "PT15M"},
-        {"email", "ada@example.com"},
-        {"idn-email", "ada@example.com"},
-        {"uri", "https://example.com/page"},
-        {"url", "https://example.com/page"},
-        {"uri-reference", "/page"},
-        {"hostname", "example.com"},
-        {"ipv4", "192.0.2.1"},
-        {"ipv6", "2001:db8::1"},
-        {"uuid", "123e4567-e89b-42d3-a456-426614174000"},
-        {"json-pointer", "/a/b"},
-        {"regex", "^[a-z]+$"},
-        {"byte", "aGVsbG8="},
+    static const struct {
+        const char *format, *head, *tail;
+        int digits, first; /* of the number; -1: the first text has none */
+    } rows[] = {
+        {"date-time", "20", "-01-02T03:04:05Z", 2, 26},
+        {"date", "20", "-01-02", 2, 26},
+        {"time", "03:", ":05Z", 2, 4},
+        {"duration", "PT", "M", 1, 15},
+        {"email", "ada", "@example.com", 1, -1},
+        {"idn-email", "ada", "@example.com", 1, -1},
+        {"uri", "https://example.com/page", "", 1, -1},
+        {"url", "https://example.com/page", "", 1, -1},
+        {"uri-reference", "/page", "", 1, -1},
+        {"hostname", "", "example.com", 1, -1},
+        {"ipv4", "192.0.2.", "", 1, 1},
+        {"ipv6", "2001:db8::", "", 1, 1},
+        {"uuid", "123e4567-e89b-42d3-a456-4266141740", "", 2, 0},
+        {"json-pointer", "/a/b", "", 1, -1},
+        {"regex", "^[a-z]+", "$", 1, -1},
+        {"byte", "aGVs", "bG8=", 4, -1},
     };
     const cJSON *format = member(schema, "format");
-    for (size_t i = 0; cJSON_IsString(format) && i < COUNT_OF(rows); i++)
-        if (strcmp(rows[i][0], format->valuestring) == 0)
-            return rows[i][1];
-    return NULL;
+    for (size_t i = 0; cJSON_IsString(format) && i < COUNT_OF(rows); i++) {
+        if (strcmp(rows[i].format, format->valuestring) != 0)
+            continue;
+        buf_adds(out, rows[i].head);
+        if (rows[i].first >= 0 || s->nth > 0)
+            buf_addf(out, "%0*zu", rows[i].digits, rows[i].first >= 0 ? (size_t)rows[i].first + s->nth : s->nth + 1);
+        buf_adds(out, rows[i].tail);
+        return true;
+    }
+    return false;
 }
 
 /* Words people give their parameters, so that a demo reads well. */
@@ -204,32 +215,35 @@ static const char *name_text(const char *name)
     return NULL;
 }
 
-/* NULL: no pattern, or none that we understand. */
-static cJSON *patterned(const cJSON *schema)
+/* False: no pattern, or none that we understand. */
+static bool add_patterned(struct sampler *s, const cJSON *schema, struct buf *out)
 {
-    CLEANUP(buf_release) struct buf out = BUF_INIT(PATTERN_SAMPLE_MAX);
     const cJSON *pattern = member(schema, "pattern");
     struct span value = span_of(cJSON_IsString(pattern) ? pattern->valuestring : NULL);
     if (value.n == 0 && !told(schema, "pattern", &value))
-        return NULL;
-    CLEANUP(free_ptr) char *text = span_dup(value);
-    bool good = text != NULL && pattern_sample(text, size_of(schema, "minLength", 0), &out);
-    return good ? cJSON_CreateString(buf_text(&out)) : NULL;
+        return false;
+    CLEANUP(free_ptr) char *text = span_dup(span_cut(value, 0, SCHEMA_SAMPLE_BYTES));
+    return text != NULL && pattern_sample(text, size_of(schema, "minLength", 0), s->nth, &s->steps, out);
+}
+
+/* So many more bytes; false: they are too many. */
+static bool spend(struct sampler *s, size_t bytes)
+{
+    bool enough = bytes <= s->bytes;
+    s->bytes -= enough ? bytes : s->bytes;
+    return enough;
 }
 
 static cJSON *sample_string(struct sampler *s, const cJSON *schema, const char *name, unsigned depth)
 {
     (void)depth;
-    const char *text = format_text(schema);
-    cJSON *fits = text == NULL ? patterned(schema) : NULL;
-    if (fits != NULL)
-        return fits;
-    if (text == NULL)
-        text = name_text(name);
+    CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
+    if (add_format(s, schema, &out) || add_patterned(s, schema, &out))
+        return cJSON_CreateString(spend(s, out.len) ? buf_text(&out) : "");
+    const char *text = name_text(name);
     if (text == NULL)
         text = s->hint != NULL && s->hint[0] != '\0' ? s->hint : name != NULL ? name : "example";
     size_t low = size_of(schema, "minLength", 0), high = size_of(schema, "maxLength", 80);
-    CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
     struct span whole = span_of(text);
     size_t n = whole.n < high ? whole.n : high;
     while (n > 0 && n < whole.n && (whole.p[n] & 0xc0) == 0x80)
@@ -237,6 +251,8 @@ static cJSON *sample_string(struct sampler *s, const cJSON *schema, const char *
     buf_add(&out, span_cut(whole, 0, n));
     if (s->nth > 0 && n + 4 < high)
         buf_addf(&out, " %zu", s->nth + 1);
+    if (!spend(s, out.len > low ? out.len : low))
+        return cJSON_CreateString("");
     while (out.len < low && buf_error(&out) == OK)
         buf_addc(&out, 'x');
     return cJSON_CreateString(buf_text(&out));
@@ -251,7 +267,7 @@ static cJSON *sample_array(struct sampler *s, const cJSON *schema, const char *n
     cJSON_ArrayForEach(row, prefix)(void) cJSON_AddItemToArray(list, sample(s, row, name, depth + 1));
     size_t want = size_of(schema, "minItems", 1), most = size_of(schema, "maxItems", want > 1 ? want : 1);
     struct sampler outer = *s;
-    for (size_t n = (size_t)cJSON_GetArraySize(list); n < want && n < most && n < 64; n++) {
+    for (size_t n = (size_t)cJSON_GetArraySize(list); n < want && n < most && n < LIST_MAX; n++) {
         if (cJSON_IsTrue(member(schema, "uniqueItems"))) {
             s->differ = true;
             s->nth = n;
@@ -336,6 +352,22 @@ static const cJSON *given_value(const cJSON *schema, size_t nth)
     return cJSON_IsArray(list) && count > 0 ? cJSON_GetArrayItem(list, (int)(nth % (size_t)count)) : NULL;
 }
 
+/* A copy, as long as those are not too much together. */
+static size_t weight(const cJSON *tree)
+{
+    size_t n = sizeof *tree + (cJSON_IsString(tree) ? strlen(tree->valuestring) : 0);
+    const cJSON *child;
+    cJSON_ArrayForEach(child, tree) n += weight(child);
+    return n;
+}
+
+static cJSON *copy_given(struct sampler *s, const cJSON *given)
+{
+    if (spend(s, weight(given)))
+        return cJSON_Duplicate(given, true);
+    return cJSON_IsString(given) ? cJSON_CreateString("") : cJSON_CreateObject();
+}
+
 static const cJSON *first_branch(const cJSON *schema)
 {
     static const char *const keys[] = {"anyOf", "oneOf"};
@@ -347,6 +379,23 @@ static const cJSON *first_branch(const cJSON *schema)
             if (!cJSON_IsString(type) || strcmp(type->valuestring, "null") != 0)
                 return branch;
         }
+    }
+    return NULL;
+}
+
+/* What stands in allOf is mostly objects, to be joined. But pydantic (before 2.9) puts the $ref of an enum there, alone, when
+ * the member has a description of its own. */
+static const cJSON *only_part(const struct sampler *s, const cJSON *schema)
+{
+    const cJSON *parts = member(schema, "allOf"), *part;
+    if (member(schema, "properties") != NULL)
+        return NULL;
+    cJSON_ArrayForEach(part, parts)
+    {
+        const cJSON *meant = resolve(s, part);
+        bool other = member(meant, "type") != NULL && strcmp(type_of(meant), "object") != 0;
+        if (other || given_value(meant, 0) != NULL || cJSON_GetArraySize(parts) == 1)
+            return meant;
     }
     return NULL;
 }
@@ -364,8 +413,10 @@ static cJSON *sample(struct sampler *s, const cJSON *schema, const char *name, u
         return cJSON_CreateObject();
     const cJSON *given = given_value(schema, s->nth);
     if (given != NULL)
-        return cJSON_Duplicate(given, true);
+        return copy_given(s, given);
     const cJSON *branch = first_branch(schema);
+    if (branch == NULL)
+        branch = only_part(s, schema);
     if (branch != NULL && member(schema, "properties") == NULL)
         return sample(s, branch, name, depth + 1);
     const char *type = type_of(schema);
@@ -377,6 +428,6 @@ static cJSON *sample(struct sampler *s, const cJSON *schema, const char *name, u
 
 cJSON *schema_sample(const cJSON *schema, const char *hint, struct rng *rng)
 {
-    struct sampler s = {.root = schema, .hint = hint, .rng = rng};
+    struct sampler s = {.root = schema, .hint = hint, .rng = rng, .bytes = SCHEMA_SAMPLE_BYTES, .steps = SCHEMA_SAMPLE_STEPS};
     return sample(&s, schema, NULL, 0);
 }

@@ -153,16 +153,21 @@ static void a_pattern_is_answered_with_what_it_takes(void)
         {"^[\\]\\-a]{4}$", 0, NULL},
         {"^\xC3\xA9t\xC3\xA9$", 0, "\xC3\xA9t\xC3\xA9"},
         {"^(?!no)[a-z]{3}$", 0, "abc"},
+        {"^\xC3\xA9?$", 0, "\xC3\xA9"}, /* never half of a character */
+        {"^\xC3\xA9*x$", 0, "x"},
+        {"^(caf)\xC3\xA9{2}$", 0, "caf\xC3\xA9\xC3\xA9"},
+        {"^\\u00e9\\u{1F600}$", 0, "\xC3\xA9\xF0\x9F\x98\x80"},
         {"", 0, ""},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
-        CLAIM(pattern_sample(rows[i].pattern, rows[i].shortest, &out), "%s is not understood", rows[i].pattern);
+        size_t steps = SCHEMA_SAMPLE_STEPS;
+        CLAIM(pattern_sample(rows[i].pattern, rows[i].shortest, 0, &steps, &out), "%s is not understood", rows[i].pattern);
         CLAIM(rows[i].text == NULL || strcmp(buf_text(&out), rows[i].text) == 0, "%s: %s", rows[i].pattern,
               buf_text(&out));
         CLAIM(out.len >= rows[i].shortest || rows[i].text != NULL || i == 6, "%s: only %s", rows[i].pattern,
               buf_text(&out));
-        const struct regex *regex = strstr(rows[i].pattern, "(?<") != NULL || strstr(rows[i].pattern, "(?!") != NULL
+        const struct regex *regex = strstr(rows[i].pattern, "(?<") != NULL || strstr(rows[i].pattern, "(?!") != NULL || strstr(rows[i].pattern, "\\u{") != NULL
                                         ? NULL
                                         : regex_get(rows[i].pattern, REGEX_SEARCH, NULL);
         CLAIM(regex == NULL || regex_matches(regex, buf_text(&out)), "%s does not take %s", rows[i].pattern,
@@ -186,14 +191,46 @@ static void a_pattern_that_is_not_understood_writes_nothing(void)
                                            "^a{5000}$",
                                            "(((((((((((((((((((((((((((((((((a)))))))))))))))))))))))))))))))))",
                                            "((a{99}){99}){99}",
-                                           "\\u00e9",
+                                           "\\uD83D",
+                                           "\\u{1F600",
+                                           "^\\cJ$",
+                                           "^[\\u{1F600}-\\u{1F64F}]$",
+                                           "^[\\p{Greek}]$",
+                                           "^[a\\1]$",
                                            "[^\\d\\D]"};
     for (size_t i = 0; i < COUNT_OF(patterns); i++) {
         CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
         buf_adds(&out, "before");
-        CLAIM(!pattern_sample(patterns[i], 0, &out) && strcmp(buf_text(&out), "before") == 0, "%s: %s", patterns[i],
+        size_t steps = SCHEMA_SAMPLE_STEPS;
+        CLAIM(!pattern_sample(patterns[i], 0, 0, &steps, &out) && strcmp(buf_text(&out), "before") == 0, "%s: %s", patterns[i],
               buf_text(&out));
     }
+}
+
+/* What a repetition reads again costs steps, so that none takes seconds; and they are taken from what all patterns have. */
+static void patterns_that_would_take_for_ever_are_left(void)
+{
+    static const struct {
+        const char *head, *part, *tail;
+    } rows[] = {
+        {"[", "ab", "]{4096}"}, {"(a", "|", "){4000}"}, {"(?<", "n", ">a?){8000}"}, {"(\\p{L", "u", "}?){8000}"}, {"(", "(a|b)?", "){60}"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CLEANUP(buf_release) struct buf pattern = BUF_INIT(BUF_ANY), out = BUF_INIT(BUF_ANY);
+        buf_adds(&pattern, rows[i].head);
+        for (size_t n = 0; n < 200000; n++)
+            buf_adds(&pattern, rows[i].part);
+        buf_adds(&pattern, rows[i].tail);
+        size_t steps = 3 * PATTERN_SAMPLE_STEPS;
+        uint64_t before = now_ns();
+        CLAIM(!pattern_sample(buf_text(&pattern), 0, 0, &steps, &out), "row %zu", i);
+        CLAIM(now_ns() - before < 5000000000U, "row %zu: %llu ns", i, (unsigned long long)(now_ns() - before));
+        CLAIM(out.len == 0, "row %zu: %s", i, buf_text(&out));
+    }
+    CLEANUP(buf_release) struct buf out = BUF_INIT(BUF_ANY);
+    size_t steps = 11, had = steps;
+    CLAIM(pattern_sample("^[ab]{3}$", 0, 0, &steps, &out) && steps == 0, "%zu of %zu steps are left", steps, had);
+    CLAIM(!pattern_sample("a", 0, 0, &steps, &out), "%s", buf_text(&out));
 }
 
 /* ---- schemas ---- */
@@ -212,6 +249,17 @@ static void samples_fit_their_schemas(void)
         "\"minItems\":3,\"uniqueItems\":true}",
         "{\"type\":\"string\",\"pattern\":\"^[A-Z]{2}[0-9]{3}$\"}",
         "{\"type\":\"string\",\"pattern\":\"^[a-z]+$\",\"minLength\":20}",
+        "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Z]{3}$\"},\"minItems\":9,\"uniqueItems\":true}",
+        "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"format\":\"date\",\"pattern\":\"^20[0-9]{2}-01-02$\"},"
+        "\"minItems\":9,\"uniqueItems\":true}",
+        "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"format\":\"uuid\",\"pattern\":\"^[-0-9a-f]{36}$\"},"
+        "\"minItems\":9,\"uniqueItems\":true}",
+        "{\"type\":\"integer\",\"minimum\":1,\"multipleOf\":1e-320}",
+        "{\"type\":\"integer\",\"description\":\"minimum: infinity\"}",
+        "{\"$defs\":{\"unit\":{\"type\":\"string\",\"enum\":[\"C\",\"F\"]}},\"type\":\"object\",\"properties\":{\"u\":"
+        "{\"allOf\":[{\"$ref\":\"#/$defs/unit\"}],\"description\":\"of pydantic 2.0\"}},\"required\":[\"u\"]}",
+        "{\"allOf\":[{\"type\":\"string\"},{\"minLength\":2}]}",
+        "{\"allOf\":[{\"anyOf\":[{\"type\":\"integer\"}]}]}",
     };
     for (size_t i = 0; i < COUNT_OF(schemas); i++)
         for (uint64_t seed = 1; seed < 20; seed++) {
@@ -221,6 +269,31 @@ static void samples_fit_their_schemas(void)
             CLEANUP(json_free) cJSON *value = schema_sample(schema, "a hint", &rng);
             CLAIM(schema_validate(schema, value, &note) == OK, "%s: %s", schemas[i], note.text);
         }
+}
+
+/* 64 lists of 64 of what is large would be hundreds of megabytes. */
+static void what_a_schema_makes_large_stays_within_bounds(void)
+{
+    static const char *const items[] = {"{\"type\":\"string\",\"minLength\":99999}", "{\"type\":\"string\",\"default\":\"%s\"}",
+                                        "{\"const\":{\"a\":[\"%s\"]}}", "{\"type\":\"string\",\"pattern\":\"^[a-z]{4000}$\"}"};
+    CLEANUP(buf_release) struct buf large = BUF_INIT(BUF_ANY);
+    while (large.len < 100000)
+        buf_adds(&large, "large");
+    for (size_t i = 0; i < COUNT_OF(items); i++) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT(BUF_ANY);
+        const char *gap = strstr(items[i], "%s");
+        buf_adds(&text, "{\"type\":\"array\",\"minItems\":64,\"items\":{\"type\":\"array\",\"minItems\":64,\"items\":");
+        buf_add(&text, span_cut(span_of(items[i]), 0, gap != NULL ? (size_t)(gap - items[i]) : strlen(items[i])));
+        buf_adds(&text, gap != NULL ? buf_text(&large) : "");
+        buf_adds(&text, gap != NULL ? gap + 2 : "");
+        buf_adds(&text, "}}");
+        CLEANUP(json_free) cJSON *schema = tree_of(buf_text(&text));
+        struct rng rng = {1};
+        CLEANUP(json_free) cJSON *value = schema_sample(schema, "hint", &rng);
+        CLEANUP(free_ptr) char *made = json_text(value, JSON_COMPACT);
+        CLAIM(made != NULL && strlen(made) > 4000 && strlen(made) < 2 * SCHEMA_SAMPLE_BYTES, "%s: %zu bytes", items[i],
+              made == NULL ? 0 : strlen(made));
+    }
 }
 
 static void bounds_in_a_description_are_kept(void)
@@ -304,7 +377,9 @@ int main(void)
         {"agents come to their end", agents_come_to_their_end},
         {"a pattern is answered with what it takes", a_pattern_is_answered_with_what_it_takes},
         {"a pattern that is not understood writes nothing", a_pattern_that_is_not_understood_writes_nothing},
+        {"patterns that would take for ever are left", patterns_that_would_take_for_ever_are_left},
         {"samples fit their schemas", samples_fit_their_schemas},
+        {"what a schema makes large stays within bounds", what_a_schema_makes_large_stays_within_bounds},
         {"bounds in a description are kept", bounds_in_a_description_are_kept},
         {"a schema is found wherever it is asked for", a_schema_is_found_wherever_it_is_asked_for},
         {"structured output of Claude is served over the wire", structured_output_of_claude_is_served_over_the_wire},
