@@ -76,9 +76,8 @@ fn say(words: Option<&Words>, word: &str, heard: &watch::Sender<Heard>) {
     let _ = words.map(|words| words.send(Word::Chunk(part)));
 }
 
-/// Takes the steps, and says how that ended when the stream did not end it.
-async fn walk(steps: &[Value], words: Words, heard: &watch::Sender<Heard>) -> Option<(&'static str, Value)> {
-    let mut words = Some(words);
+/// Takes the steps, and says how that ended when the stream did not end it. Without `words` the client's half is over.
+async fn walk(steps: &[Value], words: &mut Option<Words>, heard: &watch::Sender<Heard>) -> Option<(&'static str, Value)> {
     for step in steps {
         for word in step["send"].as_array().into_iter().flatten() {
             say(words.as_ref(), word.as_str().unwrap_or_default(), heard);
@@ -90,7 +89,7 @@ async fn walk(steps: &[Value], words: Words, heard: &watch::Sender<Heard>) -> Op
             }
         }
         if step.get("end").is_some() {
-            words = None;
+            *words = None;
         }
         if step.get("leave").is_some() {
             return Some(("left", Value::Null));
@@ -106,8 +105,10 @@ pub async fn discuss(client: &Client, input: &Value, steps: &[Value]) -> Map<Str
     let heard = Arc::new(watch::Sender::new(Heard::default()));
     let call = client.invoke_model_with_bidirectional_stream().set_model_id(input["modelId"].as_str().map(str::to_owned)).body(stream.into());
     let listener = tokio::spawn(listen(call, heard.clone()));
-    let ended = walk(steps, words, &heard).await;
+    let mut words = Some(words);
+    let ended = walk(steps, &mut words, &heard).await;
     listener.abort(); // no more than to leave, when it is over already
+    let _ = listener.await; // gone, while `words` held its half open: who leaves does not end it first
     let mut out = Map::new();
     heard.send_modify(|h| {
         out = std::mem::take(&mut h.answer);
