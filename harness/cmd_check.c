@@ -357,7 +357,9 @@ static int sum_up(const struct check *c, struct buf *reason)
         exit = exit_worse(exit, EXIT_INTERRUPTED);
     switch (exit) {
     case EXIT_HELD:
-        if (c->tally[STATUS_XFAIL] == 0)
+        if (c->tally[STATUS_XFAIL] == 0 && ran == 1)
+            buf_adds(reason, "the case held");
+        else if (c->tally[STATUS_XFAIL] == 0)
             buf_addf(reason, "all %zu cases held", ran);
         else if (c->o->expected == NULL)
             buf_addf(reason, "%zu of %zu cases held, and %zu %s", c->tally[STATUS_PASS], ran, c->tally[STATUS_XFAIL],

@@ -68,7 +68,7 @@ const struct verb verb_report = {
     .summary = "turn a saved result into text, JUnit XML, SARIF or Markdown",
     .about = "Reads a result document that check, bench or demo wrote with -o, checks it against the schema, and "
              "writes reports\n"
-             "from it. Without -o the console report is printed.",
+             "from it. Without -o the console report is printed. The exit code is 0 when they are written, whatever the run's was.",
     .examples = "mohs report result.json\tThe console report of a saved run.\n"
                 "mohs report result.json -o junit.xml -o summary.md\tFor a CI page and for a pull request.\n",
     .options = rows,

@@ -10,12 +10,13 @@
 #include "harness/verdict.h"
 
 #include "harness/cost_check.h"
+#include "protocol/utf8.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SHOWN = 1500 };
+enum { SHOWN = 1500, BODY_TOLD = 120 }; /* bytes */
 
 /* ---- findings ---- */
 
@@ -379,11 +380,15 @@ static void judge_status(const struct part *p, const cJSON *matcher)
         return;
     }
     CLEANUP(json_free) cJSON *value = json_new_int(t->status);
-    char more[160] = "";
-    if (t->body.len > 0 && t->status >= 400)
-        (void)snprintf(more, sizeof more, "with the body %.120s", buf_text(&t->body));
+    CLEANUP(buf_release) struct buf more = BUF_INIT(BUF_ANY);
+    if (t->body.len > 0 && t->status >= 400) {
+        struct span front = utf8_front(buf_span(&t->body), BODY_TOLD);
+        buf_adds(&more, "with the body ");
+        buf_add(&more, front);
+        buf_adds(&more, front.n < t->body.len ? " ..." : "");
+    }
     if (matcher != NULL)
-        add_match(p, "receive.status", matcher, value, more);
+        add_match(p, "receive.status", matcher, value, buf_text(&more));
     else
         add_plain(p, "receive.status", true, NULL, NULL);
 }

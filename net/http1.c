@@ -452,7 +452,7 @@ static void refuse_unknown(struct http1 *h, int status, const char *why)
 {
     const struct server_config *config = &h->worker->server->config;
     char line[512];
-    (void)snprintf(line, sizeof line, "a peer sent what is no HTTP/1.1 and was told: %s", why);
+    (void)snprintf(line, sizeof line, "a peer sent what is no request and was told: %s", why);
     if (config->log)
         config->log(config->ctx, line);
     if (config->refuse)

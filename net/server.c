@@ -174,7 +174,7 @@ static void tell_refusal(const struct connection *c, const char *why)
     char line[512];
     if (!config->log)
         return;
-    (void)snprintf(line, sizeof line, "a peer sent what is no HTTP/1.1 and was told: %s", why);
+    (void)snprintf(line, sizeof line, "a peer sent what is no request and was told: %s", why);
     config->log(config->ctx, line);
 }
 
@@ -202,7 +202,7 @@ void connection_refuse(struct connection *c, int status, const char *why)
 }
 
 /* A client with https:// in its settings: its handshake would wait for an answer that HTTP/1.1 never gives. What it gets makes
- * OpenSSL say "wrong version number"; whoever reads our log gets a sentence. What is no HTTP/1.1 is told so here, too. */
+ * OpenSSL say "wrong version number"; whoever reads our log gets a sentence. What is no request is told so here, too. */
 static bool is_refused(struct connection *c, struct span seen)
 {
     const char *why = "What came begins with TLS, and this port speaks cleartext: http:// is meant, not https://.";

@@ -89,6 +89,14 @@ bool utf8_is_valid(struct span s)
     return true;
 }
 
+struct span utf8_front(struct span text, size_t bytes)
+{
+    size_t taken = 0;
+    for (size_t n; (n = utf8_next(span_from(text, taken))) > 0 && taken + n <= bytes; taken += n)
+        ;
+    return span_cut(text, 0, taken);
+}
+
 size_t utf8_count(struct span text)
 {
     size_t count = 0;

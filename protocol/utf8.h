@@ -18,6 +18,8 @@ uint32_t utf8_code(const unsigned char *p, size_t n);
 /* Write a code point (up to U+10FFFF, no surrogate) as 1 to 4 bytes; returns how many. */
 size_t utf8_put(uint32_t code, char *to);
 bool utf8_is_valid(struct span text); /* all of it is UTF-8, by utf8_length */
+/* The front of a text: as many whole characters, by utf8_next, as fit into that many bytes. */
+struct span utf8_front(struct span text, size_t bytes);
 /* Characters (code points) of a text, by utf8_next. */
 size_t utf8_count(struct span text);
 

@@ -16,12 +16,10 @@ static void add_value(struct buf *out, const char *label, const char *text)
 {
     if (text == NULL)
         return;
-    struct span whole = span_of(text), rest = whole;
-    for (size_t n; (n = utf8_next(rest)) > 0 && whole.n - rest.n + n <= VALUE_MOST; rest = span_from(rest, n))
-        ;
+    struct span front = utf8_front(span_of(text), VALUE_MOST);
     buf_addf(out, "%s", label);
-    buf_add(out, span_cut(whole, 0, whole.n - rest.n));
-    buf_adds(out, rest.n > 0 ? " ..." : "");
+    buf_add(out, front);
+    buf_adds(out, front.n < strlen(text) ? " ..." : "");
 }
 
 void describe_case(const cJSON *one, struct buf *out)

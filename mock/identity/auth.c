@@ -228,12 +228,12 @@ void visit_authenticate(struct visit *v)
         v->verdict.reason = SIGV4_INCOMPLETE;
     caller_settle(v);
     find_loose_header(v);
-    bool good = mode_lets_in(v);
+    bool good = mode_lets_in(v), lost = v->refuse; /* lost: no operation has the path, and the log has said so */
     if (!good)
         refuse(v);
     if (v->verdict.reason != SIGV4_OK)
         diagnose(v, &r, &policy);
-    if (!good)
+    if (!good && (!lost || v->verdict.reason == SIGV4_SERVICE)) /* which service's client lost its way is worth a line */
         log_refusal(v);
 }
 

@@ -10,4 +10,4 @@ while IFS= read -r line; do # -n: what would run, without running it
   bash -c "mohs ${line#*release/mohs } -n" > out.log 2>&1 || { echo "FAILED: $line"; tail -n 3 out.log; failed=$((failed + 1)); }
 done < <(grep -o 'mohs/build/release/mohs check .*' "$SOURCE/docs/ci.md")
 grep -q '^install_missing()' "$SOURCE/scripts/setup.sh" && grep -q '^build_release()' "$SOURCE/scripts/setup.sh" || { echo "FAILED: setup.sh has other functions"; failed=$((failed + 1)); }
-finish 7
+finish 8

@@ -32,13 +32,13 @@ case_file bad goodbye
 native=bedrock.converse/native/converse
 
 # ---- the mock alone, and a mock that runs already ----
-claim 0 'exit 0: all 1 cases held' --profile mock-direct good.json -o result.json -o junit.xml -o page.md
+claim 0 'exit 0: the case held' --profile mock-direct good.json -o result.json -o junit.xml -o page.md
 holds '"kind": "conformance"' result.json
 holds '<testsuite' junit.xml
 mkfifo ready
 "$MOHS" mock --port 0 --admin-port 0 --auth none --validation record --ready-fd 7 7> ready 2> mock.err & pids="$pids $!"
 read -r port admin < ready; busy=$port
-claim 0 'all 1 cases' --profile mock-direct --mock-url "http://127.0.0.1:$port" --admin-url "http://127.0.0.1:$admin" $native
+claim 0 'the case held' --profile mock-direct --mock-url "http://127.0.0.1:$port" --admin-url "http://127.0.0.1:$admin" $native
 claim 2 'go together' --profile mock-direct --mock-url "http://127.0.0.1:$port" $native
 
 # ---- what is an option of this verb, or of another, by the environment is none of the servers it starts ----

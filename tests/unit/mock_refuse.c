@@ -551,6 +551,8 @@ static void logs_one_line_a_refusal_and_no_secret(void)
         MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "bedrock", "eu-west-1", false, 0};
     static const struct key runtime = {
         MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "bedrock-runtime", "us-east-1", false, 0};
+    static const struct key of_dynamodb = {
+        MOCK_DEFAULT_ACCESS_KEY, MOCK_DEFAULT_SECRET, NULL, "dynamodb", "us-east-1", false, 0};
     static const struct key nobody_knows = {"AKIAOFASTRANGER", "x", NULL, "bedrock", "us-east-1", false, 0};
     struct mock_config config = {.auth = MOCK_AUTH_STRICT, .region = "us-east-1", .log = keep_line, .log_ctx = &lines};
     struct mock *m = rig_start(&config);
@@ -561,7 +563,12 @@ static void logs_one_line_a_refusal_and_no_secret(void)
     CLEANUP(reply_release) struct reply a = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &wrong_secret);
     CLEANUP(reply_release) struct reply b = fetch(mock_port(m), "POST", CONVERSE, HELLO, NULL, &bad_bearer);
     CLEANUP(reply_release) struct reply c = ask(m, CONVERSE, M(BOT(T("x"))));
+    CLEANUP(reply_release) struct reply h = fetch(mock_port(m), "GET", "/nowhere", "", NULL, NULL); /* unsigned, too */
+    CLEANUP(reply_release) struct reply i = fetch(mock_port(m), "POST", "/", "{}", NULL, &of_dynamodb);
     mock_stop(m);
+    CLAIM(strstr(lines.text, "GET /nowhere refused: no operation ") != NULL, "%s", lines.text);
+    CLAIM(strstr(lines.text, "POST / refused: no operation ") != NULL, "%s", lines.text);
+    CLAIM(strstr(lines.text, "POST / refused: service: signed for service 'dynamodb', which here is 'bedrock'") != NULL, "%s", lines.text);
     CLAIM(strstr(lines.text, "refused: signature: ") != NULL, "%s", lines.text);
     CLAIM(strstr(lines.text, "refused: bearer: nobody told this API key") != NULL, "%s", lines.text);
     CLAIM(strstr(lines.text, "refused: region: signed for region 'eu-west-1', where this mock is 'us-east-1'") != NULL, "%s", lines.text);
@@ -573,7 +580,7 @@ static void logs_one_line_a_refusal_and_no_secret(void)
     size_t n = 0;
     for (const char *p = lines.text; *p != '\0'; p++)
         n += *p == '\n';
-    CLAIM(n == 7, "%zu lines:\n%s", n, lines.text);
+    CLAIM(n == 10, "%zu lines:\n%s", n, lines.text);
 }
 
 int main(void)

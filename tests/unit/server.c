@@ -164,7 +164,7 @@ static void bad_requests_are_refused_and_nothing_hangs(void)
     CU_ASSERT_EQUAL(locked(&rig.handled), 0);
     pthread_mutex_lock(&rig.lock); /* of the last row */
     CU_ASSERT_STRING_EQUAL(rig.log,
-                           "a peer sent what is no HTTP/1.1 and was told: The value of Content-Length is no number.");
+                           "a peer sent what is no request and was told: The value of Content-Length is no number.");
     pthread_mutex_unlock(&rig.lock);
     rig_stop();
 }

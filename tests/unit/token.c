@@ -79,6 +79,14 @@ static void tokens_are_small_and_never_split_a_character(void)
     }
 }
 
+static void a_front_is_of_whole_characters(void)
+{
+    struct span text = SPAN_LIT("a\xC3\xA4\xE2\x82\xAC!"); /* 1, 2, 3 and 1 bytes */
+    static const size_t fits[] = {0, 1, 1, 3, 3, 3, 6, 7, 7};
+    for (size_t i = 0; i < COUNT_OF(fits); i++)
+        CLAIM(utf8_front(text, i).n == fits[i], "%zu bytes hold %zu", i, utf8_front(text, i).n);
+}
+
 static void a_request_adds_up(void)
 {
     static const struct {
@@ -152,6 +160,7 @@ int main(void)
         {"cuts text where the rule says", cuts_text_where_the_rule_says},
         {"English comes out near four tokens for three words", english_comes_out_near_four_tokens_for_three_words},
         {"tokens are small and never split a character", tokens_are_small_and_never_split_a_character},
+        {"a front is of whole characters", a_front_is_of_whole_characters},
         {"a request adds up", a_request_adds_up},
         {"images count by their size", images_count_by_their_size},
         CU_TEST_INFO_NULL,
