@@ -92,8 +92,8 @@ int head_refusal(struct span bytes, struct http_request *seen, const char **why)
     } while (line.n == 0);
     int status = judge_first(line, seen, why);
     for (; status == 0 && next_line(&bytes, &line) && line.n > 0; first = false) {
-        if (!first && (line.p[0] == ' ' || line.p[0] == '\t'))
-            return 0; /* a value goes on: its reader's business */
+        if (!first && (line.p[0] == ' ' || line.p[0] == '\t' || line.p[0] == ':'))
+            return 0; /* a value goes on, or (without a name) the head is at its end: its reader's business */
         if (!span_split(line, ':', &name, &(struct span){NULL, 0}) || memchr(name.p, 0, name.n)) {
             *why = "A line of the header has no colon.";
             return 400;

@@ -296,6 +296,7 @@ static void what_looks_odd_and_is_not_refused_gets_through(void)
     static const char *const rows[] = {
         "\r\n\r\nGET /echo HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /echo HTTP/1.1\nHost: h\n\n",
+        "GET /echo HTTP/1.1\r\nHost: h\r\n: b\r\nContent-Length: -1\r\n\r\n",
         "GET /echo HTTP/1.2\r\nHost: h\r\n\r\n",
         "GET /echo HTTP/1.1\r\nHost: h\r\nX: a\r\n  b\r\n\r\n",
         "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
