@@ -49,11 +49,11 @@ static void add_value(struct buf *out, struct span name, struct span value)
         buf_add(out, value);
 }
 
-/* The query of a presigned request carries both the signature and the token; who has a web identity token of STS is
- * somebody. Names may come escaped, and as often as the sender likes. */
+/* The query of a presigned request carries both the signature and the token; who has a web identity token of STS, or an
+ * assertion, is somebody. Names may come escaped, and as often as the sender likes. */
 static bool is_secret_pair(struct span pair, struct span *name)
 {
-    static const char *const secret[] = {"X-Amz-Signature", "X-Amz-Security-Token", "WebIdentityToken"};
+    static const char *const secret[] = {"X-Amz-Signature", "X-Amz-Security-Token", "WebIdentityToken", "SAMLAssertion"};
     CLEANUP(buf_release) struct buf plain = BUF_INIT(BUF_ANY);
     struct span value;
     if (!span_split(pair, '=', name, &value) || uri_decode(*name, &plain) != OK)
@@ -91,10 +91,12 @@ static void add_target(struct buf *out, struct span target)
     add_form(out, query);
 }
 
-/* A form of STS holds a token; every other body is kept byte for byte. */
+/* A form of STS holds a token, also where its path is not the right one; every other body is kept byte for byte. */
 static void add_body(struct buf *out, const struct http_request *q)
 {
-    if (span_is(q->path, "/"))
+    static const char form[] = "application/x-www-form-urlencoded";
+    struct span type = http_field_get(q->fields, q->field_count, "Content-Type");
+    if (span_is(q->path, "/") || span_is_nocase(span_cut(type, 0, sizeof form - 1), form))
         add_form(out, q->body);
     else
         buf_add(out, q->body);

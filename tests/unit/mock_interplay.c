@@ -165,15 +165,20 @@ static void a_typing_mistake_changes_nothing(void)
 static void credentials_are_hidden_however_they_are_spelled(void)
 {
     static const struct {
-        const char *path, *body;
+        const char *path, *body, *type;
     } rows[] = {
-        {"/?Web%49dentityToken=LEAK", "Action=AssumeRoleWithWebIdentity&WebIdentityToken=LEAK&WebIdentityToken=LEAK"},
-        {"/foundation-models?x-amz-security%2Dtoken=LEAK&X-Amz-Signature=LEAK&a=kept", "a&b=kept"},
-        {"/", "Web%49dentityToken=LEAK&x=kept&"},
+        {"/?Web%49dentityToken=LEAK", "Action=AssumeRoleWithWebIdentity&WebIdentityToken=LEAK&WebIdentityToken=LEAK", NULL},
+        {"/foundation-models?x-amz-security%2Dtoken=LEAK&X-Amz-Signature=LEAK&a=kept", "a&b=kept", NULL},
+        {"/", "Web%49dentityToken=LEAK&x=kept&", NULL},
+        {"/", "Action=AssumeRoleWithSAML&SAMLAssertion=LEAK", NULL},
+        {"/sts/", "x=kept&WebIdentityToken=LEAK", "Application/x-www-form-urlencoded; charset=utf-8"},
     };
     CLEANUP(rig_stop) struct mock *m = rig_start(&(struct mock_config){.auth = MOCK_AUTH_NONE, .workers = 1});
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        CLEANUP(reply_release) struct reply r = fetch(mock_port(m), "POST", rows[i].path, rows[i].body, NULL, NULL);
+        CLEANUP(http_headers_release) struct http_headers h;
+        http_headers_init(&h);
+        http_headers_add(&h, "Content-Type", rows[i].type != NULL ? rows[i].type : "application/json");
+        CLEANUP(reply_release) struct reply r = fetch_as(mock_port(m), "POST", rows[i].path, rows[i].body, &h);
         CU_ASSERT(r.status > 0);
     }
     CLEANUP(reply_release) struct reply seen = admin(m, "GET", "/journal", "");
