@@ -427,6 +427,8 @@ bool journal_follow(struct journal *j, struct buf *out, uint64_t *count)
     CLEANUP(sigv4_free_ptr) struct sigv4 *hasher = sigv4_new();
     struct entry *first = take_followed(j);
     *count = 0;
+    if (hasher == NULL && out->error == OK)
+        out->error = ERR_NOMEM; /* they were taken, and nobody will see them */
     for (struct entry *e = first; e != NULL; e = e->follows) {
         struct entry_state state = {e->delivery, true, e->status, e->upstream}; /* changes no more */
         if (hasher != NULL) {

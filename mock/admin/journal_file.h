@@ -15,8 +15,8 @@ struct journal_file;
  * thread. ERR_IO with the reason. */
 enum err journal_file_open(const char *path, struct journal *j, void (*say)(void *ctx, const char *line), void *ctx,
                            struct journal_file **out, struct note *note) MUST_USE;
-/* When nobody adds to the journal any more: all that waits is written. False: entries are missing in the file, as say() was
- * told. NULL is fine. */
+/* When nobody adds to the journal any more: all that waits is written; a pipe that has no room two seconds later, or
+ * after that, is given up. False: entries are missing in the file, as say() was told. NULL is fine. */
 bool journal_file_close(struct journal_file *f);
 
 #endif

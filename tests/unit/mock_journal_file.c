@@ -101,6 +101,27 @@ static void what_cannot_be_written_is_told(void)
     CLAIM(strstr(note.text, "--journal-file no/such/folder: No such file") != NULL, "%s", note.text);
 }
 
+/* Who starts a mock with its output in a pipe, and waits for its end without reading, sees the end. */
+static void a_pipe_that_nobody_reads_does_not_hold_the_end(void)
+{
+    int ends[2];
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    char name[32];
+    (void)snprintf(name, sizeof name, "/dev/fd/%d", ends[1]);
+    const struct mock_config config = {.auth = MOCK_AUTH_NONE, .journal_file = name, .log = listen_to};
+    struct mock *m = rig_start(&config);
+    for (int i = 0; i < MANY; i++) {
+        CLEANUP(reply_release) struct reply r = ask(m, CONVERSE, HELLO);
+        CU_ASSERT_EQUAL(r.status, 200);
+    }
+    uint64_t before = now_ns();
+    CU_ASSERT(!mock_stop(m));
+    CLAIM(now_ns() - before < 20000000000U, "it took %llu ns", (unsigned long long)(now_ns() - before));
+    CLAIM(strstr(words, "requests are not in it") != NULL, "%s", words);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 /* A follower that does not come loses entries, and holds no more than its bound; the journal's own go on. */
 static void a_slow_follower_is_bounded(void)
 {
@@ -131,6 +152,7 @@ int main(void)
     static CU_TestInfo tests[] = {
         {"every request is a line, whatever the journal forgets", every_request_is_a_line_whatever_the_journal_forgets},
         {"what cannot be written is told", what_cannot_be_written_is_told},
+        {"a pipe that nobody reads does not hold the end", a_pipe_that_nobody_reads_does_not_hold_the_end},
         {"a slow follower is bounded", a_slow_follower_is_bounded},
         CU_TEST_INFO_NULL,
     };
