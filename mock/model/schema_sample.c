@@ -331,6 +331,8 @@ static const char *type_of(const cJSON *schema)
         if (cJSON_IsString(item) && strcmp(item->valuestring, "null") != 0)
             return item->valuestring;
     }
+    if (cJSON_GetArraySize(type) > 0)
+        return "null";
     if (member(schema, "properties") != NULL || member(schema, "allOf") != NULL)
         return "object";
     if (member(schema, "items") != NULL)

@@ -8,13 +8,21 @@
 #include "mock/model/tool_wanted.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <strings.h>
 
 enum spoken { NOT_AT_ALL, BY_A_WORD, BY_NAME };
 
+/* Of a text; cut once, as they are compared with the name of each tool. */
+struct words {
+    struct span *list;
+    size_t count;
+};
+
 struct round {
     const cJSON *opening; /* the user's message that began it; else the first of all; NULL: there is none */
     const cJSON *last;    /* the user's last message */
+    struct words first, then; /* of both, when they are needed; the second is empty when they are one message */
 };
 
 static const cJSON *member(const cJSON *object, const char *key)
@@ -42,7 +50,7 @@ static bool brings_result(const cJSON *message)
 static struct round find_round(const cJSON *body)
 {
     const cJSON *m, *messages = member(body, "messages");
-    struct round r = {cJSON_GetArrayItem(messages, 0), NULL};
+    struct round r = {.opening = cJSON_GetArrayItem(messages, 0)};
     cJSON_ArrayForEach(m, messages)
     {
         if (!has_role(m, "user"))
@@ -128,11 +136,12 @@ static bool is_telling(struct span word)
     return word.n >= TELLING_LETTERS;
 }
 
-static enum spoken text_speaks_of(struct span text, const struct span *words, size_t count)
+static enum spoken text_speaks_of(const struct words *text, const struct span *words, size_t count)
 {
     enum spoken found = NOT_AT_ALL;
-    size_t at = 0, held = 0;
-    for (struct span w = next_word(text, &at); w.n > 0; w = next_word(text, &at)) {
+    size_t held = 0;
+    for (size_t at = 0; at < text->count; at++) {
+        struct span w = text->list[at];
         held = same_word(w, words[held]) ? held + 1 : same_word(w, words[0]) ? 1 : 0;
         if (held == count)
             return BY_NAME;
@@ -156,6 +165,23 @@ static struct span last_text(const cJSON *message)
     return text.n > TOOL_WANTED_TEXT ? span_from(text, text.n - TOOL_WANTED_TEXT) : text;
 }
 
+/* Without memory for them there are none. */
+static void cut_words(struct span text, struct words *out)
+{
+    size_t at = 0, room = text.n / 2 + 1;
+    out->list = text.n > 0 ? malloc(room * sizeof *out->list) : NULL;
+    if (out->list == NULL)
+        return;
+    for (struct span w = next_word(text, &at); w.n > 0 && out->count < room; w = next_word(text, &at))
+        out->list[out->count++] = w;
+}
+
+static void round_release(struct round *r)
+{
+    free(r->first.list);
+    free(r->then.list);
+}
+
 static enum spoken round_speaks_of(const struct round *r, const char *name)
 {
     struct span words[TOOL_WANTED_WORDS];
@@ -165,8 +191,7 @@ static enum spoken round_speaks_of(const struct round *r, const char *name)
         words[count++] = w;
     if (count == 0)
         return NOT_AT_ALL;
-    enum spoken first = text_speaks_of(last_text(r->opening), words, count);
-    enum spoken then = r->last == r->opening ? NOT_AT_ALL : text_speaks_of(last_text(r->last), words, count);
+    enum spoken first = text_speaks_of(&r->first, words, count), then = text_speaks_of(&r->then, words, count);
     return then > first ? then : first;
 }
 
@@ -179,7 +204,12 @@ const cJSON *tool_wanted(const cJSON *body)
     bool must = member(choice, "any") != NULL;
     enum spoken best_spoken = NOT_AT_ALL;
     size_t fewest = SIZE_MAX;
-    struct round r = find_round(body);
+    CLEANUP(round_release) struct round r = find_round(body);
+    if (forced == NULL && cJSON_GetArraySize(member(config, "tools")) > 0) {
+        cut_words(last_text(r.opening), &r.first);
+        if (r.last != r.opening)
+            cut_words(last_text(r.last), &r.then);
+    }
     cJSON_ArrayForEach(tool, member(config, "tools"))
     {
         const cJSON *spec = member(tool, "toolSpec"), *name = member(spec, "name");

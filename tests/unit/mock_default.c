@@ -255,6 +255,7 @@ static void samples_fit_their_schemas(void)
         "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"format\":\"uuid\",\"pattern\":\"^[-0-9a-f]{36}$\"},"
         "\"minItems\":9,\"uniqueItems\":true}",
         "{\"type\":\"integer\",\"minimum\":1,\"multipleOf\":1e-320}",
+        "{\"type\":[\"null\"]}",
         "{\"type\":\"integer\",\"description\":\"minimum: infinity\"}",
         "{\"$defs\":{\"unit\":{\"type\":\"string\",\"enum\":[\"C\",\"F\"]}},\"type\":\"object\",\"properties\":{\"u\":"
         "{\"allOf\":[{\"$ref\":\"#/$defs/unit\"}],\"description\":\"of pydantic 2.0\"}},\"required\":[\"u\"]}",
