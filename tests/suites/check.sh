@@ -87,12 +87,25 @@ holds '^::error title=bad ' err
 holds 'fail `bad`' summary.md
 GITHUB_STEP_SUMMARY=no/such/folder claim 2 'GITHUB_STEP_SUMMARY: no/such/folder: No such file' --profile mock-direct good.json --ui github
 
+# ---- a long body is quoted up to a whole character ----
+umlauts=x$(printf 'ä%.0s' {1..99}) # the x puts the limit into the middle of one
+cat > quoted.json <<END
+{ "title": "a case that quotes a body", "requirements": ["stream.converse-stream-native"], "needs": ["bedrock.converse"],
+  "steps": [ { "send": { "dialect": "bedrock.converse", "body": { "messages": [{ "role": "user", "content": [{ "text": "hi" }] }] } },
+               "upstream": [ { "reply": { "error": { "type": "ValidationException", "message": "$umlauts" } } } ],
+               "receive": { "status": 200 } } ] }
+END
+claim 1 'failed' --profile mock-direct quoted.json -o quoted-result.json
+holds 'observed 400; with the body \{"message":"x(ä)+ \.\.\.$' <(cat out err)
+holds 'with the body' quoted-result.json; iconv -f UTF-8 -t UTF-8 quoted-result.json > /dev/null || { failed=$((failed + 1)); echo "FAILED: no UTF-8"; }
+
 # ---- known failures, and stale ones ----
 claim 1 'failed' --profile mock-direct good.json bad.json --write-expected known.json
 holds 'steps\[0\].receive.message' known.json
 claim 0 '1 of 2 cases held, and 1 failed as expected' --profile mock-direct good.json bad.json --expected-failures ./known.json
 case_file bad hello
 claim 3 'stale' --profile mock-direct good.json bad.json --expected-failures ./known.json
+cat out err > told; holds '^stale ' told; lacks 'client request' told # it holds: no wires
 case_file bad goodbye
 sed 's/"bad"/"badd"/' known.json > renamed.json
 claim 2 "no case is called 'badd'; did you mean bad" --profile mock-direct bad.json --expected-failures ./renamed.json
