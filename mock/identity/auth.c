@@ -233,7 +233,9 @@ void visit_authenticate(struct visit *v)
         refuse(v);
     if (v->verdict.reason != SIGV4_OK)
         diagnose(v, &r, &policy);
-    if (!good && (!lost || v->verdict.reason == SIGV4_SERVICE)) /* which service's client lost its way is worth a line */
+    /* What is wrong with a signature may be why the path is none: it is told. That there is none is not, where --auth none
+     * would answer nothing either. */
+    if (!good && !(lost && v->verdict.reason == SIGV4_MISSING_AUTH))
         log_refusal(v);
 }
 
