@@ -503,12 +503,12 @@ static void warm_up_is_excluded(void)
     CLEANUP(bench_result_free) struct bench_result *r = NULL;
     server_start(&s, (struct act){.form = UNARY, .first_us = 1000});
     struct bench_config c = config_for(&s, UNARY, 30);
-    c.warmup_ms = 100;
+    c.warmup_ms = 500; /* on a busy machine few requests fit a short one */
     CU_ASSERT_EQUAL(bench_run(&c, &r, &note), OK);
     server_stop(&s);
     CU_ASSERT(r->sides[0].sent == 30 && r->sides[0].metrics[BENCH_E2E]->count == 30 &&
               r->sides[0].stream.frames_received == 30);
-    CLAIM(atomic_load(&s.requests) > 30, "only %d requests were sent in all", atomic_load(&s.requests));
+    CLAIM(atomic_load(&s.requests) > 34, "only %d requests were sent in all", atomic_load(&s.requests));
 }
 
 static void schedules_are_what_they_say(void)
